@@ -1,0 +1,120 @@
+"""The document `branchline/1` as frozen values. Durations are seconds. `parse` makes them, `compile_plan` reads them."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from orchestrator.core.json_types import Json, JsonObject
+
+FORMAT = "branchline/1"
+DEFAULT_PORT = "out"
+ERROR_PORT = "error"
+TIMEOUT_PORT = "timeout"
+FAILURE_PORTS = frozenset({ERROR_PORT, TIMEOUT_PORT})
+
+MAX_STEPS = 2_000
+MAX_EDGES = 5_000
+MAX_BYTES = 1_000_000
+KEY_PATTERN = r"[a-z][a-z0-9_]{0,62}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """When a failed attempt is tried again. `attempts` counts the first one too."""
+
+    attempts: int = 1
+    first: float = 1.0
+    factor: float = 2.0
+    cap: float = 60.0
+    jitter: Literal["full", "none"] = "full"
+    budget: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Join:
+    """How branches meet at a step with several incoming edges."""
+
+    mode: Literal["all", "any", "quorum"] = "all"
+    quorum: int | None = None
+    deadline: float | None = None
+    on_deadline: Literal["proceed", "fail"] = "fail"
+    on_branch_failure: Literal["abort", "finish", "continue"] = "finish"
+    late: Literal["ignore", "cancel"] = "ignore"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undo:
+    """The counter-action of a step."""
+
+    kind: str
+    config: JsonObject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One box of the drawing."""
+
+    key: str
+    name: str
+    kind: str
+    config: JsonObject = field(default_factory=dict)
+    at: tuple[float, float] = (0.0, 0.0)
+    parent: str | None = None
+    disabled: bool = False
+    retry: Retry | None = None
+    timeout: float | None = None
+    queue: str = "default"
+    undo: Undo | None = None
+    join: Join | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edge:
+    """One arrow, from a port of a step to a step."""
+
+    source: str
+    target: str
+    port: str = DEFAULT_PORT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Region:
+    """A named group of steps with a declared pattern."""
+
+    key: str
+    pattern: Literal["sequence", "parallel", "event"]
+    steps: tuple[str, ...]
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """A remark on the canvas; nothing runs it."""
+
+    key: str
+    text: str
+    at: tuple[float, float] = (0.0, 0.0)
+    size: tuple[float, float] = (200.0, 100.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What holds for a whole run."""
+
+    deadline: float | None = None
+    on_failure: Literal["fail", "undo"] = "fail"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """A whole drawing, checked for form (not yet for sense: `find_problems` does that)."""
+
+    name: str
+    steps: tuple[Step, ...] = ()
+    edges: tuple[Edge, ...] = ()
+    input_schema: JsonObject = field(default_factory=dict)
+    output: Json = None
+    has_output: bool = False
+    settings: Settings = field(default_factory=Settings)
+    regions: tuple[Region, ...] = ()
+    notes: tuple[Note, ...] = ()

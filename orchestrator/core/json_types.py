@@ -1,0 +1,6 @@
+"""What JSON can hold, as a type."""
+
+from collections.abc import Mapping, Sequence
+
+Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
+JsonObject = Mapping[str, Json]

@@ -1,0 +1,84 @@
+"""The closed set of ways in which a step handler can end."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from orchestrator.core.document import DEFAULT_PORT
+from orchestrator.core.json_types import Json, JsonObject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepFault:
+    """Why an attempt did not succeed: a code for machines, a sentence for people."""
+
+    code: str
+    message: str
+    details: JsonObject = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The step succeeded; control leaves by these ports."""
+
+    output: Json = None
+    ports: tuple[str, ...] = (DEFAULT_PORT,)
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """A permanent failure (a business error): never retried, follows the `error` port."""
+
+    fault: StepFault
+    output: Json = None
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """A passing failure: tried again within the step's retry policy. `after` (seconds) is the other side's wish."""
+
+    fault: StepFault
+    after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TimedOut:
+    """The attempt, or the wait, took too long. `final` when trying again makes no sense (a due date passed)."""
+
+    fault: StepFault
+    final: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskForm:
+    """The human task that a `human_task` step opens, values already evaluated."""
+
+    title: str
+    text: str
+    fields: tuple[JsonObject, ...]
+    outcomes: tuple[JsonObject, ...]
+    users: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    quorum: int = 1
+    due: datetime | None = None
+    allow_requester: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wait:
+    """The step parks. It is resumed when `until` passes or when what it waits for arrives.
+
+    `delay` (seconds from the commit, by the database clock) or `until` (aware time); `form` opens a human task.
+    `memo` is given back to `resume`.
+    """
+
+    kind: Literal["time", "person", "event", "child"]
+    text: str
+    delay: float | None = None
+    until: datetime | None = None
+    form: TaskForm | None = None
+    memo: Json = None
+
+
+Outcome = Done | Fail | Retry | TimedOut | Wait
