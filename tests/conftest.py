@@ -1,0 +1,50 @@
+"""What every test may ask for: a real PostgreSQL and Valkey, started once per session when first needed."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.conf import settings
+from django.core.cache import cache
+from django.db import connection
+
+from tests.servers import servers, stop_servers
+
+
+def pytest_unconfigure() -> None:
+    stop_servers()
+
+
+@pytest.fixture(scope="session")
+def running_servers() -> None:
+    """PostgreSQL and Valkey answer from here on."""
+    servers()
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(running_servers: None) -> None:
+    """pytest-django makes the test database after this: the first database test starts the servers."""
+
+
+@pytest.fixture
+def valkey(running_servers: None) -> Iterator[str]:
+    """The URL of a Valkey (as redis-py reads it) whose cache is empty."""
+    cache.clear()
+    yield settings.REDIS_URL
+    cache.clear()
+
+
+@pytest.fixture
+def process_environment(transactional_db: None, running_servers: None) -> dict[str, str]:
+    """Variables for a child process (worker, web, command) that must work on this test's database."""
+    import os
+
+    test = connection.settings_dict
+    url = f"postgresql://{test['USER']}:{test['PASSWORD']}@/{test['NAME']}?host={test['HOST']}&port={test['PORT']}"
+    return {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "orchestrator.project.settings",
+        "DATABASE_URL": url.removesuffix("&port="),
+        "BROKER_URL": settings.BROKER_URL,
+        "REDIS_URL": settings.REDIS_URL,
+        "BRANCHLINE_DATA": str(settings.DATA_DIR),
+    }
