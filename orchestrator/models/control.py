@@ -1,0 +1,189 @@
+"""Where control stands (tokens, gates), what happened (the step log), and who works (sessions).
+
+No database foreign key leads from these tables to `run`: an insert under a foreign key locks the run row (decision 0004).
+"""
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from orchestrator.core.states import TokenState
+
+
+class Token(models.Model):
+    """One place where control stands in a run: the mutable present. Live work only."""
+
+    run = models.ForeignKey("orchestrator.Run", models.DO_NOTHING, related_name="tokens", db_constraint=False)
+    version_id = models.BigIntegerField()
+    node = models.IntegerField()
+    scope_id = models.BigIntegerField(default=0)
+    generation = models.IntegerField(default=0)
+    state = models.CharField(max_length=1)
+    queue = models.CharField(max_length=63)
+    priority = models.SmallIntegerField(default=100)
+    ready_at = models.DateTimeField(db_default=Now())
+    #: The timer of a waiting token: the wait and its clock are one row, so none can exist without the other.
+    wake_at = models.DateTimeField(null=True)
+    session_id = models.BigIntegerField(null=True)
+    epoch = models.IntegerField(default=0)
+    attempt = models.IntegerField(default=0)
+    #: Attempts whose worker died: bounded apart from the retry policy.
+    lost = models.SmallIntegerField(default=0)
+    first_started_at = models.DateTimeField(null=True)
+    started_at = models.DateTimeField(null=True)
+    deadline_at = models.DateTimeField(null=True)
+    #: 0 fresh; 1 resumed after a wait (the handler's `resume` is asked, not its `run`)
+    phase = models.SmallIntegerField(default=0)
+    #: "T" when the keeper ended the attempt for its worker: the next owner decides what follows.
+    verdict = models.CharField(max_length=1, default="", blank=True)
+    #: {"kind", "text", "memo", "since"} while waiting
+    waiting = models.JSONField(null=True)
+    signal = models.JSONField(null=True)
+    cause = ArrayField(models.BigIntegerField(), default=list)
+    xid = models.BigIntegerField(default=0)
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["queue", "priority", "ready_at", "id"], condition=Q(state="R"), name="token_ready"
+            ),
+            models.Index(fields=["session_id"], condition=Q(state="L"), name="token_leased"),
+            models.Index(fields=["wake_at"], condition=Q(state="W"), name="token_timer"),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                name="token_leased_iff_session",
+                condition=Q(state="L", session_id__isnull=False) | ~Q(state="L") & Q(session_id=None),
+            ),
+            models.CheckConstraint(
+                name="token_known_state", condition=Q(state__in=[str(state) for state in TokenState])
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.run_id}:{self.node}"
+
+
+class StepLog(models.Model):
+    """One ended attempt: the immutable past. Insert only."""
+
+    pk = models.CompositePrimaryKey("run_id", "node", "scope_id", "generation", "attempt")
+    #: Rises with every row; what `cause` refers to.
+    entry = models.BigIntegerField()
+    run = models.ForeignKey(
+        "orchestrator.Run", models.DO_NOTHING, related_name="steps", db_constraint=False, db_index=False
+    )
+    node = models.IntegerField()
+    scope_id = models.BigIntegerField(default=0)
+    generation = models.IntegerField(default=0)
+    attempt = models.IntegerField()
+    outcome = models.CharField(max_length=1)
+    #: True when nothing follows by this step's own retry: the step run has ended with this row.
+    final = models.BooleanField(default=True)
+    ports = ArrayField(models.CharField(max_length=63), null=True)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField()
+    session_id = models.BigIntegerField(null=True)
+    cause = ArrayField(models.BigIntegerField(), default=list)
+    #: The evaluated config; NULL when the drawing holds no expression.
+    input = models.JSONField(null=True)
+    input_ref = models.UUIDField(null=True)
+    output = models.JSONField(null=True)
+    output_ref = models.UUIDField(null=True)
+    error = models.JSONField(null=True)
+    log = models.JSONField(null=True)
+    xid = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            # I1: at most one success per step, scope and generation.
+            models.UniqueConstraint(
+                fields=["run", "node", "scope_id", "generation"], condition=Q(outcome="S"), name="step_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.run_id}:{self.node}#{self.attempt}"
+
+
+class Gate(models.Model):
+    """One join of one run: counters and the verdict, decided once."""
+
+    pk = models.CompositePrimaryKey("run_id", "gate", "scope_id")
+    run = models.ForeignKey(
+        "orchestrator.Run", models.DO_NOTHING, related_name="gates", db_constraint=False, db_index=False
+    )
+    gate = models.IntegerField()
+    scope_id = models.BigIntegerField(default=0)
+    node = models.IntegerField()
+    size = models.IntegerField()
+    need = models.IntegerField()
+    ok = models.IntegerField(default=0)
+    skip = models.IntegerField(default=0)
+    fail = models.IntegerField(default=0)
+    #: O open, F fired, X cannot be satisfied, S skipped
+    verdict = models.CharField(max_length=1, default="O")
+    #: How often a verdict was reached: 0 or 1, kept to be checked (I3).
+    decided = models.SmallIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="gate_never_overfull", condition=Q(size__gte=models.F("ok") + models.F("skip") + models.F("fail"))
+            ),
+            models.CheckConstraint(name="gate_decided_once", condition=Q(decided__lte=1)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.run_id}/{self.gate}"
+
+
+class GateArrival(models.Model):
+    """One edge's signal at a gate: an edge cannot count twice. Also the join's inputs and causes."""
+
+    pk = models.CompositePrimaryKey("run_id", "gate", "scope_id", "edge")
+    run = models.ForeignKey(
+        "orchestrator.Run", models.DO_NOTHING, related_name="arrivals", db_constraint=False, db_index=False
+    )
+    gate = models.IntegerField()
+    scope_id = models.BigIntegerField(default=0)
+    edge = models.IntegerField()
+    entry = models.BigIntegerField(null=True)
+    outcome = models.CharField(max_length=1)
+
+    class Meta:
+        db_table = "orchestrator_gate_arrival"
+
+    def __str__(self) -> str:
+        return f"{self.run_id}/{self.gate}/{self.edge}"
+
+
+class Payload(models.Model):
+    """A value over 2 kB, kept out of the hot rows."""
+
+    id = models.UUIDField(primary_key=True)
+    run = models.ForeignKey("orchestrator.Run", models.DO_NOTHING, db_constraint=False)
+    body = models.JSONField()
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class WorkerSession(models.Model):
+    """One life of a worker process. Its random id is half of the fence; missing counts as dead."""
+
+    id = models.BigIntegerField(primary_key=True)
+    #: The worker node (Celery parent) that beats for it.
+    node_id = models.UUIDField()
+    host = models.CharField(max_length=255)
+    pid = models.IntegerField()
+    queues = ArrayField(models.CharField(max_length=63))
+    booted_at = models.DateTimeField(db_default=Now())
+    beat_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "orchestrator_worker_session"
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.pid}"

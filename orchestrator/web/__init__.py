@@ -1,0 +1,1 @@
+"""The same walls for HTML pages."""
