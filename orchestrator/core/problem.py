@@ -28,8 +28,8 @@ class Problem:
 
     def as_json(self) -> dict[str, Json]:
         """The form that the API and the canvas read."""
-        edge = None if self.edge is None else dict(zip(("from", "port", "to"), self.edge, strict=True))
-        fix = None if self.fix is None else {"label": self.fix.label, "patch": list(self.fix.patch)}
+        edge: Json = None if self.edge is None else dict(zip(("from", "port", "to"), self.edge, strict=True))
+        fix: Json = None if self.fix is None else {"label": self.fix.label, "patch": list(self.fix.patch)}
         return {
             "code": self.code,
             "severity": self.severity,
