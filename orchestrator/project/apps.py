@@ -9,4 +9,4 @@ class ProjectConfig(AppConfig):
 
     def ready(self) -> None:
         # Makes `branchline` the current Celery app, so that the engine's tasks and wake-ups use its broker.
-        import orchestrator.project.celery  # noqa: F401, PLC0415 - needs the settings, so only here
+        import orchestrator.project.celery  # noqa: F401 - needs the settings, so only here

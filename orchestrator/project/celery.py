@@ -1,9 +1,14 @@
 """The Celery app `branchline`: a carrier of wake-ups. PostgreSQL holds every fact, so a lost message only delays."""
 
 import os
+import signal
 
 from celery import Celery
+from celery.signals import setup_logging, worker_process_init, worker_ready
 from django.conf import settings
+
+from orchestrator.project.embedded.child import die_with_parent
+from orchestrator.project.running.ready import tell_ready
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orchestrator.project.settings")
 
@@ -44,3 +49,22 @@ app.conf.update(
 )
 app.conf.task_annotations = {"*": {"expires": WAKE_EXPIRES}}
 app.set_default()
+
+NODE = os.getpid()
+
+
+@worker_ready.connect
+def say_ready(**_: object) -> None:
+    """Tell `up` that this node takes work."""
+    tell_ready()
+
+
+@worker_process_init.connect
+def die_with_node(**_: object) -> None:
+    """A pool process never outlives its node, even when the node is killed while a step runs."""
+    die_with_parent(signal.SIGKILL, NODE)
+
+
+@setup_logging.connect
+def keep_our_logging(**_: object) -> None:
+    """Django's settings have configured the logs; a receiver here keeps Celery from doing it again."""

@@ -57,8 +57,12 @@ def process_environment() -> Environment:
 
 
 def data_folder(environment: Environment, base: Path) -> Path:
-    """Where the embedded servers, the generated key and logs live (`BRANCHLINE_DATA`, default `.branchline`)."""
-    return Path(environment.text("BRANCHLINE_DATA", str(base / ".branchline"))).expanduser().absolute()
+    """Where the embedded servers, the generated key and logs live (`DATA`, default `.branchline`)."""
+    return (
+        Path(environment.text("BRANCHLINE_DATA") or environment.text("DATA") or base / ".branchline")
+        .expanduser()
+        .absolute()
+    )
 
 
 def database_from_url(url: str) -> dict[str, Any]:

@@ -24,7 +24,16 @@ def secret_key(environment: Environment, folder: Path) -> str:
     try:
         return checked(path.read_text(encoding="ascii").strip(), str(path))
     except FileNotFoundError:
+        return make_or_explain(path)
+
+
+def make_or_explain(path: Path) -> str:
+    try:
         return make(path)
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"The data folder {path.parent} cannot be used: {error.strerror}. Free it, or choose another with DATA=."
+        ) from error
 
 
 def checked(key: str, source: str) -> str:

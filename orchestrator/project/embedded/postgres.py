@@ -21,6 +21,7 @@ from orchestrator.project.embedded.problem import CannotStart, disk_full
 READY_WITHIN = 60.0  # seconds; crash recovery of a busy server replays its log first
 LARGEST_LOG = 10_000_000  # bytes
 SUPERUSER = "postgres"
+STILL_IN_USE = "pre-existing shared memory block"
 # For a laptop and a small server; a bigger machine brings its own PostgreSQL by DATABASE_URL.
 OPTIONS: dict[str, str] = {
     "listen_addresses": "",
@@ -34,10 +35,22 @@ OPTIONS: dict[str, str] = {
     "logging_collector": "off",
     "log_line_prefix": "%m ",
 }
+# PostgreSQL's own C.UTF-8 needs no locale of the system. Trust is safe: only this user can reach the socket.
+INITDB = (
+    f"--username={SUPERUSER}",
+    "--auth=trust",
+    "--encoding=UTF8",
+    "--locale=C",
+    "--locale-provider=builtin",
+    "--builtin-locale=C.UTF-8",
+    "--no-instructions",
+)
 
 
 class Postgres:
     """One PostgreSQL server in one data folder."""
+
+    name = "PostgreSQL"
 
     def __init__(self, places: Places, options: Mapping[str, str] | None = None) -> None:
         self.places = places
@@ -54,9 +67,9 @@ class Postgres:
         self.prepare()
         if not self.version_file.exists():
             self.initialise()
-        end_orphan(self.places.postgres)
-        self.launch()
-        self.wait_until_ready()
+        deadline = time.monotonic() + READY_WITHIN
+        while not self.launched(deadline):
+            continue
 
     @property
     def version_file(self) -> Path:
@@ -96,12 +109,18 @@ class Postgres:
         """Run initdb in place; a failed try leaves nothing, so the next start begins anew."""
         if self.user:
             owner.let_read(owner.programs().parent)
+        uid, gid = self.user or (None, None)
         done = subprocess.run(
-            [str(owner.programs() / "initdb"), "-D", str(self.places.postgres), "-U", SUPERUSER, "--auth=trust",
-             "--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--no-instructions"],
-            check=False, capture_output=True, stdin=subprocess.DEVNULL, env=self.environment(), cwd=self.places.postgres,
-            user=self.user and self.user[0], group=self.user and self.user[1], extra_groups=self.user and [],
-        )  # fmt: skip
+            [str(owner.programs() / "initdb"), "-D", str(self.places.postgres), *INITDB],
+            check=False,
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            env=self.environment(),
+            cwd=self.places.postgres,
+            user=uid,
+            group=gid,
+            extra_groups=None if uid is None else [],
+        )
         if done.returncode:
             self.clear()
             raise self.failure(done.stderr.decode(errors="replace"))
@@ -114,7 +133,8 @@ class Postgres:
         # Nothing of ours: PGDATA, PGOPTIONS or LC_ALL of the person's shell must not reach the server.
         return {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
 
-    def launch(self) -> None:
+    def launch(self) -> tuple[subprocess.Popen[bytes], int]:
+        """Start the program; answer it and where its lines begin in the log."""
         if self.log.exists() and self.log.stat().st_size > LARGEST_LOG:
             self.log.unlink()
         settings = {**self.options, "unix_socket_directories": str(self.places.sockets)}
@@ -129,21 +149,24 @@ class Postgres:
             )
             program = str(owner.programs() / "postgres")
             self.child = start_child([program, "-D", str(self.places.postgres), *arguments], options)
+            return self.child, output.tell()
 
-    def wait_until_ready(self) -> None:
-        assert self.child is not None
-        deadline = time.monotonic() + READY_WITHIN
-        start = self.log.stat().st_size
-        while True:
+    def launched(self, deadline: float) -> bool:
+        """Start the server and wait for it. False while sessions of a killed one still hold its memory."""
+        end_orphan(self.places.postgres)
+        child, logged = self.launch()
+        while child.poll() is None and time.monotonic() < deadline:
             try:
                 self.make_database()
             except psycopg.OperationalError:
-                if self.child.poll() is not None or time.monotonic() > deadline:
-                    self.stop()
-                    raise self.failure(self.log_from(start)) from None
                 time.sleep(0.01)
             else:
-                return
+                return True
+        self.stop()
+        output = self.log_from(logged)
+        if STILL_IN_USE in output and time.monotonic() < deadline:
+            return False
+        raise self.failure(output)
 
     def make_database(self) -> None:
         """The application's own role is no superuser: it owns its database and nothing else."""

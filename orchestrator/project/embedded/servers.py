@@ -2,7 +2,8 @@
 
 import errno
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -30,15 +31,33 @@ class Servers:
         self.postgres = Postgres(self.places, options) if postgres else None
         self.valkey = Valkey(self.places) if valkey else None
 
-    def start(self) -> None:
-        """Take the folder and start what is wanted. Raises CannotStart; then nothing is left running."""
-        try:
+    def reserve(self) -> None:
+        """Take the folder for this process. Raises CannotStart: `already_running`, `disk_full`, `data_folder`."""
+        with self.explaining():
             self.prepare()
             self.lock.take()
             self.check_space()
-            for server in (self.postgres, self.valkey):
-                if server is not None:
-                    server.start()
+
+    def start(self) -> None:
+        """Reserve the folder and start what is wanted. Raises CannotStart; then nothing is left running."""
+        if self.lock.descriptor is None:
+            self.reserve()
+        with self.explaining():
+            for server in self.wanted():
+                server.start()
+
+    def wanted(self) -> list[Postgres | Valkey]:
+        return [server for server in (self.postgres, self.valkey) if server is not None]
+
+    def dead(self) -> list[Postgres | Valkey]:
+        """The servers that were started and have ended by themselves."""
+        return [server for server in self.wanted() if server.child is not None and server.child.poll() is not None]
+
+    @contextmanager
+    def explaining(self) -> Iterator[None]:
+        """Whatever goes wrong inside stops everything; what the system says becomes one clear line."""
+        try:
+            yield
         except OSError as error:
             self.stop()
             raise self.explained(error) from error
@@ -47,10 +66,8 @@ class Servers:
             raise
 
     def prepare(self) -> None:
-        # Others may pass as far as the server's own folder, which only its user can open.
-        self.places.data.mkdir(mode=0o711, parents=True, exist_ok=True)
-        for folder in (self.places.logs, self.places.sockets):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.places.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.places.logs.mkdir(mode=0o700, exist_ok=True)
 
     def check_space(self) -> None:
         space = os.statvfs(self.places.data)
@@ -66,9 +83,8 @@ class Servers:
 
     def stop(self) -> None:
         """Stop what runs, the database last, then free the folder."""
-        for server in (self.valkey, self.postgres):
-            if server is not None:
-                server.stop()
+        for server in reversed(self.wanted()):
+            server.stop()
         self.lock.release()
 
     def __enter__(self) -> Self:

@@ -2,15 +2,18 @@
 
 import signal
 import socket
-import subprocess
 import time
 from importlib.util import find_spec
 from pathlib import Path
 from platform import machine, system
+from typing import TYPE_CHECKING
 
 from orchestrator.project.embedded.child import ChildOptions, start_child, stop_child
 from orchestrator.project.embedded.places import Places
 from orchestrator.project.embedded.problem import CannotStart
+
+if TYPE_CHECKING:
+    import subprocess
 
 READY_WITHIN = 10.0  # seconds
 MEMORY = "256mb"
@@ -19,12 +22,15 @@ MEMORY = "256mb"
 class Valkey:
     """One Valkey server on a unix socket inside the data folder."""
 
+    name = "Valkey"
+
     def __init__(self, places: Places) -> None:
         self.places = places
         self.child: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start the server and return when it answers. Raises CannotStart with the last line of its log."""
+        self.places.sockets.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.places.valkey_socket.unlink(missing_ok=True)
         log = self.places.logs / "valkey.log"
         with log.open("wb") as output:

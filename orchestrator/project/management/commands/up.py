@@ -1,0 +1,83 @@
+"""`manage.py up`: everything on this machine, until Ctrl-C."""
+
+import os
+import sys
+from argparse import ArgumentParser
+from contextlib import ExitStack
+from socket import socket
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+from django.db import OperationalError, connections
+
+from orchestrator.project import samples
+from orchestrator.project.embedded.problem import CannotStart
+from orchestrator.project.environment import process_environment
+from orchestrator.project.running.address import address, listen
+from orchestrator.project.running.migrations import migrate_when_needed
+from orchestrator.project.running.relay import write_line
+from orchestrator.project.running.served import embedded_servers
+from orchestrator.project.running.service import web, worker
+from orchestrator.project.running.signals import StopSignals
+from orchestrator.project.running.site import forget_address, note_address
+from orchestrator.project.running.supervisor import Supervisor
+from orchestrator.services.signin import create_signin_link
+
+
+class Command(BaseCommand):
+    """Start PostgreSQL and Valkey where unset, web and workers; print the address; stop all of it in order."""
+
+    help = "Start Branchline on this machine: servers where unset, web and workers. PORT and DATA choose where."
+    requires_system_checks: ClassVar[list[str]] = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        variables = process_environment()
+        parser.add_argument("--port", type=int, default=variables.number("PORT", 8000), help="0 takes a free one")
+        parser.add_argument("--host", default=variables.text("BRANCHLINE_BIND", "127.0.0.1"))
+        parser.add_argument("--processes", type=int, default=variables.number("BRANCHLINE_WORKER_PROCESSES", 2))
+        parser.add_argument("--patience", type=int, default=variables.number("BRANCHLINE_STOP_SECONDS", 20))
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            with StopSignals() as signals:
+                self.run_until_stopped(signals, **options)
+        except CannotStart as problem:
+            sys.exit(f"Cannot start: {problem.message}")
+        except OperationalError as error:
+            sys.exit(f"Cannot start: the database of DATABASE_URL does not answer: {str(error).splitlines()[0]}")
+
+    def run_until_stopped(self, signals: StopSignals, *, host: str, port: int, **options: Any) -> None:
+        servers = embedded_servers()
+        servers.reserve()
+        with ExitStack() as stack:
+            stack.callback(servers.stop)
+            listener = stack.enter_context(listen(host, port))
+            self.say("Starting ...")
+            servers.start()
+            stack.callback(connections.close_all)
+            if migrate_when_needed():
+                self.say("The database has this version's tables.")
+            os.environ.setdefault("BRANCHLINE_URL", address(listener))
+            services = [web(listener.fileno()), worker(options["processes"], options["patience"])]
+            supervisor = Supervisor(services, servers, signals, self.say)
+            stack.callback(supervisor.stop)
+            stack.callback(self.say, "Stopping: web, workers, Valkey, PostgreSQL ...")
+            if supervisor.start():
+                self.welcome(listener, stack)
+                supervisor.watch()
+        self.say("Stopped.")
+
+    def welcome(self, listener: socket, stack: ExitStack) -> None:
+        """The one address to open, with a sign-in link that works once."""
+        if samples.wanted():
+            samples.load()
+        site = settings.SITE_URL or address(listener)
+        note_address(site)
+        stack.callback(forget_address)
+        administrator = samples.administrator()
+        link = create_signin_link(administrator.username) if administrator else "/"
+        self.say(f"Branchline is ready. Open {site}{link} (the link works once). Ctrl-C stops everything.")
+
+    def say(self, text: str) -> None:
+        write_line(f"up    | {text}", sys.stdout)

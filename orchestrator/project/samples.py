@@ -1,0 +1,30 @@
+"""What a first start finds: the workspace `demo` and one administrator, who signs in by a one-time link."""
+
+from django.db import transaction
+
+from orchestrator.models import Membership, User, Workspace
+from orchestrator.models.workspace import Role
+
+WORKSPACE = "demo"
+ADMINISTRATOR = "admin"
+
+
+def wanted() -> bool:
+    """Only a database without any workspace gets the samples: who deletes them has deleted them."""
+    return not Workspace.objects.exists()
+
+
+@transaction.atomic
+def load() -> None:
+    """Make the sample workspace. Its administrator has no password: `manage.py signin` makes a link."""
+    workspace = Workspace.objects.create(slug=WORKSPACE, name="Demo")
+    user = User(username=ADMINISTRATOR)
+    user.set_unusable_password()
+    user.save()
+    Membership.objects.create(workspace=workspace, user=user, roles=[str(role) for role in Role])
+
+
+def administrator() -> User | None:
+    """Whom the start's sign-in link is for: the oldest active administrator of any workspace."""
+    membership = Membership.objects.with_role(Role.ADMIN).select_related("user").order_by("pk").first()
+    return membership.user if membership else None
