@@ -19,12 +19,15 @@ from orchestrator.core.document import (
     Step,
     Undo,
 )
+from orchestrator.core.document_json import document_as_json
 from orchestrator.core.errors import DocumentInvalid
 from orchestrator.core.form import Form, Spot, shown
 from orchestrator.core.json_types import Json
 from orchestrator.core.json_walk import first_flaw
 from orchestrator.core.problem import Problem
 from orchestrator.core.retry import MAX_ATTEMPTS
+
+__all__ = ["document_as_json", "invalid", "parse_document"]
 
 MAX_PROBLEMS = 200
 _MAX_EXTRAS = 1_000  #: regions and notes, each
