@@ -1,0 +1,43 @@
+"""Who calls: a browser's session (with its CSRF token) or a bearer token."""
+
+from typing import Any
+
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.authentication import SessionAuthentication as DrfSessionAuthentication
+from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
+from rest_framework.request import Request
+
+from orchestrator.models import ApiToken, User
+from orchestrator.queries.actors import find_token
+from orchestrator.rest.errors import CsrfFailed
+from orchestrator.services.tokens import note_use
+
+REFUSAL = "The bearer token is unknown, expired or revoked. Create one under API tokens and send it again."
+LONGEST_TOKEN = 200  # characters
+
+
+class BearerAuthentication(BaseAuthentication):
+    """`Authorization: Bearer brl_…`. A bad token is refused even beside a good session."""
+
+    def authenticate(self, request: Request) -> tuple[User, ApiToken] | None:
+        scheme, _, value = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+        if scheme.lower() != "bearer":
+            return None
+        token = find_token(value.strip()) if 0 < len(value) <= LONGEST_TOKEN else None
+        if token is None:
+            raise AuthenticationFailed(REFUSAL)
+        note_use(token)
+        return token.user, token
+
+    def authenticate_header(self, request: Request) -> str:
+        return 'Bearer realm="branchline"'
+
+
+class SessionAuthentication(DrfSessionAuthentication):
+    """The page's own session cookie; unsafe methods need the page's CSRF token."""
+
+    def enforce_csrf(self, request: Any) -> None:
+        try:
+            super().enforce_csrf(request)
+        except PermissionDenied as error:
+            raise CsrfFailed from error

@@ -1,0 +1,43 @@
+"""A ceiling on requests per caller, counted in the cache by the minute."""
+
+import time
+
+import structlog
+from django.core.cache import cache
+from redis.exceptions import RedisError
+from rest_framework.exceptions import Throttled
+from rest_framework.request import Request
+
+logger = structlog.get_logger(__name__)
+
+WINDOW = 60  # seconds
+#: Far above what people and well-behaved programs need: it stops loops, not work.
+PER_CALLER = 60_000
+PER_ADDRESS = 3_000
+
+
+def check(request: Request) -> None:
+    """Count this request; raise Throttled (429 with Retry-After) above the ceiling.
+
+    Without the cache nothing is refused: losing Valkey must not stop people from working.
+    """
+    caller, most = caller_of(request)
+    now = time.time()
+    key = f"throttle:{caller}:{int(now // WINDOW)}"
+    try:
+        cache.add(key, 0, timeout=2 * WINDOW)
+        count = cache.incr(key)
+    except (RedisError, ValueError):
+        logger.warning("requests are not counted: the cache does not answer")
+        return
+    if count > most:
+        raise Throttled(wait=WINDOW - now % WINDOW)
+
+
+def caller_of(request: Request) -> tuple[str, int]:
+    """Whom the request counts for: a token, a person, or an address."""
+    if request.auth is not None:
+        return f"token:{request.auth.pk}", PER_CALLER
+    if request.user.is_authenticated:
+        return f"user:{request.user.pk}", PER_CALLER
+    return f"address:{request.META.get('REMOTE_ADDR', '')}", PER_ADDRESS
