@@ -1,5 +1,6 @@
 """What every test may ask for: a real PostgreSQL and Valkey, started once per session when first needed."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -36,14 +37,12 @@ def valkey(running_servers: None) -> Iterator[str]:
 @pytest.fixture
 def process_environment(transactional_db: None, running_servers: None) -> dict[str, str]:
     """Variables for a child process (worker, web, command) that must work on this test's database."""
-    import os
-
     test = connection.settings_dict
-    url = f"postgresql://{test['USER']}:{test['PASSWORD']}@/{test['NAME']}?host={test['HOST']}&port={test['PORT']}"
+    port = f"&port={test['PORT']}" if test["PORT"] else ""
     return {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "orchestrator.project.settings",
-        "DATABASE_URL": url.removesuffix("&port="),
+        "DATABASE_URL": f"postgresql://{test['USER']}:{test['PASSWORD']}@/{test['NAME']}?host={test['HOST']}{port}",
         "BROKER_URL": settings.BROKER_URL,
         "REDIS_URL": settings.REDIS_URL,
         "BRANCHLINE_DATA": str(settings.DATA_DIR),

@@ -1,6 +1,6 @@
 """The embedded servers of one test session."""
 
-import fcntl
+import os
 import shutil
 import tempfile
 from functools import cache
@@ -16,25 +16,19 @@ OPTIONS = {"fsync": "off", "full_page_writes": "off", "autovacuum_naptime": "5s"
 @cache
 def session_folder() -> Path:
     """A new data folder for this process; folders of sessions that were killed are removed first."""
-    for folder in Path(tempfile.gettempdir()).glob(PREFIX + "*"):
-        remove_if_abandoned(folder)
-    return Path(tempfile.mkdtemp(prefix=PREFIX))
-
-
-def remove_if_abandoned(folder: Path) -> None:
-    try:
-        with (folder / "lock").open() as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    parent = Path(tempfile.gettempdir())
+    for folder in parent.glob(PREFIX + "*"):
+        owner = folder.name.removeprefix(PREFIX).partition("-")[0]
+        if owner.isdecimal() and not Path(f"/proc/{owner}").exists():
             shutil.rmtree(folder, ignore_errors=True)
-    except OSError:
-        # Held by a running session, not ours to read, or so new that it has no lock yet.
-        return
+    return Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
 
 
 @cache
 def servers() -> Servers:
     """The session's servers, started at the first call. PostgreSQL or Valkey given by the environment is not."""
-    from django.conf import settings  # noqa: PLC0415 - this module is read before the settings are
+    # Not above: the settings read this module first, for the folder.
+    from django.conf import settings
 
     started = Servers(
         settings.DATA_DIR, postgres=settings.EMBEDDED_POSTGRES, valkey=settings.EMBEDDED_VALKEY, options=OPTIONS

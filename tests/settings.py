@@ -10,7 +10,7 @@ from tests.servers import session_folder
 # Child processes of the tests (workers, commands) inherit the folder.
 os.environ.setdefault("BRANCHLINE_DATA", str(session_folder()))
 
-from orchestrator.project.settings import *  # noqa: E402, F403
+from orchestrator.project.settings import *  # noqa: F403
 
 # One connection per thread, closed by the test runner; the pool has tests of its own.
 DATABASES["default"]["OPTIONS"].pop("pool")  # noqa: F405
