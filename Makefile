@@ -53,7 +53,7 @@ fmt: .venv/.installed-dev
 	@.ci/canvas install && cd designer/canvas && PATH="$$(../../.ci/node):$$PATH" npx biome check --write .
 
 clean:
-	@rm -rf .venv static/island static/collected designer/canvas/node_modules .mypy_cache .ruff_cache .pytest_cache \
+	@rm -rf .venv static/island designer/canvas/node_modules .mypy_cache .ruff_cache .pytest_cache \
 		.hypothesis .import_linter_cache
 	@echo "Kept: .branchline (your data). Remove it yourself to start anew."
 

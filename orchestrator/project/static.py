@@ -1,10 +1,12 @@
 """How browsers get our files: hashed names once collected, the plain files until then."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.contrib.staticfiles.storage import ManifestStaticFilesStorage
+from whitenoise.middleware import WhiteNoiseMiddleware
 
 # Vite's own content hash, as in `island/assets/main-BX2a_9dQ.js`.
 HASHED_BY_VITE = re.compile(r"/island/assets/.+-[\w-]{8}\.\w+$")
@@ -23,6 +25,14 @@ class StaticStorage(ManifestStaticFilesStorage):
 
     def hashed_name(self, name: str, content: Any = None, filename: str | None = None) -> str:
         return name if name.startswith("island/") else super().hashed_name(name, content, filename)
+
+
+class StaticFiles(WhiteNoiseMiddleware):
+    """WhiteNoise, quiet about a folder that `collectstatic` has not made: the sources are served instead."""
+
+    def add_files(self, root: str | Path, prefix: str | None = None) -> None:
+        if Path(root).is_dir():
+            super().add_files(root, prefix)
 
 
 def is_immutable(path: str, url: str) -> bool:

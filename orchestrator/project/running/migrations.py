@@ -20,8 +20,7 @@ def migrate_when_needed() -> bool:
         return False
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_lock(%s)", [LOCK])
-        try:
-            call_command("migrate", interactive=False, verbosity=0)
-        finally:
-            cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
+        call_command("migrate", interactive=False, verbosity=0)
+        # After an error the connection, and the lock with it, ends with this process.
+        cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
     return True

@@ -2,9 +2,11 @@
 
 import os
 import sys
+import warnings
 from argparse import ArgumentParser
 from typing import Any, ClassVar
 
+from celery.exceptions import SecurityWarning
 from django.core.management.base import BaseCommand
 
 from orchestrator.project.celery import app
@@ -24,8 +26,11 @@ class Command(BaseCommand):
         parser.add_argument("--name", default=f"branchline-{os.getpid()}@%h")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        # Celery warns root because of pickles; ours takes JSON with ids only (see orchestrator.project.celery).
+        warnings.simplefilter("ignore", SecurityWarning)
         app.worker_main(
             [
+                "--quiet",  # no banner
                 "worker",
                 "--pool=prefork",
                 f"--concurrency={options['processes']}",
