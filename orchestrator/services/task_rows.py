@@ -1,0 +1,92 @@
+"""Rows of human tasks, locked in the engine's order, and the people around them as values."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import UUID
+
+from django.db import transaction
+
+from orchestrator import audit
+from orchestrator.core.approval import Ballot, Voter, why_not_decide
+from orchestrator.core.errors import Forbidden, NotFound
+from orchestrator.core.states import TokenState
+from orchestrator.engine import dispatch
+from orchestrator.models import HumanTask, Membership, Run, Token
+from orchestrator.models.ballot import ballot_of, outcome_label
+from orchestrator.models.task import WAITING_TASK
+from orchestrator.policy import Action, Actor, Denied
+from orchestrator.services.task_errors import TaskConflict
+
+LONGEST_COMMENT = 4_000  # characters
+ENDED = {
+    "done": 'This was decided already: "{outcome}".',
+    "expired": "The due date passed before anybody decided, and the run went on.",
+    "cancelled": "The run ended or was cancelled, so nothing waits for this decision any more.",
+}
+
+
+def locked_task(task_id: UUID, actor: Actor) -> HumanTask:
+    """Lock a waiting task of the actor's workspace for the rest of the transaction.
+
+    Raises NotFound, and TaskConflict (not_waiting) when it has ended or its step waits no more.
+    """
+    # The task is locked before its token, never the run: the keeper's timers and a cancellation keep the same order.
+    task = HumanTask.objects.select_for_update().filter(pk=task_id, workspace_id=actor.workspace_id).first()
+    if task is None:
+        raise NotFound("No such task in this workspace.")
+    if task.state not in WAITING_TASK:
+        message = ENDED[task.state].format(outcome=outcome_label(task, task.outcome))
+        raise TaskConflict(message, details={"state": task.state, "outcome": task.outcome})
+    if not Token.objects.filter(pk=task.token_id, state=TokenState.WAITING, epoch=task.epoch).exists():
+        raise TaskConflict("The run no longer waits for this decision. Nothing was changed.")
+    return task
+
+
+def current_ballot(task: HumanTask) -> Ballot:
+    """What the locked task says about its answers now."""
+    publisher = Run.objects.filter(pk=task.run_id).values_list("version__published_by_id", flat=True).first()
+    return ballot_of(task, publisher=publisher)
+
+
+def voter_now(actor: Actor) -> Voter:
+    """The actor with the rights of this moment: what the membership says, cut to what the token carries."""
+    member = Membership.objects.filter(
+        workspace_id=actor.workspace_id, user_id=actor.user_id, user__is_active=True
+    ).first()
+    if member is None or actor.user_id is None:
+        raise Forbidden("Only members of this workspace decide.", code="not_eligible")
+    return Voter(
+        user_id=actor.user_id,
+        username=actor.username,
+        roles=frozenset(member.roles) & actor.roles,
+        groups=frozenset(member.groups),
+    )
+
+
+def require_may_decide(task: HumanTask, actor: Actor) -> None:
+    """Raises Forbidden (not_eligible, self_approval) or TaskConflict (already_decided, claimed)."""
+    refusal = why_not_decide(current_ballot(task), voter_now(actor))
+    if refusal is None:
+        return
+    if refusal.code in {"already_decided", "claimed"}:
+        raise TaskConflict(refusal.message, code=refusal.code)
+    raise Forbidden(refusal.message, code=refusal.code)
+
+
+def announce_task(task: HumanTask) -> None:
+    """Tell the sockets, once this commits."""
+    workspace_id, run_id = task.workspace_id, task.run_id
+    transaction.on_commit(lambda: dispatch.announce(workspace_id, run_id))
+
+
+@contextmanager
+def denials_recorded(actor: Actor, action: Action, task_id: UUID) -> Iterator[None]:
+    """Write a refusal to the audit trail, outside the transaction that it rolled back. Raises Denied for Forbidden."""
+    try:
+        yield
+    except Denied:
+        raise
+    except Forbidden as refusal:
+        detail = {"code": refusal.error_code, "message": refusal.message}
+        audit.record(actor, action, target=f"task {task_id}", allowed=False, detail=detail)
+        raise Denied(refusal.message, code=refusal.error_code) from refusal
