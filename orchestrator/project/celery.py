@@ -53,18 +53,20 @@ app.set_default()
 NODE = os.getpid()
 
 
-@worker_ready.connect
 def say_ready(**_: object) -> None:
     """Tell `up` that this node takes work."""
     tell_ready()
 
 
-@worker_process_init.connect
 def die_with_node(**_: object) -> None:
     """A pool process never outlives its node, even when the node is killed while a step runs."""
     die_with_parent(signal.SIGKILL, NODE)
 
 
-@setup_logging.connect
 def keep_our_logging(**_: object) -> None:
     """Django's settings have configured the logs; a receiver here keeps Celery from doing it again."""
+
+
+worker_ready.connect(say_ready)
+worker_process_init.connect(die_with_node)
+setup_logging.connect(keep_our_logging)

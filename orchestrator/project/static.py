@@ -27,7 +27,7 @@ class StaticStorage(ManifestStaticFilesStorage):
         return name if name.startswith("island/") else super().hashed_name(name, content, filename)
 
 
-class StaticFiles(WhiteNoiseMiddleware):
+class StaticFiles(WhiteNoiseMiddleware):  # type: ignore[misc]
     """WhiteNoise, quiet about a folder that `collectstatic` has not made: the sources are served instead."""
 
     def add_files(self, root: str | Path, prefix: str | None = None) -> None:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Any, ClassVar
+from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
@@ -60,7 +60,7 @@ def wait_for_database() -> None:
 class ServedCommand(BaseCommand):
     """A management command that works with or without a running `up`."""
 
-    requires_system_checks: ClassVar[list[str]] = []
+    requires_system_checks = ()
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         try:

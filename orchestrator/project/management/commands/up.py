@@ -5,7 +5,7 @@ import sys
 from argparse import ArgumentParser
 from contextlib import ExitStack
 from socket import socket
-from typing import Any, ClassVar
+from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand
@@ -29,7 +29,7 @@ class Command(BaseCommand):
     """Start PostgreSQL and Valkey where unset, web and workers; print the address; stop all of it in order."""
 
     help = "Start Branchline on this machine: servers where unset, web and workers. PORT and DATA choose where."
-    requires_system_checks: ClassVar[list[str]] = []
+    requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         variables = process_environment()

@@ -4,7 +4,7 @@ import os
 import sys
 import warnings
 from argparse import ArgumentParser
-from typing import Any, ClassVar
+from typing import Any
 
 from celery.exceptions import SecurityWarning
 from django.core.management.base import BaseCommand
@@ -17,7 +17,7 @@ class Command(BaseCommand):
     """Run a worker node until SIGTERM; it then finishes the steps it holds."""
 
     help = "Run a Celery worker node. More nodes on more machines give more speed."
-    requires_system_checks: ClassVar[list[str]] = []
+    requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         variables = process_environment()
