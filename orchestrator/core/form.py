@@ -22,10 +22,19 @@ KEY_RULE = "a key starts with a-z and goes on with a-z, 0-9 or _, at most 63 cha
 
 
 def shown(value: Json, longest: int = 60) -> str:
-    """A value as a person may see it inside a message: short, one line, quoted."""
-    text = repr(value) if not isinstance(value, str) else f'"{value}"'
-    text = " ".join(text[: longest + 1].split())
-    return text if len(text) <= longest else text[:longest] + "..."
+    """A value as a person may see it inside a message: short, on one line, never a whole list or object."""
+    if isinstance(value, str):
+        text = " ".join(value[: longest + 1].split())
+        return f'"{text}"' if len(value) <= longest else f'"{text[:longest]}..."'
+    if isinstance(value, Mapping):
+        return f"an object with {len(value)} fields"
+    if isinstance(value, list | tuple):
+        return f"a list with {len(value)} items"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, int | float):
+        return str(value) if isinstance(value, float) or abs(value) < 10**longest else "a number with many digits"
+    return f"a {type(value).__name__}"
 
 
 @dataclass(frozen=True, slots=True)
