@@ -28,6 +28,8 @@ class Token(models.Model):
     session_id = models.BigIntegerField(null=True)
     epoch = models.IntegerField(default=0)
     attempt = models.IntegerField(default=0)
+    #: Seconds one attempt may take; `claim` turns it into `deadline_at`, past which the keeper takes the lease away.
+    timeout = models.FloatField(default=300.0)
     #: Attempts whose worker died: bounded apart from the retry policy.
     lost = models.SmallIntegerField(default=0)
     first_started_at = models.DateTimeField(null=True)
@@ -35,9 +37,9 @@ class Token(models.Model):
     deadline_at = models.DateTimeField(null=True)
     #: 0 fresh; 1 resumed after a wait (the handler's `resume` is asked, not its `run`)
     phase = models.SmallIntegerField(default=0)
-    #: "T" when the keeper ended the attempt for its worker: the next owner decides what follows.
+    #: "T" (too late) or "U" (too many workers died on it): the next owner runs nothing and decides what follows.
     verdict = models.CharField(max_length=1, default="", blank=True)
-    #: {"kind", "text", "memo", "since"} while waiting
+    #: {"kind", "text", "memo", "since"} while waiting, kept until the step ends
     waiting = models.JSONField(null=True)
     signal = models.JSONField(null=True)
     cause = ArrayField(models.BigIntegerField(), default=list)

@@ -4,6 +4,8 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
 
+from orchestrator.models.fields import DrawnJSONField
+
 
 class Workflow(models.Model):
     """The stable identity of a process. Its drawing lives in the designer, its versions here."""
@@ -29,7 +31,7 @@ class Version(models.Model):
 
     workflow = models.ForeignKey(Workflow, models.CASCADE, related_name="versions")
     number = models.PositiveIntegerField()
-    document = models.JSONField()
+    document = DrawnJSONField()
     plan = models.JSONField()
     content_hash = models.CharField(max_length=64)
     note = models.TextField(default="", blank=True)
@@ -56,11 +58,17 @@ class PlanGate(models.Model):
     mode = models.CharField(max_length=1)
     size = models.IntegerField()
     need = models.IntegerField()
-    queue = models.CharField(max_length=63)
+    #: Empty for the end gate, which leads to no step.
+    queue = models.CharField(max_length=63, blank=True)
+    timeout = models.FloatField()
     #: Signals sent onward when every branch was skipped.
     on_skip = ArrayField(models.IntegerField())
     #: Signals sent onward when the join cannot be satisfied and the step has no `error` edge.
     on_fail = ArrayField(models.IntegerField())
+    #: Ungated steps behind its `error` port, started when the join cannot be satisfied: [{"node", "queue", "timeout"}]
+    on_fail_spawn = models.JSONField(default=list)
+    #: True when the step's `error` port is drawn: then its failed join is handled.
+    on_fail_handled = models.BooleanField(default=False)
     #: The signal "all branches have arrived", of gates that may fire earlier; empty for the others.
     on_closed = ArrayField(models.IntegerField())
 

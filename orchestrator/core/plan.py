@@ -1,0 +1,251 @@
+"""Compile a document to its immutable plan: numbered steps, gates, and what is known before any run."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+from orchestrator.core.document import (
+    DEFAULT_PORT,
+    ERROR_PORT,
+    FAILURE_PORTS,
+    TIMEOUT_PORT,
+    Document,
+    Edge,
+    Retry,
+    Step,
+)
+from orchestrator.core.graph import successors, topological_order
+from orchestrator.core.json_types import Json, JsonObject
+from orchestrator.core.json_walk import marked_nodes
+from orchestrator.core.kinds import Kinds
+from orchestrator.core.references import References, references, script_references
+
+PLAN_FORMAT = 1
+#: For steps that draw no policy: a passing failure deserves a second look.
+DEFAULT_RETRY = Retry(attempts=3, first=1.0, factor=2.0, cap=60.0)
+Mode = Literal["A", "N"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrow:
+    """One edge between numbered steps. `slot` is its place at the target's gate; None when the target has no gate."""
+
+    source: int
+    port: str
+    target: int
+    slot: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanStep:
+    """One step as the engine runs it. `reads` are the nodes whose outputs or errors its expressions name."""
+
+    node: int
+    key: str
+    name: str
+    kind: str
+    config: JsonObject
+    queue: str
+    timeout: float
+    retry: Retry
+    ports: tuple[str, ...]
+    reads: tuple[int, ...]
+    has_expressions: bool
+    disabled: bool = False
+
+    @property
+    def normal_ports(self) -> tuple[str, ...]:
+        """The ports by which success leaves."""
+        return tuple(port for port in self.ports if port not in FAILURE_PORTS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanGate:
+    """A join: A = all branches that were not skipped, N = `need` of them. Its number is its step's node."""
+
+    node: int
+    mode: Mode
+    size: int
+    need: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A compiled document. Nodes are numbered in topological order, so a gate only ever signals higher gates.
+
+    `end` is the number of the run's own last gate: one more than the last step. Every path that stops somewhere
+    leads there by an arrow, so the end of a run is an ordinary join of known size.
+    """
+
+    steps: tuple[PlanStep, ...]
+    arrows: tuple[Arrow, ...]
+    gates: dict[int, PlanGate]
+    starts: tuple[int, ...]
+    output: Json = None
+    has_output: bool = False
+    output_reads: tuple[int, ...] = ()
+    deadline: float | None = None
+    on_failure: str = "fail"
+    regions: tuple[JsonObject, ...] = field(default=())
+
+    @property
+    def end(self) -> int:
+        """The number of the end gate."""
+        return len(self.steps)
+
+    @cached_property
+    def node_of(self) -> dict[str, int]:
+        """Key to node."""
+        return {step.key: step.node for step in self.steps}
+
+    @cached_property
+    def out_arrows(self) -> dict[int, tuple[Arrow, ...]]:
+        """The arrows that leave each node."""
+        found: dict[int, list[Arrow]] = defaultdict(list)
+        for arrow in self.arrows:
+            found[arrow.source].append(arrow)
+        return {node: tuple(arrows) for node, arrows in found.items()}
+
+    @cached_property
+    def in_arrows(self) -> dict[int, tuple[Arrow, ...]]:
+        """The arrows that reach each node, in slot order."""
+        found: dict[int, list[Arrow]] = defaultdict(list)
+        for arrow in self.arrows:
+            found[arrow.target].append(arrow)
+        return {node: tuple(sorted(arrows, key=lambda a: a.slot or 0)) for node, arrows in found.items()}
+
+    @cached_property
+    def exits(self) -> tuple[int, ...]:
+        """Steps after which a path ends, in order."""
+        return tuple(arrow.source for arrow in self.in_arrows.get(self.end, ()) if arrow.port != CLOSED_PORT)
+
+
+#: The arrow from a gate that may fire early to the end gate: the run is not over before its late branches are.
+CLOSED_PORT = "\N{BULLET}closed"
+#: The arrow from a step to the end gate when success may leave it by a port that nothing is drawn from.
+EXIT_PORT = "\N{BULLET}exit"
+
+
+def compile_plan(document: Document, kinds: Kinds) -> Plan:
+    """Compile a document without problems; the same document always gives the same plan."""
+    ordered = _ordered_steps(document)
+    node_of = {step.key: node for node, step in enumerate(ordered)}
+    steps = tuple(_plan_step(step, node_of, kinds) for step in ordered)
+    arrows, gates = _connect(document, steps, node_of)
+    entered = {arrow.target for arrow in arrows}
+    output_reads, _ = _reads(document.output, node_of)
+    return Plan(
+        steps=steps,
+        arrows=arrows,
+        gates=gates,
+        starts=tuple(step.node for step in steps if step.node not in entered),
+        output=document.output,
+        has_output=document.has_output,
+        output_reads=output_reads,
+        deadline=document.settings.deadline,
+        on_failure=document.settings.on_failure,
+        regions=tuple({"key": r.key, "pattern": r.pattern, "steps": list(r.steps)} for r in document.regions),
+    )
+
+
+def _ordered_steps(document: Document) -> list[Step]:
+    by_key = {step.key: step for step in document.steps}
+    pairs = [(edge.source, edge.target) for edge in document.edges]
+    return [by_key[key] for key in topological_order(successors(by_key, pairs))]
+
+
+def _plan_step(step: Step, node_of: dict[str, int], kinds: Kinds) -> PlanStep:
+    kind = kinds[step.kind]
+    code = step.config.get("code") if step.kind == "script" else None
+    reads, has_expressions = _reads(step.config, node_of, code if isinstance(code, str) else None)
+    return PlanStep(
+        node=node_of[step.key],
+        key=step.key,
+        name=step.name,
+        kind=step.kind,
+        config=step.config,
+        queue=step.queue,
+        timeout=step.timeout if step.timeout is not None else kind.default_timeout,
+        retry=step.retry or DEFAULT_RETRY,
+        ports=tuple(kind.ports(step.config)),
+        reads=reads,
+        has_expressions=has_expressions,
+        disabled=step.disabled,
+    )
+
+
+def _reads(value: Json, node_of: dict[str, int], script: str | None = None) -> tuple[tuple[int, ...], bool]:
+    found = [references(node.text) for node in marked_nodes(value) if node.kind == "expression"]
+    has_expressions = bool(found)
+    if script is not None:
+        found.append(script_references(script))
+    keys = {key for one in found for key in _keys_read(one, node_of)}
+    return tuple(sorted(node_of[key] for key in keys if key in node_of)), has_expressions
+
+
+def _keys_read(found: References, node_of: dict[str, int]) -> Iterable[str]:
+    return node_of if found.whole_steps else [*found.steps, *found.errors]
+
+
+def _connect(
+    document: Document, steps: tuple[PlanStep, ...], node_of: dict[str, int]
+) -> tuple[tuple[Arrow, ...], dict[int, PlanGate]]:
+    end = len(steps)
+    joins = {node_of[step.key]: step.join for step in document.steps}
+    incoming: dict[int, list[tuple[int, str]]] = defaultdict(list)
+    for edge in _in_node_order(document.edges, node_of):
+        incoming[node_of[edge.target]].append((node_of[edge.source], edge.port))
+    gates: dict[int, PlanGate] = {}
+    for node, sources in incoming.items():
+        if len(sources) > 1:
+            gates[node] = _gate(node, len(sources), joins[node])
+    exits = [(step.node, EXIT_PORT) for step in steps if _may_end(step, document)]
+    exits += [(node, CLOSED_PORT) for node, gate in sorted(gates.items()) if gate.mode == "N"]
+    incoming[end] = exits
+    gates[end] = PlanGate(node=end, mode="A", size=len(exits), need=0)
+    arrows = tuple(
+        Arrow(source=source, port=port, target=target, slot=slot if target in gates else None)
+        for target, sources in sorted(incoming.items())
+        for slot, (source, port) in enumerate(sources)
+    )
+    return arrows, gates
+
+
+def _in_node_order(edges: tuple[Edge, ...], node_of: dict[str, int]) -> list[Edge]:
+    return sorted(edges, key=lambda edge: (node_of[edge.target], node_of[edge.source], edge.port))
+
+
+def _gate(node: int, size: int, join: Any) -> PlanGate:
+    if join is None or join.mode == "all":
+        return PlanGate(node=node, mode="A", size=size, need=0)
+    need = 1 if join.mode == "any" else int(join.quorum)
+    return PlanGate(node=node, mode="N", size=size, need=need)
+
+
+def _may_end(step: PlanStep, document: Document) -> bool:
+    """Can success leave this step by a port that nothing is drawn from? Then a path may end here."""
+    drawn = {edge.port for edge in document.edges if edge.source == step.key}
+    return not step.normal_ports or any(port not in drawn for port in step.normal_ports)
+
+
+def failure_port(plan: Plan, node: int, *, timed_out: bool) -> str | None:
+    """The drawn port that takes a failure of this step; None when nobody handles it."""
+    drawn = {arrow.port for arrow in plan.out_arrows.get(node, ())}
+    if timed_out and TIMEOUT_PORT in drawn:
+        return TIMEOUT_PORT
+    return ERROR_PORT if ERROR_PORT in drawn else None
+
+
+__all__ = [
+    "CLOSED_PORT",
+    "DEFAULT_PORT",
+    "EXIT_PORT",
+    "Arrow",
+    "Plan",
+    "PlanGate",
+    "PlanStep",
+    "compile_plan",
+    "failure_port",
+]

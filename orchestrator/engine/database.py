@@ -1,0 +1,55 @@
+"""The hot path's own PostgreSQL connections: autocommit, prepared from the first call, no ORM.
+
+Django's connections bind on the client and prepare nothing; here every call is one prepared statement and one round trip.
+"""
+
+from typing import Any
+
+import psycopg
+from django.db import connections
+from psycopg.rows import dict_row
+from psycopg_pool import ConnectionPool
+
+Row = dict[str, Any]
+Connection = psycopg.Connection[Row]
+
+
+def connection_arguments() -> dict[str, Any]:
+    """How Django reaches the database, for psycopg."""
+    parameters = dict(connections["default"].get_connection_params())
+    for name in ("cursor_factory", "context", "pool", "server_side_binding", "prepare_threshold"):
+        parameters.pop(name, None)
+    return parameters
+
+
+def connect(name: str) -> Connection:
+    """One connection of the caller's own. `name` shows in pg_stat_activity."""
+    return psycopg.connect(
+        **connection_arguments(),
+        autocommit=True,
+        prepare_threshold=0,
+        row_factory=dict_row,
+        application_name=f"branchline {name}",
+    )
+
+
+def open_pool(name: str, size: int) -> ConnectionPool[Connection]:
+    """A pool for reads and claims."""
+    arguments = {
+        **connection_arguments(),
+        "autocommit": True,
+        "prepare_threshold": 0,
+        "row_factory": dict_row,
+        "application_name": f"branchline {name}",
+    }
+    return ConnectionPool(
+        kwargs=arguments,
+        min_size=1,
+        max_size=size,
+        open=True,
+        name=name,
+        check=ConnectionPool.check_connection,
+        timeout=30,
+        reconnect_timeout=0,
+        connection_class=psycopg.Connection[Row],
+    )

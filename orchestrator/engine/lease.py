@@ -1,0 +1,92 @@
+"""One leased token: what a slot needs to know to perform its step and to end it under the fence."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Self
+from uuid import UUID
+
+from orchestrator.core.json_types import Json
+from orchestrator.engine.database import Row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFacts:
+    """What stays the same for all steps of a run. `outputs` remembers what this worker has seen of it."""
+
+    run_id: UUID
+    version_id: int
+    workspace_id: int
+    workflow_id: int
+    input: Json
+    input_ref: UUID | None
+    correlation_id: str
+    business_key: str | None
+    trigger: str
+    started_at: datetime
+    #: node -> (output, error), of steps that ended in this worker's hands
+    seen: dict[int, tuple[Json, Json]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """A token in our hands: (session, epoch) is the fence."""
+
+    run: RunFacts
+    token_id: int
+    epoch: int
+    node: int
+    scope_id: int
+    generation: int
+    attempt: int
+    lost: int
+    phase: int
+    verdict: str
+    started_at: datetime
+    first_started_at: datetime
+    waiting: dict[str, Any] | None
+    signal: dict[str, Any] | None
+    queue: str
+
+    @classmethod
+    def from_row(cls, row: Row) -> Self:
+        """A row of `branchline_claim`."""
+        run = RunFacts(
+            run_id=row["run_id"],
+            version_id=row["version_id"],
+            workspace_id=row["workspace_id"],
+            workflow_id=row["workflow_id"],
+            input=row["input"],
+            input_ref=row["input_ref"],
+            correlation_id=row["correlation_id"],
+            business_key=row["business_key"],
+            trigger=row["trigger"],
+            started_at=row["run_started_at"],
+        )
+        names = ("epoch", "node", "scope_id", "generation", "attempt", "lost", "phase", "verdict", "started_at")
+        more = ("first_started_at", "waiting", "signal", "queue")
+        return cls(run=run, token_id=row["id"], **{name: row[name] for name in names + more})
+
+    def moved(self, *, node: int, epoch: int, started_at: datetime) -> "Lease":
+        """The same token at its next step, fresh."""
+        return Lease(
+            run=self.run,
+            token_id=self.token_id,
+            epoch=epoch,
+            node=node,
+            scope_id=self.scope_id,
+            generation=self.generation,
+            attempt=1,
+            lost=0,
+            phase=0,
+            verdict="",
+            started_at=started_at,
+            first_started_at=started_at,
+            waiting=None,
+            signal=None,
+            queue=self.queue,
+        )
+
+    @property
+    def idempotency_key(self) -> str:
+        """Stable over retries and takeovers; the generation rises only when a success is repeated on purpose."""
+        return f"{self.run.run_id}:{self.node}:{self.scope_id}:{self.generation}"

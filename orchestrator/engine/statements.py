@@ -1,0 +1,76 @@
+"""Every statement of the hot path, by name, with its reason."""
+
+# Lease ready tokens: the only way work begins.
+CLAIM = "SELECT * FROM branchline_claim(%s::bigint, %s::text[], %s::int)"
+
+# End or park attempts: the only way control moves.
+ADVANCE = "SELECT * FROM branchline_advance(%s::bigint, %s::jsonb)"
+
+# After a lost connection: did the call that got no answer commit? Then the token is ours one epoch later.
+WHERE_ARE_THEY = """
+SELECT k.id AS token_id, k.node, k.epoch, k.started_at, k.cause
+FROM orchestrator_token k WHERE k.id = ANY(%s::bigint[]) AND k.session_id = %s::bigint AND k.state = 'L'
+"""
+
+# What earlier steps gave: the last final row of each node.
+OUTPUTS = """
+SELECT DISTINCT ON (s.node) s.node, s.outcome, s.error, coalesce(s.output, p.body) AS output
+FROM orchestrator_steplog s LEFT JOIN orchestrator_payload p ON p.id = s.output_ref
+WHERE s.run_id = %s AND s.node = ANY(%s::int[]) AND s.scope_id = %s AND s.final
+ORDER BY s.node, s.generation DESC, s.attempt DESC
+"""
+
+# The signals that have reached a join.
+ARRIVALS = "SELECT edge, outcome FROM orchestrator_gate_arrival WHERE run_id = %s AND gate = %s AND scope_id = %s"
+
+PAYLOAD = "SELECT body FROM orchestrator_payload WHERE id = %s"
+
+PLAN = """
+SELECT v.plan, v.number, w.slug, w.name, s.slug AS workspace, s.allowed_hosts FROM orchestrator_version v
+JOIN orchestrator_workflow w ON w.id = v.workflow_id JOIN orchestrator_workspace s ON s.id = w.workspace_id
+WHERE v.id = %s
+"""
+
+# Which of the runs at work here are being cancelled.
+CANCELLED = "SELECT id FROM orchestrator_run WHERE id = ANY(%s::uuid[]) AND (control = 'C' OR state <> 'running')"
+
+# Tokens leased to this session that its process does not know: the answer to their claim or move was lost.
+STRAYS = """
+SELECT id, epoch FROM orchestrator_token
+WHERE session_id = %s AND state = 'L' AND started_at < clock_timestamp() - interval '5 seconds'
+"""
+
+# A worker that boots or beats. A missing row counts as dead, so beating writes it again.
+BEAT = """
+INSERT INTO orchestrator_worker_session (id, node_id, host, pid, queues, booted_at, beat_at)
+SELECT id, %(node)s, %(host)s, pid, %(queues)s, clock_timestamp(), clock_timestamp()
+FROM unnest(%(ids)s::bigint[], %(pids)s::int[]) AS s(id, pid)
+ON CONFLICT (id) DO UPDATE SET beat_at = excluded.beat_at
+"""
+
+# A worker process that has ended: its tokens are free at the next sweep.
+END_SESSIONS = "DELETE FROM orchestrator_worker_session WHERE id = ANY(%s::bigint[])"
+FORGET_SESSIONS = "DELETE FROM orchestrator_worker_session WHERE beat_at < clock_timestamp() - interval '1 hour'"
+
+DRAIN = "SELECT branchline_drain(%s)"
+FIRE_TIMERS = "SELECT * FROM branchline_fire_timers(%s)"
+TAKE_OVER = "SELECT * FROM branchline_take_over(%s, %s)"
+STOP_CANCELLED = "SELECT branchline_stop_cancelled(%s, %s) AS closed"
+OVERDUE_RUNS = "SELECT branchline_overdue_runs(%s) AS id"
+NEGLECTED_QUEUES = "SELECT * FROM branchline_neglected_queues(%s)"
+SET_CONTROL = "SELECT branchline_set_control(%s, %s, %s::jsonb, %s, %s, %s::jsonb) AS state"
+START_RUN = "SELECT * FROM branchline_start_run(%s::jsonb, %s::jsonb)"
+
+# One keeper of all hosts acts at a time; the lock dies with the connection.
+KEEPER_LOCK = "SELECT pg_try_advisory_lock(7351, 1) AS mine"
+
+# Open tasks whose assignees were not told yet.
+UNTOLD_TASKS = """
+SELECT EXISTS (SELECT 1 FROM orchestrator_human_task WHERE state IN ('open', 'claimed') AND notified_at IS NULL
+AND opened_at < clock_timestamp() - interval '2 seconds') AS some
+"""
+
+# How soon the next timer is due, in seconds.
+NEXT_TIMER = """
+SELECT extract(epoch FROM min(wake_at) - clock_timestamp())::float8 AS seconds FROM orchestrator_token WHERE state = 'W'
+"""

@@ -1,0 +1,13 @@
+"""The engine's SQL: types, guards, storage settings and the named functions."""
+
+from django.db import migrations
+
+from orchestrator.sql import sql_files
+
+
+class Migration(migrations.Migration):
+    dependencies = [("orchestrator", "0001_tables")]
+
+    operations = sql_files(
+        "types", "guards", "storage", "drop_token", "end_run", "start", "claim", "gates", "carry", "advance", "control", "keeper"
+    )

@@ -1,0 +1,164 @@
+-- The only function that moves control. p_items is a list; each item ends or parks one attempt of one leased token:
+--   t, e      token and epoch (with p_session: the fence)
+--   o         outcome S, F, T; absent when nothing is logged (a wait, a hand-back, the run's own last node)
+--   final, ports, out, oref, inp, iref, err, log, pay [{id, body}]   what the step log keeps
+--   sig       flat triples gate, slot, signal; starts [{node, queue, timeout}] steps without a gate that may begin
+--   then      go | retry | wait | back; delay (seconds) or until; waiting; form (a human task to open)
+--   end       {state, output, oref} when the run ends right here
+-- Items of one call commit together. Lock order: tokens (only ours) -> run lock, shared -> gates, ascending -> run row.
+-- Returns a row per item: fenced | cancelled | moved | held | parked | waiting | retrying | back | ended.
+CREATE FUNCTION branchline_advance(p_session bigint, p_items jsonb)
+RETURNS TABLE(token_id bigint, status text, node int, epoch int, entry bigint, started_at timestamptz, queues text[])
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    i jsonb;
+    t orchestrator_token;
+    s record;
+    v_ctl char;
+    v_entry bigint;
+    v_then text;
+    v_move jsonb;
+    v_now timestamptz;
+    v_xid bigint := branchline_xid();
+    v_ready char;
+    v_queues text[] := '{}';
+    v_signals branchline_signal[] := '{}';
+    -- Tokens whose step ended and that nothing ungated follows: a gate that fires may carry them on.
+    v_idle orchestrator_token[] := '{}';
+    v_idle_ctl text[] := '{}';
+    v_idle_entry bigint[] := '{}';
+    v_n int;
+BEGIN
+    FOR i IN SELECT x FROM jsonb_array_elements(p_items) x ORDER BY (x->>'t')::bigint LOOP
+        SELECT k.* INTO t FROM orchestrator_token k WHERE k.id = (i->>'t')::bigint AND k.session_id = p_session
+            AND k.epoch = (i->>'e')::int AND k.state = 'L' FOR UPDATE;
+        IF NOT FOUND THEN
+            RETURN QUERY SELECT (i->>'t')::bigint, 'fenced', NULL::int, NULL::int, NULL::bigint, NULL::timestamptz, NULL::text[];
+            CONTINUE;
+        END IF;
+        PERFORM branchline_share_run(t.run_id);
+        -- Read after the lock: a control change that returned before is seen, a later one waits for us.
+        SELECT r.control INTO v_ctl FROM orchestrator_run r WHERE r.id = t.run_id;
+        v_then := coalesce(i->>'then', 'go');
+        v_now := clock_timestamp();
+        v_entry := NULL;
+        IF i ? 'pay' THEN
+            INSERT INTO orchestrator_payload (id, run_id, body)
+            SELECT p.id, t.run_id, p.body FROM jsonb_to_recordset(i->'pay') AS p(id uuid, body jsonb);
+        END IF;
+        IF i ? 'o' THEN
+            v_entry := nextval('orchestrator_step_log_entry');
+            INSERT INTO orchestrator_steplog (entry, run_id, node, scope_id, generation, attempt, outcome, final, ports,
+                started_at, finished_at, session_id, cause, input, input_ref, output, output_ref, error, log, xid)
+            VALUES (v_entry, t.run_id, t.node, t.scope_id, t.generation, t.attempt, i->>'o',
+                v_then = 'go', CASE WHEN i ? 'ports' THEN ARRAY(SELECT jsonb_array_elements_text(i->'ports')) END,
+                t.started_at, v_now, p_session, t.cause, i->'inp', (i->>'iref')::uuid, i->'out', (i->>'oref')::uuid,
+                i->'err', i->'log', v_xid);
+        END IF;
+        IF v_ctl = 'C' THEN
+            IF v_entry IS NULL OR v_then <> 'go' THEN
+                t.attempt := t.attempt + (v_entry IS NOT NULL)::int;
+                PERFORM branchline_drop_token(t);
+            ELSE
+                DELETE FROM orchestrator_token k WHERE k.id = t.id;
+            END IF;
+            RETURN QUERY SELECT t.id, 'cancelled', t.node, t.epoch, v_entry, NULL::timestamptz, NULL::text[];
+            CONTINUE;
+        END IF;
+        v_ready := CASE v_ctl WHEN 'P' THEN 'H' ELSE 'R' END;
+
+        IF v_then = 'back' THEN
+            UPDATE orchestrator_token k SET state = v_ready, session_id = NULL, epoch = k.epoch + 1,
+                attempt = k.attempt - (k.verdict = '')::int, deadline_at = NULL, xid = v_xid WHERE k.id = t.id;
+            v_queues := v_queues || t.queue::text;
+            RETURN QUERY SELECT t.id, 'back', t.node, t.epoch, v_entry, NULL::timestamptz, NULL::text[];
+        ELSIF v_then IN ('retry', 'wait') THEN
+            UPDATE orchestrator_token k SET state = 'W', session_id = NULL, epoch = k.epoch + 1, deadline_at = NULL,
+                verdict = '', signal = NULL,
+                wake_at = coalesce((i->>'until')::timestamptz, v_now + make_interval(secs => (i->>'delay')::float8)),
+                waiting = (i->'waiting') || jsonb_build_object('since', v_now),
+                -- A resumed step is asked to go on; a retried one starts afresh. The wait is part of the same attempt.
+                phase = CASE WHEN v_then = 'wait' THEN 1 ELSE k.phase END,
+                attempt = k.attempt - (v_then = 'wait')::int, xid = v_xid WHERE k.id = t.id;
+            IF i ? 'form' THEN
+                PERFORM branchline_open_task(t, i->'form', (i->>'until')::timestamptz);
+            END IF;
+            RETURN QUERY SELECT t.id, CASE v_then WHEN 'wait' THEN 'waiting' ELSE 'retrying' END, t.node, t.epoch + 1,
+                v_entry, NULL::timestamptz, NULL::text[];
+        ELSIF i ? 'end' THEN
+            DELETE FROM orchestrator_token k WHERE k.id = t.id;
+            PERFORM branchline_end_run(t.run_id, i->'end'->>'state', i->'end'->'output', (i->'end'->>'oref')::uuid,
+                CASE WHEN i->'end'->>'state' = 'failed' THEN coalesce(i->'end'->'error', branchline_first_failure(t.run_id)) END);
+            RETURN QUERY SELECT t.id, 'ended', t.node, t.epoch, v_entry, NULL::timestamptz, NULL::text[];
+        ELSE
+            IF i ? 'sig' THEN
+                v_signals := v_signals || ARRAY(
+                    SELECT ROW(t.run_id, t.scope_id, t.version_id, t.generation, t.priority, (i->'sig'->>n)::int,
+                        (i->'sig'->>(n + 1))::int, (i->'sig'->>(n + 2))::int, v_entry)::branchline_signal
+                    FROM generate_series(0, jsonb_array_length(i->'sig') - 1, 3) n);
+            END IF;
+            v_move := NULL;
+            IF i ? 'starts' THEN
+                SELECT x INTO v_move FROM jsonb_array_elements(i->'starts') WITH ORDINALITY AS e(x, n)
+                    WHERE x->>'queue' = t.queue ORDER BY n LIMIT 1;
+                INSERT INTO orchestrator_token (run_id, version_id, node, scope_id, generation, state, queue, priority,
+                    ready_at, epoch, attempt, timeout, lost, phase, verdict, cause, xid)
+                SELECT t.run_id, t.version_id, (x->>'node')::int, t.scope_id, t.generation, v_ready, x->>'queue', t.priority,
+                    v_now, 0, 0, (x->>'timeout')::float8, 0, 0, '', ARRAY[v_entry], v_xid
+                FROM jsonb_array_elements(i->'starts') x WHERE v_move IS NULL OR x <> v_move;
+                GET DIAGNOSTICS v_n = ROW_COUNT;
+                IF v_n > 0 THEN
+                    v_queues := v_queues || ARRAY(SELECT x->>'queue' FROM jsonb_array_elements(i->'starts') x
+                        WHERE v_move IS NULL OR x <> v_move);
+                END IF;
+            END IF;
+            IF v_move IS NOT NULL THEN
+                RETURN QUERY SELECT * FROM branchline_carry(t, v_ctl, (v_move->>'node')::int,
+                    (v_move->>'timeout')::float8, ARRAY[v_entry], v_entry, v_now);
+            ELSE
+                v_idle := v_idle || t; v_idle_ctl := v_idle_ctl || v_ctl::text; v_idle_entry := v_idle_entry || v_entry;
+            END IF;
+        END IF;
+    END LOOP;
+
+    IF cardinality(v_signals) > 0 THEN
+        v_now := clock_timestamp();
+        FOR s IN SELECT * FROM branchline_signal_gates(v_signals) LOOP
+            SELECT n INTO v_n FROM generate_subscripts(v_idle, 1) n
+                WHERE (v_idle[n]).run_id = s.run_id AND (s.queue = '' OR (v_idle[n]).queue = s.queue) LIMIT 1;
+            IF s.kind = 'failed' THEN
+                PERFORM branchline_end_run(s.run_id, 'failed', NULL, NULL, branchline_first_failure(s.run_id));
+                IF v_n IS NOT NULL THEN
+                    t := v_idle[v_n];
+                    DELETE FROM orchestrator_token k WHERE k.id = t.id;
+                    RETURN QUERY SELECT t.id, 'ended', t.node, t.epoch, v_idle_entry[v_n], NULL::timestamptz, NULL::text[];
+                END IF;
+            ELSIF v_n IS NOT NULL THEN
+                t := v_idle[v_n];
+                RETURN QUERY SELECT * FROM branchline_carry(t, v_idle_ctl[v_n]::char, s.node, s.timeout, s.cause,
+                    v_idle_entry[v_n], v_now);
+            ELSE
+                SELECT r.control INTO v_ctl FROM orchestrator_run r WHERE r.id = s.run_id;
+                INSERT INTO orchestrator_token (run_id, version_id, node, scope_id, generation, state, queue, priority,
+                    ready_at, epoch, attempt, timeout, lost, phase, verdict, cause, xid)
+                VALUES (s.run_id, s.version_id, s.node, s.scope_id, s.generation, CASE v_ctl WHEN 'P' THEN 'H' ELSE 'R' END,
+                    s.queue, s.priority, v_now, 0, 0, s.timeout, 0, 0, '', s.cause, v_xid);
+                v_queues := v_queues || s.queue;
+            END IF;
+            IF v_n IS NOT NULL THEN
+                v_idle := v_idle[:v_n - 1] || v_idle[v_n + 1:];
+                v_idle_ctl := v_idle_ctl[:v_n - 1] || v_idle_ctl[v_n + 1:];
+                v_idle_entry := v_idle_entry[:v_n - 1] || v_idle_entry[v_n + 1:];
+            END IF;
+        END LOOP;
+    END IF;
+    IF cardinality(v_idle) > 0 THEN
+        DELETE FROM orchestrator_token k WHERE k.id IN (SELECT (x).id FROM unnest(v_idle) x);
+        RETURN QUERY SELECT (v_idle[n]).id, 'parked', (v_idle[n]).node, (v_idle[n]).epoch, v_idle_entry[n],
+            NULL::timestamptz, NULL::text[] FROM generate_subscripts(v_idle, 1) n;
+    END IF;
+    IF cardinality(v_queues) > 0 THEN
+        RETURN QUERY SELECT NULL::bigint, 'queues', NULL::int, NULL::int, NULL::bigint, NULL::timestamptz, v_queues;
+    END IF;
+END $$;

@@ -1,0 +1,1 @@
+DROP FUNCTION branchline_advance(bigint, jsonb);

@@ -1,0 +1,33 @@
+-- The token goes on to its next step in the same hands (a HOT update: no indexed column changes), or is held.
+CREATE FUNCTION branchline_carry(t orchestrator_token, p_ctl char, p_node int, p_timeout float8, p_cause bigint[],
+    p_entry bigint, p_now timestamptz)
+RETURNS TABLE(token_id bigint, status text, node int, epoch int, entry bigint, started_at timestamptz, queues text[])
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
+    IF p_ctl = 'P' THEN
+        UPDATE orchestrator_token k SET node = p_node, state = 'H', session_id = NULL, epoch = k.epoch + 1, attempt = 0,
+            timeout = p_timeout, lost = 0, phase = 0, verdict = '', waiting = NULL, signal = NULL, cause = p_cause,
+            started_at = NULL, first_started_at = NULL, deadline_at = NULL, xid = branchline_xid() WHERE k.id = t.id;
+        RETURN QUERY SELECT t.id, 'held', p_node, t.epoch + 1, p_entry, NULL::timestamptz, NULL::text[];
+        RETURN;
+    END IF;
+    UPDATE orchestrator_token k SET node = p_node, epoch = k.epoch + 1, attempt = 1, timeout = p_timeout, lost = 0,
+        phase = 0, verdict = '', waiting = NULL, signal = NULL, cause = p_cause, started_at = p_now,
+        first_started_at = p_now, deadline_at = p_now + make_interval(secs => p_timeout + 10), xid = branchline_xid()
+    WHERE k.id = t.id;
+    RETURN QUERY SELECT t.id, 'moved', p_node, t.epoch + 1, p_entry, p_now, NULL::text[];
+END $$;
+
+-- Open the human task a token waits for, as it will be shown. Its epoch is the token's while it waits.
+CREATE FUNCTION branchline_open_task(t orchestrator_token, p_form jsonb, p_due timestamptz) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO orchestrator_human_task (id, workspace_id, run_id, token_id, epoch, step_key, state, version, title, text,
+        fields, outcomes, users, roles, groups, quorum, allow_requester, requester_id, opened_at, due_at, outcome)
+    SELECT gen_random_uuid(), r.workspace_id, t.run_id, t.id, t.epoch + 1, p_form->>'step_key', 'open', 1, p_form->>'title',
+        p_form->>'text', p_form->'fields', p_form->'outcomes',
+        ARRAY(SELECT jsonb_array_elements_text(p_form->'users')), ARRAY(SELECT jsonb_array_elements_text(p_form->'roles')),
+        ARRAY(SELECT jsonb_array_elements_text(p_form->'groups')), (p_form->>'quorum')::int,
+        (p_form->>'allow_requester')::boolean, r.started_by_id, clock_timestamp(), p_due, ''
+    FROM orchestrator_run r WHERE r.id = t.run_id;
+END $$;

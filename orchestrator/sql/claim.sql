@@ -1,0 +1,44 @@
+-- Lease up to p_n ready tokens to a session. Commits without waiting for the flush: losing a claim is harmless,
+-- because the fence is (session, epoch) and a lost epoch may be issued again to another session only.
+CREATE FUNCTION branchline_claim(p_session bigint, p_queues text[], p_n int)
+RETURNS TABLE(id bigint, run_id uuid, version_id bigint, node int, scope_id bigint, generation int, epoch int,
+    attempt int, lost smallint, phase smallint, verdict text, started_at timestamptz, first_started_at timestamptz,
+    waiting jsonb, signal jsonb, cause bigint[], queue text, timeout float8,
+    workspace_id bigint, workflow_id bigint, input jsonb, input_ref uuid, correlation_id text, run_started_at timestamptz,
+    trigger text, business_key text, started_by_id bigint)
+LANGUAGE plpgsql AS $$
+DECLARE
+    t orchestrator_token;
+    r record;
+    v_now timestamptz := clock_timestamp();
+BEGIN
+    PERFORM set_config('synchronous_commit', 'off', true);
+    FOR t IN
+        SELECT k.* FROM orchestrator_token k
+        WHERE k.state = 'R' AND k.queue = ANY(p_queues) AND k.ready_at <= v_now
+        ORDER BY k.priority, k.ready_at, k.id FOR UPDATE SKIP LOCKED LIMIT p_n
+    LOOP
+        PERFORM branchline_share_run(t.run_id);
+        SELECT q.control, q.workspace_id, q.workflow_id, q.input, q.input_ref, q.correlation_id, q.started_at, q.trigger,
+            q.business_key, q.started_by_id INTO r FROM orchestrator_run q WHERE q.id = t.run_id;
+        IF r.control = '-' THEN
+            UPDATE orchestrator_token k SET state = 'L', session_id = p_session, epoch = k.epoch + 1,
+                attempt = k.attempt + (k.verdict = '')::int, started_at = v_now,
+                first_started_at = coalesce(k.first_started_at, v_now),
+                deadline_at = v_now + make_interval(secs => k.timeout + 10), xid = branchline_xid()
+            WHERE k.id = t.id RETURNING k.* INTO t;
+            id := t.id; run_id := t.run_id; version_id := t.version_id; node := t.node; scope_id := t.scope_id;
+            generation := t.generation; epoch := t.epoch; attempt := t.attempt; lost := t.lost; phase := t.phase;
+            verdict := t.verdict; started_at := t.started_at; first_started_at := t.first_started_at;
+            waiting := t.waiting; signal := t.signal; cause := t.cause; queue := t.queue; timeout := t.timeout;
+            workspace_id := r.workspace_id; workflow_id := r.workflow_id; input := r.input; input_ref := r.input_ref;
+            correlation_id := r.correlation_id; run_started_at := r.started_at; trigger := r.trigger;
+            business_key := r.business_key; started_by_id := r.started_by_id;
+            RETURN NEXT;
+        ELSIF r.control = 'P' THEN
+            UPDATE orchestrator_token k SET state = 'H', epoch = k.epoch + 1, xid = branchline_xid() WHERE k.id = t.id;
+        ELSE
+            PERFORM branchline_drop_token(t);
+        END IF;
+    END LOOP;
+END $$;

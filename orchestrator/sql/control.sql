@@ -1,0 +1,54 @@
+-- Control of a whole run. The exclusive run lock is taken first: when this returns, every earlier advance has committed
+-- and every later one sees the change. Other locks are then only taken with SKIP LOCKED, or (human tasks) from
+-- transactions that never wait for the run lock.
+-- p_closing: {"state", "error"} the end a cancelled run heads for. Returns the run's state, or NULL when it is closed.
+CREATE FUNCTION branchline_set_control(p_run uuid, p_control char, p_closing jsonb, p_actor text, p_kind text, p_detail jsonb)
+RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    v_state text;
+    t orchestrator_token;
+BEGIN
+    PERFORM branchline_lock_run(p_run);
+    SELECT r.state INTO v_state FROM orchestrator_run r WHERE r.id = p_run FOR UPDATE;
+    IF v_state IS NULL OR v_state NOT IN ('running', 'paused', 'cancelling') THEN RETURN NULL; END IF;
+    IF v_state = 'cancelling' THEN RETURN v_state; END IF;
+    v_state := CASE p_control WHEN 'C' THEN 'cancelling' WHEN 'P' THEN 'paused' ELSE 'running' END;
+    UPDATE orchestrator_run r SET control = p_control, state = v_state, closing = p_closing, xid = branchline_xid()
+        WHERE r.id = p_run;
+    INSERT INTO orchestrator_runrecord (run_id, at, kind, actor, detail, xid)
+        VALUES (p_run, clock_timestamp(), p_kind, p_actor, p_detail, branchline_xid());
+    IF p_control = 'C' THEN
+        UPDATE orchestrator_human_task h SET state = 'cancelled', closed_at = clock_timestamp(), version = h.version + 1
+            WHERE h.run_id = p_run AND h.state IN ('open', 'claimed');
+        FOR t IN SELECT k.* FROM orchestrator_token k WHERE k.run_id = p_run AND k.state <> 'L' ORDER BY k.id
+            FOR UPDATE SKIP LOCKED LOOP
+            PERFORM branchline_drop_token(t);
+        END LOOP;
+        IF branchline_close_cancelled(p_run) THEN v_state := p_closing->>'state'; END IF;
+    ELSIF p_control = 'P' THEN
+        UPDATE orchestrator_token k SET state = 'H', epoch = k.epoch + 1, xid = branchline_xid() WHERE k.id IN (
+            SELECT q.id FROM orchestrator_token q WHERE q.run_id = p_run AND q.state = 'R' ORDER BY q.id FOR UPDATE SKIP LOCKED);
+    ELSE
+        UPDATE orchestrator_token k SET state = 'R', ready_at = clock_timestamp(), epoch = k.epoch + 1, xid = branchline_xid()
+            WHERE k.id IN (SELECT q.id FROM orchestrator_token q WHERE q.run_id = p_run AND q.state = 'H' ORDER BY q.id
+                FOR UPDATE SKIP LOCKED);
+    END IF;
+    RETURN v_state;
+END $$;
+
+-- Close a cancelling run whose last token is gone. The caller holds the exclusive run lock.
+CREATE FUNCTION branchline_close_cancelled(p_run uuid) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE v jsonb;
+BEGIN
+    IF EXISTS (SELECT 1 FROM orchestrator_token k WHERE k.run_id = p_run) THEN RETURN false; END IF;
+    SELECT r.closing INTO v FROM orchestrator_run r WHERE r.id = p_run AND r.control = 'C' AND r.state = 'cancelling' FOR UPDATE;
+    IF NOT FOUND THEN RETURN false; END IF;
+    RETURN branchline_end_run(p_run, v->>'state', NULL, NULL, v->'error');
+END $$;
+
+-- The same for a worker whose token was the last to hear of the cancellation, and for the keeper.
+CREATE FUNCTION branchline_drain(p_run uuid) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM branchline_lock_run(p_run);
+    RETURN branchline_close_cancelled(p_run);
+END $$;

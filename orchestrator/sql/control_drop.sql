@@ -1,0 +1,3 @@
+DROP FUNCTION branchline_drain(uuid);
+DROP FUNCTION branchline_close_cancelled(uuid);
+DROP FUNCTION branchline_set_control(uuid, char, jsonb, text, text, jsonb);

@@ -1,0 +1,1 @@
+DROP FUNCTION branchline_drop_token(orchestrator_token);

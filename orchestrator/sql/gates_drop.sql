@@ -1,0 +1,1 @@
+DROP FUNCTION branchline_signal_gates(branchline_signal[]);

@@ -1,0 +1,40 @@
+-- Start a run: its row, its first tokens and its record, or nothing. One statement, one transaction.
+-- p_run: {id, workspace, workflow, version, input, input_ref, correlation_id, business_key, idempotency_key, digest,
+--         trigger, user, actor, priority, deadline}; p_starts: [{node, queue, timeout}].
+CREATE FUNCTION branchline_start_run(p_run jsonb, p_starts jsonb) RETURNS TABLE(run_id uuid, status text)
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_id uuid := (p_run->>'id')::uuid;
+    v_old record;
+    v_xid bigint := branchline_xid();
+BEGIN
+    INSERT INTO orchestrator_run AS r (id, workspace_id, workflow_id, version_id, state, control, input, input_ref,
+        correlation_id, business_key, idempotency_key, idempotency_digest, trigger, started_by_id, priority, generation,
+        started_at, deadline_at, xid)
+    VALUES (v_id, (p_run->>'workspace')::bigint, (p_run->>'workflow')::bigint, (p_run->>'version')::bigint, 'running', '-',
+        p_run->'input', (p_run->>'input_ref')::uuid, p_run->>'correlation_id', p_run->>'business_key',
+        p_run->>'idempotency_key', coalesce(p_run->>'digest', ''), p_run->>'trigger', (p_run->>'user')::bigint,
+        (p_run->>'priority')::smallint, 0, clock_timestamp(),
+        clock_timestamp() + make_interval(secs => (p_run->>'deadline')::float8), v_xid)
+    ON CONFLICT DO NOTHING;
+    IF NOT FOUND THEN
+        SELECT r.id, r.idempotency_digest INTO v_old FROM orchestrator_run r
+            WHERE r.workflow_id = (p_run->>'workflow')::bigint AND r.idempotency_key = p_run->>'idempotency_key';
+        IF FOUND THEN
+            RETURN QUERY SELECT v_old.id,
+                CASE WHEN v_old.idempotency_digest = p_run->>'digest' THEN 'repeated' ELSE 'key_reused' END;
+        ELSE
+            RETURN QUERY SELECT NULL::uuid, 'business_key_open';
+        END IF;
+        RETURN;
+    END IF;
+    INSERT INTO orchestrator_token (run_id, version_id, node, scope_id, generation, state, queue, priority, ready_at,
+        epoch, attempt, timeout, lost, phase, verdict, cause, xid)
+    SELECT v_id, (p_run->>'version')::bigint, s.node, 0, 0, 'R', s.queue, (p_run->>'priority')::smallint,
+        clock_timestamp(), 0, 0, s.timeout, 0, 0, '', '{}', v_xid
+    FROM jsonb_to_recordset(p_starts) AS s(node int, queue text, timeout float8);
+    INSERT INTO orchestrator_runrecord (run_id, at, kind, actor, detail, xid)
+    VALUES (v_id, clock_timestamp(), 'started', coalesce(p_run->>'actor', ''),
+        jsonb_build_object('trigger', p_run->>'trigger'), v_xid);
+    RETURN QUERY SELECT v_id, 'started';
+END $$;

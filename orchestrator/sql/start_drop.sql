@@ -1,0 +1,1 @@
+DROP FUNCTION branchline_start_run(jsonb, jsonb);
