@@ -1,0 +1,6 @@
+"""User-written Python, evaluated in killable child processes only."""
+
+from orchestrator.engine.sandbox.pool import Sandbox
+from orchestrator.engine.sandbox.values import evaluate_value
+
+__all__ = ["Sandbox", "evaluate_value"]
