@@ -5,6 +5,8 @@ from typing import Literal
 
 from orchestrator.core.json_types import Json
 
+Severity = Literal["error", "warning"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fix:
@@ -20,7 +22,7 @@ class Problem:
 
     code: str
     message: str
-    severity: Literal["error", "warning"] = "error"
+    severity: Severity = "error"
     step: str | None = None
     edge: tuple[str, str, str] | None = None
     field: str | None = None

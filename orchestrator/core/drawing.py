@@ -1,0 +1,150 @@
+"""A document with the look-ups that its checks share, each made once."""
+
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+
+from orchestrator.core.document import FAILURE_PORTS, Document, Edge, Step
+from orchestrator.core.graph import Ancestors, dominators, reversed_graph, successors, topological_order
+from orchestrator.core.kinds import Kinds
+from orchestrator.core.nearest import nearest
+
+MOST_GUESSES = 50
+_PORT = "\0"  #: no key holds it, so "step\0port" is nobody's key
+
+
+class Drawing:
+    """Steps by key, sound edges, who comes before whom, and which ways exclude each other."""
+
+    def __init__(self, document: Document, kinds: Kinds) -> None:
+        self.document = document
+        self.kinds = kinds
+        self._guesses = MOST_GUESSES
+
+    def guess(self, name: str, known: Iterable[str], count: int = 1) -> list[str]:
+        """Names that somebody probably meant; none any more once there are many mistakes (a guess costs 1 ms)."""
+        self._guesses -= 1
+        return nearest(name, known, count) if self._guesses >= 0 else []
+
+    @cached_property
+    def steps(self) -> dict[str, Step]:
+        """Steps by key; of two with one key, the first."""
+        return {step.key: step for step in reversed(self.document.steps)}
+
+    @cached_property
+    def edges(self) -> list[Edge]:
+        """Edges between two different known steps, each once."""
+        sound = (edge for edge in self.document.edges if edge.source in self.steps and edge.target in self.steps)
+        return list(dict.fromkeys(edge for edge in sound if edge.source != edge.target))
+
+    @cached_property
+    def graph(self) -> dict[str, list[str]]:
+        """Step -> steps that it leads to, in document order."""
+        keys = (step.key for step in self.document.steps)
+        return successors(keys, ((edge.source, edge.target) for edge in self.edges))
+
+    @cached_property
+    def sources(self) -> dict[str, list[str]]:
+        """Step -> steps that lead to it."""
+        return reversed_graph(self.graph)
+
+    @cached_property
+    def incoming(self) -> dict[str, list[Edge]]:
+        """Step -> edges that lead to it."""
+        found: dict[str, list[Edge]] = {key: [] for key in self.graph}
+        for edge in self.edges:
+            found[edge.target].append(edge)
+        return found
+
+    @cached_property
+    def ancestors(self) -> Ancestors:
+        """Who comes before whom."""
+        return Ancestors(self.graph)
+
+    @cached_property
+    def on_or_after_cycle(self) -> frozenset[str]:
+        """Steps that can never start, because a cycle waits for itself."""
+        return frozenset(self.graph) - frozenset(topological_order(self.graph))
+
+    @cached_property
+    def ports(self) -> dict[str, tuple[str, ...]]:
+        """Ports of every step of a known kind. A disabled step lets control pass by `out`, whatever its kind."""
+        found = {}
+        for key, step in self.steps.items():
+            if step.kind in self.kinds:
+                ports = self.kinds[step.kind].ports(step.config)
+                found[key] = ("out", *ports) if step.disabled and "out" not in ports else ports
+        return found
+
+    @cached_property
+    def _choosing(self) -> frozenset[str]:
+        """Steps of which one port may be left while another one is taken, as drawn."""
+        drawn_failures = {edge.source for edge in self.edges if edge.port in FAILURE_PORTS}
+        several = {key for key, ports in self.ports.items() if len(set(ports) - FAILURE_PORTS) > 1}
+        return frozenset(drawn_failures | several)
+
+    def _leaving(self, edge: Edge) -> str:
+        """The node of the way graph from which this edge goes."""
+        return f"{edge.source}{_PORT}{edge.port}" if edge.source in self._choosing else edge.source
+
+    @cached_property
+    def _ways(self) -> dict[str, list[str]]:
+        """The graph with a node for each drawn port of a choosing step."""
+        ports = dict.fromkeys(self._leaving(edge) for edge in self.edges if edge.source in self._choosing)
+        links = [(port.partition(_PORT)[0], port) for port in ports]
+        links += [(self._leaving(edge), edge.target) for edge in self.edges]
+        return successors([*self.graph, *ports], links)
+
+    @cached_property
+    def _dominators(self) -> Mapping[str, int]:
+        return dominators(self._ways)
+
+    @cached_property
+    def _port_bits(self) -> dict[int, str]:
+        return {index: node for index, node in enumerate(self._ways) if _PORT in node}
+
+    @cached_property
+    def _all_port_bits(self) -> int:
+        return sum(1 << index for index in self._port_bits)
+
+    def may_be_skipped(self, key: str, reader: str) -> str | None:
+        """The step whose choice can leave out `key` while `reader` runs, if there is one.
+
+        A port that every way to `key` passes, but not every way to `reader`, may be the one not taken.
+        """
+        met = self._dominators
+        if key not in met or reader not in met:
+            return None
+        left_out = met[key] & ~met[reader] & self._all_port_bits
+        if not left_out:
+            return None
+        return self._port_bits[left_out.bit_length() - 1].partition(_PORT)[0]
+
+    def most_arrivals(self, key: str) -> int:
+        """No more than this many of a step's branches can arrive in one run (an upper bound).
+
+        Branches that need different exclusive ports of one step cannot both arrive.
+        """
+        edges = self.incoming[key]
+        met = [self._dominators.get(self._leaving(edge), 0) & self._all_port_bits for edge in edges]
+        groups: dict[str, dict[str, int]] = {}
+        for bits in met:
+            for chooser, group in self._choices(bits):
+                counts = groups.setdefault(chooser, {})
+                counts[group] = counts.get(group, 0) + 1
+        bounds = [len(edges) - sum(counts.values()) + max(counts.values()) for counts in groups.values()]
+        return min(bounds, default=len(edges))
+
+    def _choices(self, bits: int) -> list[tuple[str, str]]:
+        nodes = []
+        while bits:
+            lowest = bits & -bits
+            nodes.append(self._port_bits[lowest.bit_length() - 1])
+            bits ^= lowest
+        return [(step, self._group(step, port)) for step, _, port in (node.partition(_PORT) for node in nodes)]
+
+    def _group(self, key: str, port: str) -> str:
+        """Ports of one group can be taken together; ports of different groups exclude each other."""
+        step = self.steps[key]
+        inclusive = step.kind in self.kinds and self.kinds[step.kind].ports_from == "cases"
+        inclusive = inclusive and step.config.get("mode", "exclusive") != "exclusive"
+        return "" if inclusive and port not in FAILURE_PORTS and port != "otherwise" else port

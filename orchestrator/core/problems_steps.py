@@ -1,0 +1,84 @@
+"""What is wrong with single steps: kind, config, retry, times, container."""
+
+from collections.abc import Iterator
+
+from orchestrator.core.document import Retry, Step, Undo
+from orchestrator.core.drawing import Drawing
+from orchestrator.core.durations import LONGEST
+from orchestrator.core.fixes import removal, setting
+from orchestrator.core.json_types import JsonObject
+from orchestrator.core.nearest import did_you_mean
+from orchestrator.core.problem import Problem, Severity
+from orchestrator.core.retry import MAX_ATTEMPTS
+
+
+def step_problems(drawing: Drawing, index: int, step: Step) -> Iterator[Problem]:
+    """Problems of one step, its undo included, apart from join and references."""
+    yield from _kind_problems(drawing, step, step.kind, step.config, "")
+    if step.undo is not None:
+        yield from _undo_problems(drawing, step, step.undo)
+    if step.retry is not None:
+        yield from _retry_problems(index, step, step.retry)
+    if step.timeout is not None and not 0 < step.timeout <= LONGEST:
+        message = f'Step "{step.key}" has a time-out of {step.timeout:g} seconds. Set more than zero, up to ten years.'
+        yield Problem(code="timeout_invalid", message=message, step=step.key, field="timeout")
+    yield from _parent_problems(drawing, index, step)
+    yield from _disabled_problems(drawing, step)
+
+
+def _undo_problems(drawing: Drawing, step: Step, undo: Undo) -> Iterator[Problem]:
+    yield from _kind_problems(drawing, step, undo.kind, undo.config, "undo.")
+
+
+def _kind_problems(drawing: Drawing, step: Step, kind: str, config: JsonObject, prefix: str) -> Iterator[Problem]:
+    if kind not in drawing.kinds:
+        close = drawing.guess(kind, drawing.kinds, 3)
+        known = "" if close else f" Known: {', '.join(sorted(drawing.kinds))}."
+        message = f'Step "{step.key}" is of the kind "{kind}", which is not known.{did_you_mean(close)}{known}'
+        yield Problem(code="unknown_kind", message=message, step=step.key, field=f"{prefix}kind")
+        return
+    for found in drawing.kinds[kind].check(config):
+        field = f"{prefix}config.{found.path}" if found.path else f"{prefix}config"
+        # A disabled step runs nothing: half a config may wait there while the rest is published.
+        severity: Severity = "warning" if step.disabled else "error"
+        yield Problem(code=found.code, message=found.message, severity=severity, step=step.key, field=field)
+
+
+def _retry_problems(index: int, step: Step, retry: Retry) -> Iterator[Problem]:
+    if not 1 <= retry.attempts <= MAX_ATTEMPTS:
+        nearest = 1 if retry.attempts < 1 else MAX_ATTEMPTS
+        message = f'Step "{step.key}" has {retry.attempts} attempts. Set 1 to {MAX_ATTEMPTS}, the first one included.'
+        fix = setting(f"Set {nearest}", f"/steps/{index}/retry/attempts", nearest)
+        yield Problem(code="attempts_out_of_range", message=message, step=step.key, field="retry.attempts", fix=fix)
+    for name in ("first", "cap", "budget"):
+        seconds = getattr(retry, name)
+        if seconds is not None and not 0 <= seconds <= LONGEST:
+            message = f'Step "{step.key}" retries with {name} = {seconds:g} seconds. Set zero to ten years.'
+            yield Problem(code="retry_invalid", message=message, step=step.key, field=f"retry.{name}")
+    if not 1 <= retry.factor <= 100:
+        message = f'Step "{step.key}" retries with the factor {retry.factor:g}. Set 1 to 100.'
+        yield Problem(code="retry_invalid", message=message, step=step.key, field="retry.factor")
+
+
+def _parent_problems(drawing: Drawing, index: int, step: Step) -> Iterator[Problem]:
+    if step.parent is None:
+        return
+    parent = drawing.steps.get(step.parent)
+    fix = removal("Take it out", f"/steps/{index}/parent")
+    if parent is None:
+        close = drawing.guess(step.parent, drawing.steps)
+        message = f'Step "{step.key}" lies in "{step.parent}", which does not exist.{did_you_mean(close)} Take it out.'
+        yield Problem(code="unknown_parent", message=message, step=step.key, field="parent", fix=fix)
+    elif parent.kind in drawing.kinds:
+        message = f'Step "{step.key}" lies in "{parent.key}", but a {parent.kind} step holds no others. Take it out.'
+        yield Problem(code="parent_not_container", message=message, step=step.key, field="parent", fix=fix)
+
+
+def _disabled_problems(drawing: Drawing, step: Step) -> Iterator[Problem]:
+    """A disabled step succeeds at once with the output null; control passes by `out`."""
+    if not step.disabled or step.kind not in drawing.kinds:
+        return
+    edges = [edge for edge in drawing.edges if edge.source == step.key]
+    if edges and not any(edge.port == "out" for edge in edges):
+        message = f'Step "{step.key}" is disabled, and no edge leaves it by "out": all that follows is skipped.'
+        yield Problem(code="disabled_blocks", message=message, severity="warning", step=step.key, field="disabled")
