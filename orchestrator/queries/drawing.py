@@ -1,0 +1,34 @@
+"""What readers need of a version's plan, without the rest of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from orchestrator.core.plan import Arrow
+from orchestrator.models import Version
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawing:
+    """One version's steps and arrows. `keys[node]` is the key of the step that tokens and log rows call `node`."""
+
+    keys: tuple[str, ...]
+    nodes: Mapping[str, int]
+    arrows: tuple[Arrow, ...]
+    #: How often each node is tried.
+    attempts: tuple[int, ...]
+
+
+@lru_cache(maxsize=128)
+def drawing_of(version_id: int) -> Drawing:
+    """Read one version's drawing; kept in memory, for a version never changes."""
+    plan = Version.objects.values_list("plan", flat=True).get(pk=version_id)
+    keys = tuple(plan["keys"])
+    return Drawing(
+        keys=keys,
+        nodes={key: node for node, key in enumerate(keys)},
+        arrows=tuple(
+            Arrow(source=source, port=port, target=target, slot=slot) for source, port, target, slot in plan["arrows"]
+        ),
+        attempts=tuple(step["retry"]["attempts"] for step in plan["steps"]),
+    )

@@ -1,0 +1,172 @@
+"""What happened in a run, in order: what was done to it, every ended attempt, every decision of a person."""
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+
+from orchestrator.core.json_types import Json
+from orchestrator.models import Run
+from orchestrator.policy import Actor
+from orchestrator.queries.cursor import CursorInvalid, page_size
+from orchestrator.queries.drawing import drawing_of
+from orchestrator.queries.runs import find_run, may_read_data
+from orchestrator.queries.step_run import rfc3339
+from orchestrator.queries.step_runs_sql import IS_FRESH
+
+ATTEMPTS = {"S": "succeeded", "F": "failed", "T": "timed_out", "U": "unknown", "K": "cancelled"}
+BEGINNING = "-infinity"
+
+#: Parameters: run, after (0: everything), at and place (the last row read), size. One statement, one snapshot.
+#: `place` orders what has the same time: records of the run, then attempts, then decisions, each as they were written.
+HISTORY = """
+WITH asked AS (SELECT %(after)s::bigint AS after), rows AS (
+    SELECT p.at, '0' || lpad(p.id::text, 20, '0') AS place, 'run' AS kind, p.kind AS what, p.actor, NULL::int AS node,
+        0::bigint AS scope_id, NULL::int AS attempt, NULL::bigint AS entry, NULL::bigint[] AS cause,
+        NULL::text[] AS ports, NULL::timestamptz AS started_at, NULL AS step_key, p.detail
+    FROM orchestrator_runrecord p, asked a WHERE p.run_id = %(run)s AND p.xid >= a.after
+    UNION ALL
+    SELECT l.finished_at, '1' || lpad(l.entry::text, 20, '0'), 'attempt', l.outcome, '', l.node, l.scope_id, l.attempt,
+        l.entry, l.cause, l.ports, l.started_at, NULL, jsonb_build_object('error', l.error, 'final', l.final)
+    FROM orchestrator_steplog l, asked a WHERE l.run_id = %(run)s AND l.xid >= a.after
+    UNION ALL
+    SELECT d.at, '2' || lpad(d.id::text, 20, '0'), 'decision', d.outcome, d.user_name, NULL, 0, NULL, NULL, NULL, NULL,
+        NULL, h.step_key, jsonb_build_object('task', h.id, 'comment', d.comment)
+    FROM orchestrator_human_task h JOIN orchestrator_decision d ON d.task_id = h.id, asked a
+    WHERE h.run_id = %(run)s AND (a.after = 0 OR {decision_is_fresh})
+)
+SELECT s.seq, r.* FROM (SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS seq) s LEFT JOIN (
+    SELECT * FROM rows WHERE (at, place) > (%(at)s::timestamptz, %(place)s) ORDER BY at, place LIMIT %(size)s
+) r ON true ORDER BY r.at, r.place
+""".replace("{decision_is_fresh}", IS_FRESH.format(row="d"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Happening:
+    """One line of a run's history. `cause` names the entries of the attempts that led to this one."""
+
+    at: datetime
+    kind: str
+    what: str
+    actor: str = ""
+    step: str | None = None
+    scope: str | None = None
+    attempt: int | None = None
+    entry: int | None = None
+    cause: tuple[int, ...] = ()
+    ports: tuple[str, ...] | None = None
+    started_at: datetime | None = None
+    final: bool = True
+    error: Mapping[str, Json] | None = None
+    comment: str = ""
+    task: str | None = None
+
+    def as_json(self) -> dict[str, Json]:
+        """The API's form."""
+        return {
+            "at": rfc3339(self.at),
+            "kind": self.kind,
+            "what": self.what,
+            "actor": self.actor,
+            "step": self.step,
+            "scope": self.scope,
+            "attempt": self.attempt,
+            "entry": self.entry,
+            "cause": list(self.cause),
+            "port": None if self.ports is None else list(self.ports),
+            "started_at": rfc3339(self.started_at),
+            "final": self.final,
+            "error": self.error,
+            "comment": self.comment,
+            "task": self.task,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryPage:
+    """Some of a run's history, oldest first.
+
+    `next`: the cursor of what follows on this page's side of now. When it is None, ask again later with `seq`.
+    """
+
+    seq: int
+    items: tuple[Happening, ...]
+    next: str | None
+
+    def as_json(self) -> dict[str, Json]:
+        return {"seq": self.seq, "items": [item.as_json() for item in self.items], "next": self.next}
+
+
+def history(actor: Actor, run_id: UUID, parameters: Mapping[str, str], *, after: int = 0) -> HistoryPage:
+    """One page of a run's history by `cursor` and `limit` of the query parameters.
+
+    `after`: the `seq` of an earlier, complete read; then only what came since, possibly with repeats. Two statements
+    and the drawing's. Raises NotFound, CursorInvalid, LimitInvalid.
+    """
+    run = find_run(actor, run_id)
+    size = page_size(parameters.get("limit", ""))
+    at, place = _decode(parameters.get("cursor", ""))
+    values: dict[str, Any] = {"run": run.pk, "after": after, "at": at, "place": place, "size": size + 1}
+    with connection.cursor() as cursor:
+        cursor.execute(HISTORY, values)
+        seq, *rows = _rows(cursor.fetchall())
+    shown = may_read_data(actor, run)
+    items = tuple(_happening(row, run, shown=shown) for row in rows[:size])
+    more = len(rows) > size
+    return HistoryPage(seq=seq, items=items, next=_encode(rows[size - 1]) if more else None)
+
+
+def _rows(found: list[tuple[Any, ...]]) -> list[Any]:
+    """The position, then the rows (an empty history has one row of NULLs beside its position)."""
+    return [found[0][0], *(row[1:] for row in found if row[1] is not None)]
+
+
+def _happening(row: tuple[Any, ...], run: Run, *, shown: bool) -> Happening:
+    at, _, kind, what, actor, node, scope_id, attempt, entry, cause, ports, started_at, step_key, raw = row
+    detail = json.loads(raw)
+    drawing = drawing_of(run.version_id)
+    error = detail.get("error")
+    return Happening(
+        at=at,
+        kind=kind,
+        what=ATTEMPTS.get(what, what) if kind == "attempt" else what,
+        actor=actor,
+        step=step_key if node is None else drawing.keys[node],
+        scope=str(scope_id) if scope_id else None,
+        attempt=attempt,
+        entry=entry,
+        cause=tuple(cause or ()),
+        ports=None if ports is None else tuple(ports),
+        started_at=started_at,
+        final=detail.get("final", True),
+        error=error and {"code": error.get("code", "error"), "message": error.get("message", "")},
+        comment=(detail.get("comment") or detail.get("reason") or "") if shown else "",
+        task=detail.get("task"),
+    )
+
+
+def _encode(row: tuple[Any, ...]) -> str:
+    text = json.dumps([row[0].isoformat(), row[1]])
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _decode(cursor: str) -> tuple[str | datetime, str]:
+    if not cursor:
+        return BEGINNING, ""
+    try:
+        at, place = json.loads(base64.b64decode(cursor[:200] + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
+        moment = datetime.fromisoformat(at)
+        if not (isinstance(place, str) and place.isdecimal() and place.isascii() and moment.tzinfo):
+            raise ValueError(place)
+    except (ValueError, TypeError, binascii.Error, RecursionError) as error:
+        raise CursorInvalid("The cursor was not made by this list. Start again without one.") from error
+    return moment, place
+
+
+__all__ = ["Happening", "HistoryPage", "history"]

@@ -1,0 +1,206 @@
+"""Runs as an actor may see them: lists with filters, and one run with its data."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import BigIntegerField, Func, Q
+
+from orchestrator.core.errors import NotFound
+from orchestrator.core.json_types import Json
+from orchestrator.core.states import RunState
+from orchestrator.models import Payload, Run, Version
+from orchestrator.models.run import RunQuerySet
+from orchestrator.policy import Action, Actor, may, narrowed
+from orchestrator.queries.cursor import Page, page_of
+from orchestrator.queries.step_run import rfc3339
+from orchestrator.queries.tasks import tasks_for_actor
+
+ABSENT_RUN = "No such run in this workspace."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunView:
+    """One run in a list."""
+
+    id: UUID
+    workflow: str
+    workflow_name: str
+    version: int
+    state: str
+    started_at: datetime
+    finished_at: datetime | None
+    correlation_id: str
+    business_key: str | None
+    error: Mapping[str, Json] | None
+    trigger: str
+    started_by: str | None
+    #: The position of this read: what changed later has the same or a higher one.
+    seq: int
+
+    def as_json(self) -> dict[str, Json]:
+        """The RunView of the API."""
+        return {
+            "id": str(self.id),
+            "workflow": self.workflow,
+            "workflow_name": self.workflow_name,
+            "version": self.version,
+            "state": self.state,
+            "started_at": rfc3339(self.started_at),
+            "finished_at": rfc3339(self.finished_at),
+            "correlation_id": self.correlation_id,
+            "business_key": self.business_key,
+            "error": self.error,
+            "trigger": self.trigger,
+            "started_by": self.started_by,
+            "seq": self.seq,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunDetail:
+    """One run with what it was given and what it gave. Both None when the actor may not read run data."""
+
+    run: RunView
+    input: Json = None
+    output: Json = None
+    data_shown: bool = True
+
+    def as_json(self) -> dict[str, Json]:
+        return {**self.run.as_json(), "input": self.input, "output": self.output, "data_shown": self.data_shown}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFilter:
+    """What a list of runs is narrowed to; every empty field admits all."""
+
+    workflow: str = ""
+    version: int | None = None
+    states: Collection[str] = ()
+    since: datetime | None = None
+    until: datetime | None = None
+    correlation_id: str = ""
+    business_key: str = ""
+    #: The code of the failure that the run ended with.
+    error: str = ""
+
+    def condition(self) -> Q:
+        """The filter as a condition on runs."""
+        wanted = {
+            "workflow__slug": self.workflow,
+            "version__number": self.version,
+            "correlation_id": self.correlation_id,
+            "business_key": self.business_key,
+            "error__code": self.error,
+        }
+        condition = Q(**{name: value for name, value in wanted.items() if value not in {"", None}})
+        if self.error and not self.states:
+            # Lets run_by_state serve it: only these ends have an error.
+            condition &= Q(state__in=[RunState.FAILED, RunState.CANCELLED])
+        if self.states:
+            condition &= Q(state__in=sorted(self.states))
+        # The id is a UUIDv7, its order that of starting: run_by_workspace serves the time too.
+        if self.since:
+            condition &= Q(pk__gte=first_id(self.since))
+        return condition & Q(pk__lt=first_id(self.until)) if self.until else condition
+
+
+def first_id(moment: datetime) -> UUID:
+    """The lowest id of a run that starts in this millisecond or later."""
+    milliseconds = min(max(int(moment.timestamp() * 1000), 0), 2**48 - 1)
+    return UUID(int=milliseconds << 80)
+
+
+def runs_for(actor: Actor) -> RunQuerySet:
+    """The runs that the actor may read: all of the workspace; for approvers those of their own tasks."""
+    runs = Run.objects.in_workspace(actor.workspace_id)
+    if not may(actor, Action.RUN_READ):
+        return runs.none()
+    if narrowed(actor, Action.RUN_READ):
+        return runs.filter(pk__in=tasks_for_actor(actor).values("run_id"))
+    return runs
+
+
+def list_runs(actor: Actor, wanted: RunFilter, parameters: Mapping[str, str]) -> Page[Run]:
+    """One page, newest first, by `cursor` and `limit` of the query parameters. Show its items by `run_views`."""
+    return page_of(_with_names(runs_for(actor).filter(wanted.condition())), parameters)
+
+
+def run_views(runs: Collection[Run]) -> list[RunView]:
+    """The views of runs that `list_runs` read: one more query when one of them failed, for the steps' keys."""
+    failed = {run.version_id for run in runs if "node" in (run.error or {})}
+    keys = dict(Version.objects.filter(pk__in=failed).values_list("pk", "plan__keys")) if failed else {}
+    return [_view(run, keys.get(run.version_id, ())) for run in runs]
+
+
+def find_run(actor: Actor, run_id: UUID) -> Run:
+    """A run that the actor may read, with the names `run_views` shows. Raises NotFound, the same for foreign runs."""
+    run = _with_names(runs_for(actor)).filter(pk=run_id).first()
+    if run is None:
+        raise NotFound(ABSENT_RUN)
+    return run
+
+
+def run_detail(actor: Actor, run_id: UUID) -> RunDetail:
+    """One run with its data, as far as the actor may read that. Raises NotFound."""
+    run = find_run(actor, run_id)
+    (view,) = run_views([run])
+    if not may_read_data(actor, run):
+        return RunDetail(run=view, data_shown=False)
+    read = payloads([run.input_ref, run.output_ref])
+    return RunDetail(run=view, input=read(run.input, run.input_ref), output=read(run.output, run.output_ref))
+
+
+def may_read_data(actor: Actor, run: Run) -> bool:
+    """Whether the actor may read inputs, outputs and logs of a run they may read; approvers: of their own tasks."""
+    if narrowed(actor, Action.RUN_READ_DATA):
+        own = may(actor, Action.RUN_READ_DATA)
+        return own and tasks_for_actor(actor).filter(run_id=run.pk).exists()
+    return True
+
+
+def payloads(references: Collection[UUID | None]) -> Any:
+    """Fetch the values over 2 kB at once; returns a function (value, reference) -> value."""
+    wanted = [reference for reference in references if reference]
+    bodies = dict(Payload.objects.filter(pk__in=wanted).values_list("pk", "body")) if wanted else {}
+    return lambda value, reference: bodies.get(reference) if reference else value
+
+
+def _with_names(runs: RunQuerySet) -> RunQuerySet:
+    # The version's document and plan are large and not needed here.
+    return (
+        runs.select_related("workflow", "version", "started_by")
+        .defer("version__document", "version__plan")
+        .annotate(
+            seq=Func(template="pg_snapshot_xmin(pg_current_snapshot())::text::bigint", output_field=BigIntegerField())
+        )
+    )
+
+
+def _view(run: Run, keys: Collection[str]) -> RunView:
+    return RunView(
+        id=run.pk,
+        workflow=run.workflow.slug,
+        workflow_name=run.workflow.name,
+        version=run.version.number,
+        state=run.state,
+        started_at=run.started_at,
+        finished_at=run.finished_at,
+        correlation_id=run.correlation_id,
+        business_key=run.business_key,
+        error=run_error(run.error, list(keys)),
+        trigger=run.trigger,
+        started_by=run.started_by.label if run.started_by else None,
+        seq=run.seq,
+    )
+
+
+def run_error(error: Mapping[str, Any] | None, keys: list[str]) -> dict[str, Json] | None:
+    """Why a run failed, with the key of the step that did (the row keeps its node)."""
+    if not error:
+        return None
+    node = error.get("node")
+    step = error.get("step") or (keys[node] if isinstance(node, int) and node < len(keys) else None)
+    return {"code": error.get("code", "error"), "message": error.get("message", ""), "step": step}

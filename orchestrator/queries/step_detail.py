@@ -1,0 +1,124 @@
+"""One step of one run with its data, its attempts and its definition."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from orchestrator.core.errors import NotFound
+from orchestrator.core.json_types import Json
+from orchestrator.models import Run, StepLog, Version
+from orchestrator.policy import Actor
+from orchestrator.queries.drawing import drawing_of
+from orchestrator.queries.runs import find_run, may_read_data, payloads
+from orchestrator.queries.step_run import StepRun, rfc3339
+from orchestrator.queries.step_runs import step_runs
+
+#: Attempts shown of one step run: the newest.
+MOST_ATTEMPTS = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One ended try. `log` is None when the actor may not read run data."""
+
+    attempt: int
+    outcome: str
+    started_at: datetime | None
+    finished_at: datetime
+    error: Mapping[str, Json] | None
+    log: Json
+
+    def as_json(self) -> dict[str, Json]:
+        return {
+            "attempt": self.attempt,
+            "outcome": self.outcome,
+            "started_at": rfc3339(self.started_at),
+            "finished_at": rfc3339(self.finished_at),
+            "error": self.error,
+            "log": self.log,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepDetail:
+    """A step's panel. `step` is None while control has not reached the step."""
+
+    step: StepRun | None
+    #: Every scope in which the step ran (None outside containers).
+    scopes: tuple[str | None, ...]
+    input: Json
+    output: Json
+    attempts: tuple[Attempt, ...]
+    definition: Mapping[str, Json]
+    data_shown: bool
+
+    def as_json(self) -> dict[str, Json]:
+        return {
+            "step": self.step.as_json() if self.step else None,
+            "scopes": list(self.scopes),
+            "input": self.input,
+            "output": self.output,
+            "attempts": [attempt.as_json() for attempt in self.attempts],
+            "definition": self.definition,
+            "data_shown": self.data_shown,
+        }
+
+
+def step_detail(actor: Actor, run_id: UUID, key: str, *, scope: str | None = None) -> StepDetail:
+    """One step of a run; of several scopes the first, or the one asked for.
+
+    Raises NotFound for a run the actor may not read, a key the drawing does not have, a scope it did not run in.
+    """
+    run = find_run(actor, run_id)
+    items = step_runs(run, key=key).items
+    step = next((item for item in items if scope is None or item.scope == scope), None)
+    if step is None and scope is not None:
+        raise NotFound(f'Step "{key}" did not run in scope "{scope[:40]}".')
+    shown = may_read_data(actor, run)
+    definition = _definition(run, key)
+    rows = _rows(run, key, step.scope if step else None)
+    last = rows[-1] if rows else None
+    read = payloads([last.input_ref, last.output_ref] if shown and last else [])
+    return StepDetail(
+        step=step,
+        scopes=tuple(item.scope for item in items),
+        input=_input(last, read, definition) if shown and last else None,
+        output=read(last.output, last.output_ref) if shown and last else None,
+        attempts=tuple(_attempt(row, shown=shown) for row in rows),
+        definition=definition,
+        data_shown=shown,
+    )
+
+
+def _rows(run: Run, key: str, scope: str | None) -> list[StepLog]:
+    # Served by the primary key.
+    node = drawing_of(run.version_id).nodes[key]
+    rows = StepLog.objects.filter(run_id=run.pk, node=node, scope_id=int(scope or 0))
+    return list(reversed(rows.order_by("-generation", "-attempt")[:MOST_ATTEMPTS]))
+
+
+def _definition(run: Run, key: str) -> dict[str, Json]:
+    document = Version.objects.values_list("document", flat=True).get(pk=run.version_id)
+    return next((step for step in document["steps"] if step["key"] == key), {})
+
+
+def _input(row: StepLog, read: Any, definition: Mapping[str, Json]) -> Json:
+    """The evaluated config. It is not logged where the drawing holds no expression: there it is the drawing's own."""
+    value: Json = read(row.input, row.input_ref)
+    if value is None and row.outcome == "S":
+        return definition.get("config")
+    return value
+
+
+def _attempt(row: StepLog, *, shown: bool) -> Attempt:
+    error = row.error and {"code": row.error.get("code", "error"), "message": row.error.get("message", "")}
+    return Attempt(
+        attempt=row.attempt,
+        outcome=row.outcome,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        error=error,
+        log=(row.log or []) if shown else None,
+    )

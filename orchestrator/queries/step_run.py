@@ -1,0 +1,69 @@
+"""One step's life inside a run, as readers get it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from orchestrator.core.json_types import Json
+from orchestrator.core.states import StepRunState
+
+WaitingKind = Literal["person", "event", "time", "retry", "branch", "worker", "paused", "child"]
+
+
+def rfc3339(moment: datetime | None) -> str | None:
+    """The moment as the API writes it (aware times are kept in UTC)."""
+    return None if moment is None else moment.isoformat().replace("+00:00", "Z")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """Why a step does not move, in one line; `until` is the clock that ends the wait by itself."""
+
+    kind: WaitingKind
+    text: str
+    until: datetime | None = None
+
+    def as_json(self) -> dict[str, Json]:
+        return {"kind": self.kind, "text": self.text, "until": rfc3339(self.until)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepRun:
+    """A step run at one moment. `scope` is None outside containers; `ports` the ways by which control left it."""
+
+    key: str
+    scope: str | None = None
+    state: StepRunState
+    attempt: int = 0
+    attempts_max: int = 1
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    ports: tuple[str, ...] | None = None
+    error_code: str | None = None
+    error_message: str = ""
+    waiting: Waiting | None = None
+
+    def as_json(self) -> dict[str, Json]:
+        """The StepRunView of the API and of socket frames."""
+        return {
+            "key": self.key,
+            "scope": self.scope,
+            "state": str(self.state),
+            "attempt": self.attempt,
+            "attempts_max": self.attempts_max,
+            "started_at": rfc3339(self.started_at),
+            "finished_at": rfc3339(self.finished_at),
+            "port": None if self.ports is None else list(self.ports),
+            "error": {"code": self.error_code, "message": self.error_message} if self.error_code else None,
+            "waiting": self.waiting.as_json() if self.waiting else None,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepRuns:
+    """Step runs of one run and the position from which later changes can be asked for."""
+
+    seq: int
+    run_state: str
+    run_error: Json = None
+    items: tuple[StepRun, ...] = ()

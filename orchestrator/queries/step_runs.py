@@ -1,0 +1,205 @@
+"""The step runs of one run, whole or what changed, with the exact position of the read."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from django.db import connection
+
+from orchestrator.core.dead_paths import dead_steps
+from orchestrator.core.errors import NotFound
+from orchestrator.core.json_types import Json
+from orchestrator.core.states import AttemptOutcome, RunState, StepRunState, TokenState
+from orchestrator.models import Run
+from orchestrator.queries import waiting
+from orchestrator.queries.drawing import Drawing, drawing_of
+from orchestrator.queries.step_run import StepRun, StepRuns, Waiting
+from orchestrator.queries.step_runs_sql import STEP_RUNS
+
+#: A worker session that has not beaten for so long (seconds) serves no queue.
+SILENCE = 15
+
+TOKEN_STATES = {
+    TokenState.READY: StepRunState.READY,
+    TokenState.LEASED: StepRunState.RUNNING,
+    TokenState.WAITING: StepRunState.WAITING,
+    TokenState.HELD: StepRunState.HELD,
+    TokenState.FAILED: StepRunState.FAILED,
+}
+ENDS = {
+    AttemptOutcome.SUCCESS: StepRunState.SUCCEEDED,
+    AttemptOutcome.FAILURE: StepRunState.FAILED,
+    AttemptOutcome.UNKNOWN: StepRunState.FAILED,
+    AttemptOutcome.TIMEOUT: StepRunState.TIMED_OUT,
+    AttemptOutcome.CANCELLED: StepRunState.CANCELLED,
+}
+
+
+class Row(NamedTuple):
+    """One row of the statement; what the columns hold depends on `source`."""
+
+    source: str
+    node: int
+    scope_id: int
+    attempt: int
+    state: str
+    ports: list[str] | None
+    begun: datetime | None
+    ended: datetime | None
+    error: str | None
+    waiting: str | None
+    clock: datetime | None
+    queue: str
+    fresh: bool
+
+    @property
+    def place(self) -> tuple[int, int]:
+        return self.node, self.scope_id
+
+
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    """What is true of the whole run at the moment of the read."""
+
+    drawing: Drawing
+    now: datetime
+    paused: bool
+    paused_by: str | None
+
+
+def step_runs(run: Run, *, after: int | None = None, key: str | None = None) -> StepRuns:
+    """Read the step runs of a run, in the order of its plan; steps that control has not reached yet are not listed.
+
+    `after`: the `seq` of an earlier read; then only what changed since, possibly with repeats. `key`: this step only.
+    One statement. Raises NotFound when the run, or a step with that key, does not exist.
+    """
+    drawing = drawing_of(run.version_id)
+    if key is not None and key not in drawing.nodes:
+        raise NotFound(f'Run {run.pk} has no step "{key}".')
+    head, *rows = _read(run, after or 0, None if key is None else drawing.nodes[key])
+    paused = head.state == RunState.PAUSED
+    moment = _Moment(drawing, _known(head.begun), paused, _json(head.waiting))
+    items = [_step_run(row, moment) for row in _shown(rows)]
+    items += _skipped(head, rows, moment, whole=after is None, only=key)
+    items.sort(key=lambda item: (drawing.nodes[item.key], int(item.scope or 0)))
+    return StepRuns(seq=head.scope_id, run_state=head.state, run_error=_json(head.error), items=tuple(items))
+
+
+def _read(run: Run, after: int, node: int | None) -> Sequence[Row]:
+    values: dict[str, Any] = {
+        "run": run.pk,
+        "after": after,
+        "node": node,
+        "patience": waiting.PATIENCE,
+        "silence": SILENCE,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(STEP_RUNS, values)
+        rows = [Row._make(row) for row in cursor.fetchall()]
+    if not rows:
+        raise NotFound(f"Run {run.pk} does not exist.")
+    rows.sort(key=lambda row: row.source != "R")
+    return rows
+
+
+def _shown(rows: Iterable[Row]) -> Iterator[Row]:
+    """The row that speaks for each step run: its token; its last log row; else the join it will be."""
+    chosen: dict[tuple[int, int], Row] = {}
+    rank = {"G": 0, "F": 1, "L": 2, "T": 3}
+    for row in rows:
+        if row.source == "E":
+            continue
+        # A token kept after a failure says less than the log row of that failure.
+        strength = rank["F" if row.source == "T" and row.state == TokenState.FAILED else row.source]
+        known = chosen.get(row.place)
+        if known is None or strength > rank["F" if known.state == TokenState.FAILED else known.source]:
+            chosen[row.place] = row
+    return iter(chosen.values())
+
+
+def _step_run(row: Row, moment: _Moment) -> StepRun:
+    reason = _waiting(row, moment) if row.source != "L" else None
+    error = _json(row.error) or {}
+    most = moment.drawing.attempts[row.node]
+    return StepRun(
+        key=moment.drawing.keys[row.node],
+        scope=str(row.scope_id) if row.scope_id else None,
+        state=_state(row, reason),
+        attempt=row.attempt,
+        attempts_max=max(most, row.attempt),
+        started_at=row.begun,
+        finished_at=row.ended,
+        ports=None if row.ports is None else tuple(row.ports),
+        error_code=error.get("code"),
+        error_message=error.get("message", ""),
+        waiting=reason,
+    )
+
+
+def _state(row: Row, reason: Waiting | None) -> StepRunState:
+    if row.source == "L":
+        return ENDS[AttemptOutcome(row.state)]
+    if reason is not None and reason.kind == "retry":
+        return StepRunState.RETRYING
+    return TOKEN_STATES[TokenState(row.state)]
+
+
+def _waiting(row: Row, moment: _Moment) -> Waiting | None:
+    """Why the step does not move; None when it does, or failed."""
+    if row.source == "G":
+        return waiting.for_branches(_json(row.waiting))
+    if row.state == TokenState.HELD or (row.state == TokenState.READY and moment.paused):
+        return waiting.for_resume(moment.paused_by)
+    if row.state == TokenState.READY:
+        return waiting.for_worker(row.queue) if _json(row.waiting) else None
+    return _waiting_for(row, moment) if row.state == TokenState.WAITING else None
+
+
+def _waiting_for(row: Row, moment: _Moment) -> Waiting:
+    told = _json(row.waiting) or {}
+    if "users" in told:
+        return waiting.for_person(told, row.clock)
+    if told.get("kind") == "retry":
+        most = moment.drawing.attempts[row.node]
+        return waiting.for_retry(attempt=row.attempt, attempts_max=most, until=row.clock, now=moment.now)
+    if told.get("kind") == "time":
+        return waiting.for_time(row.clock, moment.now)
+    return waiting.for_signal(told, row.clock)
+
+
+def _skipped(head: Row, rows: Sequence[Row], moment: _Moment, *, whole: bool, only: str | None) -> list[StepRun]:
+    """Steps that never ran and never will: all without a row once the run has ended, dead paths before that."""
+    drawing = moment.drawing
+    if head.ended is not None:
+        told = {row.node for row in rows}
+        # Without `fresh` the end was told before, and everything with it.
+        skipped = set(range(len(drawing.keys))) - told if whole or head.fresh else set()
+    else:
+        skipped = _newly_dead(rows, drawing, whole=whole)
+    named = (drawing.keys[node] for node in skipped if node < len(drawing.keys))
+    return [StepRun(key=key, state=StepRunState.SKIPPED) for key in named if only in {None, key}]
+
+
+def _newly_dead(rows: Sequence[Row], drawing: Drawing, *, whole: bool) -> set[int]:
+    source = "E" if any(row.source == "E" for row in rows) else "L"
+    ends = [row for row in rows if row.source == source and row.scope_id == 0]
+    if not any(row.fresh for row in ends):
+        return set()
+    dead = set(dead_steps(drawing.arrows, {row.node: row.ports for row in ends}))
+    if not whole:
+        dead -= dead_steps(drawing.arrows, {row.node: row.ports for row in ends if not row.fresh})
+    return dead
+
+
+def _json(text: str | None) -> Any:
+    return None if text is None else json.loads(text)
+
+
+def _known(moment: datetime | None) -> datetime:
+    assert moment is not None
+    return moment
+
+
+__all__ = ["Json", "step_runs"]

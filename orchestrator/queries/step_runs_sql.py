@@ -1,0 +1,88 @@
+"""The one statement behind `step_runs`: one statement sees one snapshot, so that its position is exact."""
+
+#: Parameters: run, after (0: everything), node (NULL: all), patience (seconds), silence (seconds).
+#: First comes the run itself (source R), then in any order: tokens (T), the last row of ended step runs (L), joins
+#: that some branches have reached (G), and, for changes only, how every step ended (E): the dead paths need them all.
+STEP_RUNS = """
+WITH asked AS (
+    -- The end of a run says something of every step (what never ran is skipped): it is read whole once more.
+    SELECT r.id, r.state, r.error, r.finished_at, r.finished_at IS NOT NULL AS closed, r.xid >= %(after)s AS fresh,
+        CASE WHEN r.finished_at IS NOT NULL AND r.xid >= %(after)s THEN 0 ELSE %(after)s::bigint END AS after,
+        %(node)s::int AS only_node, pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS seq
+    FROM orchestrator_run r WHERE r.id = %(run)s
+), served AS (
+    SELECT coalesce(array_agg(DISTINCT q), '{}') AS queues
+    FROM orchestrator_worker_session w, unnest(w.queues) q
+    WHERE w.beat_at > clock_timestamp() - make_interval(secs => %(silence)s)
+), tokens AS (
+    SELECT t.* FROM orchestrator_token t
+    WHERE t.run_id = %(run)s AND (%(node)s::int IS NULL OR t.node = %(node)s)
+), ended AS (
+    -- The order is the primary key's, read backwards: nothing is sorted.
+    SELECT DISTINCT ON (l.node, l.scope_id) l.node, l.scope_id, l.generation, l.attempt, l.outcome, l.ports,
+        l.started_at, l.finished_at, l.error, l.xid
+    FROM orchestrator_steplog l
+    WHERE l.run_id = %(run)s AND l.final AND (%(node)s::int IS NULL OR l.node = %(node)s)
+        AND (l.xid >= (SELECT after FROM asked) OR EXISTS (
+            SELECT FROM tokens t
+            WHERE t.state = 'F' AND t.xid >= (SELECT after FROM asked) AND t.node = l.node AND t.scope_id = l.scope_id))
+        AND NOT EXISTS (
+            SELECT FROM tokens t WHERE t.state <> 'F' AND t.node = l.node AND t.scope_id = l.scope_id)
+    ORDER BY l.node DESC, l.scope_id DESC, l.generation DESC, l.attempt DESC
+)
+SELECT 'R' AS source, 0 AS node, a.seq AS scope_id, 0 AS attempt, a.state::text AS state, NULL::text[] AS ports,
+    clock_timestamp() AS begun, a.finished_at AS ended, a.error,
+    CASE WHEN a.state = 'paused' THEN to_jsonb((
+        SELECT p.actor FROM orchestrator_runrecord p
+        WHERE p.run_id = a.id AND p.kind IN ('paused', 'pause_requested') ORDER BY p.id DESC LIMIT 1)) END AS waiting,
+    NULL::timestamptz AS clock, '' AS queue, a.fresh
+FROM asked a
+UNION ALL
+SELECT 'T', t.node, t.scope_id,
+    -- A wait is part of its attempt, which counts only when a worker has it in hand.
+    t.attempt + (t.phase = 1 AND t.state <> 'L' AND coalesce(t.waiting->>'kind', '') <> 'retry')::int, t.state, NULL, t.first_started_at, NULL, NULL,
+    CASE WHEN t.state = 'R' THEN to_jsonb(t.queue <> ALL (s.queues)
+            AND t.ready_at < clock_timestamp() - make_interval(secs => %(patience)s))
+        WHEN h.id IS NULL THEN t.waiting
+        ELSE jsonb_build_object('kind', 'person', 'users', h.users, 'roles', h.roles, 'groups', h.groups,
+            'claimed_by', (SELECT u.username FROM orchestrator_user u WHERE u.id = h.claimed_by_id)) END,
+    coalesce(h.due_at, t.wake_at), t.queue, t.xid >= a.after
+FROM asked a CROSS JOIN served s CROSS JOIN tokens t
+    LEFT JOIN orchestrator_human_task h
+        ON t.state = 'W' AND h.token_id = t.id AND h.epoch = t.epoch AND h.state IN ('open', 'claimed')
+WHERE t.xid >= a.after
+    OR (a.fresh AND t.state IN ('R', 'H'))
+    OR (t.state = 'R' AND t.queue <> ALL (s.queues)
+        AND t.ready_at < clock_timestamp() - make_interval(secs => %(patience)s))
+    OR {task_is_fresh}
+UNION ALL
+SELECT 'L', l.node, l.scope_id, l.attempt, l.outcome, l.ports,
+    CASE WHEN l.attempt = 1 THEN l.started_at ELSE (
+        SELECT min(p.started_at) FROM orchestrator_steplog p
+        WHERE p.run_id = %(run)s AND p.node = l.node AND p.scope_id = l.scope_id AND p.generation = l.generation
+    ) END,
+    l.finished_at, l.error, NULL, NULL, '', l.xid >= a.after
+FROM asked a CROSS JOIN ended l
+UNION ALL
+SELECT 'G', g.node, g.scope_id, 0, 'W', NULL, NULL, NULL, NULL,
+    jsonb_build_object('ok', g.ok, 'skip', g.skip, 'fail', g.fail, 'size', g.size, 'need', g.need), NULL, '', true
+FROM asked a JOIN orchestrator_gate g ON g.run_id = a.id
+WHERE NOT a.closed AND g.verdict = 'O' AND g.ok > 0 AND (a.only_node IS NULL OR g.node = a.only_node)
+    AND (a.after = 0 OR {gate_is_fresh})
+UNION ALL
+SELECT 'E', l.node, 0, l.attempt, l.outcome, l.ports, NULL, NULL, NULL, NULL, NULL, '', l.xid >= a.after
+FROM asked a JOIN orchestrator_steplog l ON l.run_id = a.id
+WHERE NOT a.closed AND l.final AND l.scope_id = 0
+    AND (a.only_node IS NOT NULL OR a.after > 0 AND EXISTS (SELECT FROM ended))
+    AND NOT EXISTS (
+        SELECT FROM orchestrator_token t
+        WHERE t.run_id = a.id AND t.state <> 'F' AND t.node = l.node AND t.scope_id = 0)
+"""
+
+#: Gates and tasks keep no position of their own: the row's xmin is the transaction that last wrote it, modulo 2^32.
+#: A row frozen long ago may count as new after 2^31 transactions; that repeats a change and loses none.
+IS_FRESH = "((({row}.xmin::text::bigint - a.after %% 4294967296) + 4294967296) %% 4294967296 < 2147483648)"
+
+STEP_RUNS = STEP_RUNS.replace("{task_is_fresh}", IS_FRESH.format(row="h")).replace(
+    "{gate_is_fresh}", IS_FRESH.format(row="g")
+)

@@ -1,0 +1,61 @@
+"""The line "Waiting because ...": pure functions from what the database said to what people read."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, cast
+
+from orchestrator.core.approval import Ballot, assigned_text
+from orchestrator.queries.step_run import Waiting, WaitingKind
+
+#: A ready step is not reported before a worker had this long (seconds) to take it.
+PATIENCE = 5
+
+
+def for_person(task: Mapping[str, Any], due: datetime | None) -> Waiting:
+    """Who must answer: the one who took the task, else all who may."""
+    if task["claimed_by"]:
+        return Waiting(kind="person", text=f"Waiting for {task['claimed_by']}, who took the task", until=due)
+    named = Ballot(users=frozenset(task["users"]), roles=frozenset(task["roles"]), groups=frozenset(task["groups"]))
+    return Waiting(kind="person", text=f"Waiting for {assigned_text(named)}", until=due)
+
+
+def for_retry(*, attempt: int, attempts_max: int, until: datetime | None, now: datetime) -> Waiting:
+    """Which try comes next, and when."""
+    when = f" at {clock(until, now)}" if until else ""
+    return Waiting(kind="retry", text=f"Retry {attempt + 1} of {attempts_max}{when}", until=until)
+
+
+def for_time(until: datetime | None, now: datetime) -> Waiting:
+    when = f" until {clock(until, now)}" if until else ""
+    return Waiting(kind="time", text=f"Waiting{when}", until=until)
+
+
+def for_signal(waiting: Mapping[str, Any], until: datetime | None) -> Waiting:
+    """An event or a child run: the handler said what it waits for."""
+    kind = cast("WaitingKind", waiting.get("kind") or "event")
+    return Waiting(kind=kind, text=waiting.get("text") or f"Waiting for a {kind}", until=until)
+
+
+def for_branches(gate: Mapping[str, int]) -> Waiting:
+    """A join that some branches have reached. Skipped branches are not waited for."""
+    coming = gate["size"] - gate["skip"]
+    failed = f", {gate['fail']} failed" if gate["fail"] else ""
+    if 0 < gate["need"] < gate["size"]:
+        text = f"{gate['ok']} of {coming} branches arrived, {gate['need']} are needed{failed}"
+    else:
+        text = f"{gate['ok']} of {coming} branches arrived{failed}"
+    return Waiting(kind="branch", text=text)
+
+
+def for_worker(queue: str) -> Waiting:
+    return Waiting(kind="worker", text=f"No worker serves the queue {queue}")
+
+
+def for_resume(paused_by: str | None) -> Waiting:
+    return Waiting(kind="paused", text=f"Paused by {paused_by}" if paused_by else "Paused")
+
+
+def clock(moment: datetime, now: datetime) -> str:
+    """A time of today by its clock, any other with its date."""
+    pattern = "%H:%M:%S UTC" if moment.date() == now.date() else "%d %b %Y %H:%M UTC"
+    return moment.strftime(pattern)

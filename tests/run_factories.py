@@ -1,0 +1,192 @@
+"""Rows as the engine leaves them, written straight: for tests of what reads them."""
+
+import itertools
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+from django.db import connection
+from django.db.models import BigIntegerField, Func
+
+from orchestrator.core.parse import parse_document
+from orchestrator.core.plan import compile_plan
+from orchestrator.core.plan_json import plan_as_json
+from orchestrator.models import (
+    Decision,
+    Gate,
+    HumanTask,
+    Run,
+    RunRecord,
+    StepLog,
+    Token,
+    User,
+    Version,
+    WorkerSession,
+    Workflow,
+    Workspace,
+)
+
+numbers = itertools.count(1)
+#: The transaction's id, as every write of the engine notes it.
+XID = Func(template="pg_current_xact_id()::text::bigint", output_field=BigIntegerField())
+LONG_AGO = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
+
+
+class PlainKind:
+    """As much of a step kind as the compiler asks for: every port that the tests draw."""
+
+    default_timeout = 30.0
+
+    def __init__(self, ports: Sequence[str] = ("out", "error", "timeout")) -> None:
+        self._ports = tuple(ports)
+
+    def ports(self, config: object) -> tuple[str, ...]:
+        return self._ports
+
+
+KINDS: Any = {
+    "call": PlainKind(),
+    "transform": PlainKind(),
+    "merge": PlainKind(),
+    "choose": PlainKind(("left", "right", "otherwise", "error")),
+    "human_task": PlainKind(("approved", "rejected", "error", "timeout")),
+}
+
+
+def drawn(*arrows: str, steps: Mapping[str, Mapping[str, Any]] | None = None, name: str = "Order") -> dict[str, Any]:
+    """A document from arrows like "a -> b" or "a.error -> b"; `steps` gives kinds, retries and the like by key."""
+    keys: dict[str, None] = {}
+    edges = []
+    for arrow in arrows:
+        left, _, target = (part.strip() for part in arrow.partition("->"))
+        source, _, port = left.partition(".")
+        keys.update({source: None, **({target: None} if target else {})})
+        if target:
+            edges.append({"from": source, "to": target, "port": port or "out"})
+    given = steps or {}
+    return {
+        "format": "branchline/1",
+        "name": name,
+        "steps": [
+            {"key": key, "name": key, "kind": "call", "at": [0, 0], "config": {}, **given.get(key, {})} for key in keys
+        ],
+        "edges": edges,
+    }
+
+
+def make_workflow(workspace: Workspace, *, slug: str = "", name: str = "Order payment") -> Workflow:
+    return Workflow.objects.create(workspace=workspace, slug=slug or f"flow-{next(numbers)}", name=name)
+
+
+def make_version(workflow: Workflow, document: dict[str, Any] | None = None, *, by: User | None = None) -> Version:
+    """The next version of the workflow, compiled from the document, live."""
+    raw = document or drawn("a -> b", "b -> c")
+    version = Version.objects.create(
+        workflow=workflow,
+        number=workflow.versions.count() + 1,
+        document=raw,
+        plan=plan_as_json(compile_plan(parse_document(raw), KINDS)),
+        content_hash=uuid.uuid4().hex,
+        published_by=by,
+    )
+    workflow.live_version = version
+    workflow.save()
+    return version
+
+
+def new_run_id(moment: datetime | None = None) -> uuid.UUID:
+    """A UUIDv7: 48 bits of milliseconds, then version, variant and what is unique."""
+    milliseconds = int(moment.timestamp() * 1000) if moment else time.time_ns() // 1_000_000
+    return uuid.UUID(
+        int=milliseconds << 80 | 7 << 76 | (next(numbers) & 0xFFF) << 64 | 2 << 62 | uuid.uuid4().int & (1 << 62) - 1
+    )
+
+
+def make_run(version: Version, *, state: str = "running", started_at: datetime | None = None, **fields: Any) -> Run:
+    """A run with its record "started"; closed states get an end one second later."""
+    started = started_at or datetime.now(UTC)
+    closed = state in {"succeeded", "failed", "cancelled"}
+    run = Run.objects.create(
+        id=new_run_id(started_at),
+        workspace=version.workflow.workspace,
+        workflow=version.workflow,
+        version=version,
+        state=state,
+        started_at=started,
+        finished_at=started + timedelta(seconds=1) if closed else None,
+        **{"correlation_id": str(uuid.uuid4()), "trigger": "api", "input": {}, "xid": XID, **fields},
+    )
+    make_record(run, "started", at=started)
+    return run
+
+
+def make_record(run: Run, kind: str, *, actor: str = "alice", **fields: Any) -> RunRecord:
+    return RunRecord.objects.create(run=run, kind=kind, actor=actor, xid=XID, **fields)
+
+
+def node_of(run: Run, key: str) -> int:
+    return keys_of(run.version_id).index(key)
+
+
+@lru_cache
+def keys_of(version_id: int) -> list[str]:
+    keys: list[str] = Version.objects.get(pk=version_id).plan["keys"]
+    return keys
+
+
+def make_token(run: Run, key: str, *, state: str = "R", **fields: Any) -> Token:
+    """Where control stands: R ready, L leased, W waiting, H held, F failed."""
+    defaults: dict[str, Any] = {"queue": "default", "attempt": 0 if state == "R" else 1, "xid": XID}
+    if state == "L":
+        defaults |= {"session_id": 1, "first_started_at": datetime.now(UTC), "started_at": datetime.now(UTC)}
+    return Token.objects.create(
+        run=run, version_id=run.version_id, node=node_of(run, key), state=state, **{**defaults, **fields}
+    )
+
+
+def make_log(run: Run, key: str, *, outcome: str = "S", attempt: int = 1, **fields: Any) -> StepLog:
+    """An ended attempt. A success leaves by `out` unless `ports` says otherwise."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT nextval('orchestrator_step_log_entry')")
+        (entry,) = cursor.fetchone()
+    now = datetime.now(UTC)
+    defaults = {"ports": ["out"] if outcome == "S" else None, "started_at": now, "finished_at": now, "xid": XID}
+    return StepLog.objects.create(
+        run=run, node=node_of(run, key), entry=entry, outcome=outcome, attempt=attempt, **{**defaults, **fields}
+    )
+
+
+def make_gate(run: Run, key: str, *, size: int, ok: int = 0, skip: int = 0, fail: int = 0, **fields: Any) -> Gate:
+    """A join that some branches have reached."""
+    node = node_of(run, key)
+    return Gate.objects.create(
+        run=run, gate=node, node=node, size=size, ok=ok, skip=skip, fail=fail, **{"need": 0, **fields}
+    )
+
+
+def make_task(run: Run, key: str, **fields: Any) -> HumanTask:
+    """An open task and the token that waits for it."""
+    token = make_token(run, key, state="W", phase=1, attempt=0, waiting={"kind": "person", "text": "Waiting"})
+    defaults = {"title": "Approve the order", "outcomes": [{"key": "approved", "label": "Approve"}]}
+    return HumanTask.objects.create(
+        workspace_id=run.workspace_id,
+        run=run,
+        token_id=token.pk,
+        epoch=token.epoch,
+        step_key=key,
+        **{**defaults, **fields},
+    )
+
+
+def make_decision(task: HumanTask, user: User, *, outcome: str = "approved", **fields: Any) -> Decision:
+    return Decision.objects.create(task=task, user=user, user_name=user.username, outcome=outcome, digest="", **fields)
+
+
+def make_session(*queues: str) -> WorkerSession:
+    """A worker process that serves these queues now."""
+    return WorkerSession.objects.create(
+        id=next(numbers), node_id=uuid.uuid4(), host="here", pid=1, queues=list(queues), beat_at=datetime.now(UTC)
+    )
