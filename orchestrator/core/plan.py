@@ -71,7 +71,7 @@ class PlanGate:
     need: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """A compiled document. Nodes are numbered in topological order, so a gate only ever signals higher gates.
 
