@@ -70,9 +70,7 @@ def drawn(*arrows: str, steps: Mapping[str, Mapping[str, Any]] | None = None, na
     return {
         "format": "branchline/1",
         "name": name,
-        "steps": [
-            {"key": key, "name": key, "kind": "call", "at": [0, 0], "config": {}, **given.get(key, {})} for key in keys
-        ],
+        "steps": [{"key": key, "name": key, "kind": "call", "config": {}, **given.get(key, {})} for key in keys],
         "edges": edges,
     }
 

@@ -18,6 +18,8 @@ from orchestrator.queries.cursor import Page, page_of
 from orchestrator.queries.step_run import rfc3339
 from orchestrator.queries.tasks import tasks_for_actor
 
+#: Of a read: whatever commits later was written by this transaction or a later one.
+POSITION = "pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
 ABSENT_RUN = "No such run in this workspace."
 
 
@@ -173,9 +175,7 @@ def _with_names(runs: RunQuerySet) -> RunQuerySet:
     return (
         runs.select_related("workflow", "version", "started_by")
         .defer("version__document", "version__plan")
-        .annotate(
-            seq=Func(template="pg_snapshot_xmin(pg_current_snapshot())::text::bigint", output_field=BigIntegerField())
-        )
+        .annotate(seq=Func(template=POSITION, output_field=BigIntegerField()))
     )
 
 
@@ -193,7 +193,7 @@ def _view(run: Run, keys: Collection[str]) -> RunView:
         error=run_error(run.error, list(keys)),
         trigger=run.trigger,
         started_by=run.started_by.label if run.started_by else None,
-        seq=run.seq,
+        seq=run.seq,  # type: ignore[attr-defined]  # annotated by _with_names
     )
 
 

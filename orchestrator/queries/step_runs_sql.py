@@ -40,7 +40,8 @@ FROM asked a
 UNION ALL
 SELECT 'T', t.node, t.scope_id,
     -- A wait is part of its attempt, which counts only when a worker has it in hand.
-    t.attempt + (t.phase = 1 AND t.state <> 'L' AND coalesce(t.waiting->>'kind', '') <> 'retry')::int, t.state, NULL, t.first_started_at, NULL, NULL,
+    t.attempt + (t.phase = 1 AND t.state <> 'L' AND coalesce(t.waiting->>'kind', '') <> 'retry')::int,
+    t.state, NULL, t.first_started_at, NULL, NULL,
     CASE WHEN t.state = 'R' THEN to_jsonb(t.queue <> ALL (s.queues)
             AND t.ready_at < clock_timestamp() - make_interval(secs => %(patience)s))
         WHEN h.id IS NULL THEN t.waiting

@@ -49,12 +49,18 @@ def tasks_for_actor(actor: Actor) -> QuerySet[HumanTask]:
     return tasks
 
 
+def to_do_for(actor: Actor) -> QuerySet[HumanTask]:
+    """Waiting tasks that this person may be the next to decide: named, by group or role, or open to every approver."""
+    # Served by task_waiting.
+    return tasks_for_actor(actor).waiting().filter(_to_do(actor) & _assigned(actor))
+
+
 def inbox(actor: Actor, tab: Tab) -> tuple[TaskCard, ...]:
     """The first 200 tasks of a tab: waiting ones by due date, for "done" the newest."""
     rows = _tab(actor, tab)
     # Served by task_closed, and by task_waiting (NULLs last, as PostgreSQL sorts them by default).
     ordered = rows.order_by("-closed_at", "-pk") if tab == "done" else rows.order_by("due_at", "opened_at", "pk")
-    return tuple(card_for(actor, task) for task in _with_names(ordered)[:MOST])
+    return tuple(card_for(actor, task) for task in with_names(ordered)[:MOST])
 
 
 def task_page(actor: Actor, tab: Tab, parameters: Mapping[str, str]) -> Page[HumanTask]:
@@ -63,12 +69,12 @@ def task_page(actor: Actor, tab: Tab, parameters: Mapping[str, str]) -> Page[Hum
     Show each item by `card_for`.
     """
     order = ("-closed_at", "-pk") if tab == "done" else ("opened_at", "pk")
-    return page_of(_with_names(_tab(actor, tab)), parameters, order=order)
+    return page_of(with_names(_tab(actor, tab)), parameters, order=order)
 
 
 def task_detail(actor: Actor, task_id: UUID) -> TaskDetail:
     """One task with its form and its answers so far. Raises NotFound."""
-    task = _with_names(tasks_for_actor(actor).filter(pk=task_id)).first()
+    task = with_names(tasks_for_actor(actor).filter(pk=task_id)).first()
     if task is None:
         raise NotFound("No such task in this workspace.")
     return TaskDetail(
@@ -101,7 +107,7 @@ def task_counts(actor: Actor) -> TaskCounts:
 
 def tasks_of_run(actor: Actor, run_id: UUID) -> tuple[TaskCard, ...]:
     """The tasks of one run, oldest first."""
-    rows = _with_names(tasks_for_actor(actor).filter(run_id=run_id)).order_by("opened_at", "pk")
+    rows = with_names(tasks_for_actor(actor).filter(run_id=run_id)).order_by("opened_at", "pk")
     return tuple(card_for(actor, task) for task in rows[:MOST])
 
 
@@ -130,8 +136,13 @@ def _assigned(actor: Actor) -> Q:
 
 
 def _to_do(actor: Actor) -> Q:
-    """Waits, among others, for this person: not yet decided by them nor kept by somebody else."""
-    return ~Q(pk__in=_decided_by(actor)) & (Q(claimed_by=None) | Q(claimed_by_id=actor.user_id))
+    """Not yet decided by this person, nor kept by somebody else, nor their own request."""
+    own_request = Q(requester_id=actor.user_id) | Q(run__version__published_by_id=actor.user_id)
+    return (
+        ~Q(pk__in=_decided_by(actor))
+        & (Q(claimed_by=None) | Q(claimed_by_id=actor.user_id))
+        & (Q(allow_requester=True) | ~own_request)
+    )
 
 
 def _decided_by(actor: Actor) -> QuerySet[HumanTask]:
@@ -150,7 +161,8 @@ def _tab(actor: Actor, tab: Tab) -> QuerySet[HumanTask]:
     return tasks.waiting()
 
 
-def _with_names(rows: QuerySet[HumanTask]) -> QuerySet[HumanTask]:
+def with_names(rows: QuerySet[HumanTask]) -> QuerySet[HumanTask]:
+    """The tasks with everything their cards show, in a fixed number of queries."""
     # The plan and the document of the version are large and not needed here.
     return (
         rows.select_related("run__workflow", "requester", "claimed_by")
