@@ -1,4 +1,4 @@
-"""A CSV file as a run's input: `{"rows": [{column: text}]}`. Cells stay text: only the workflow knows what they mean."""
+"""A CSV file as a run's input: `{"rows": [{column: text}]}`. Cells stay text: the workflow knows what they mean."""
 
 import csv
 import io
