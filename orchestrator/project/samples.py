@@ -4,6 +4,8 @@ from django.db import transaction
 
 from orchestrator.models import Membership, User, Workspace
 from orchestrator.models.workspace import Role
+from orchestrator.project.people import account
+from orchestrator.services.members import create_workspace, machine_actor, set_member
 
 WORKSPACE = "demo"
 ADMINISTRATOR = "admin"
@@ -17,11 +19,9 @@ def wanted() -> bool:
 @transaction.atomic
 def load() -> None:
     """Make the sample workspace. Its administrator has no password: `manage.py signin` makes a link."""
-    workspace = Workspace.objects.create(slug=WORKSPACE, name="Demo")
-    user = User(username=ADMINISTRATOR)
-    user.set_unusable_password()
-    user.save()
-    Membership.objects.create(workspace=workspace, user=user, roles=[str(role) for role in Role])
+    user = account(ADMINISTRATOR)
+    workspace = create_workspace(slug=WORKSPACE, name="Demo", admin=user)
+    set_member(actor=machine_actor(workspace), username=user.username, roles=[str(role) for role in Role])
 
 
 def administrator() -> User | None:

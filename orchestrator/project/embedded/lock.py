@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import time
 from pathlib import Path
 
 from orchestrator.project.embedded.problem import CannotStart
@@ -14,20 +15,24 @@ class FolderLock:
         self.path = path
         self.descriptor: int | None = None
 
-    def take(self) -> None:
-        """Take the lock or raise CannotStart `already_running` naming the owner."""
+    def take(self, patience: float = 0.0) -> None:
+        """Take the lock within `patience` seconds or raise CannotStart `already_running` naming the owner.
+
+        A process that was killed a moment ago holds its files until the kernel has cleared it away.
+        """
         # Close-on-exec (Python's default), so no child keeps the lock after this process.
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            owner = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
-            os.close(descriptor)
-            raise CannotStart(
-                "already_running",
-                f"Another Branchline (process {owner}) is running on {self.path.parent}. "
-                "Stop it, or choose another folder with DATA=.",
-            ) from None
+        deadline = time.monotonic() + patience
+        while not locked(descriptor):
+            if time.monotonic() >= deadline:
+                owner = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
+                os.close(descriptor)
+                raise CannotStart(
+                    "already_running",
+                    f"Another Branchline (process {owner}) is running on {self.path.parent}. "
+                    "Stop it, or choose another folder with DATA=.",
+                )
+            time.sleep(0.02)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
         self.descriptor = descriptor
@@ -36,3 +41,11 @@ class FolderLock:
         if self.descriptor is not None:
             os.close(self.descriptor)
             self.descriptor = None
+
+
+def locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

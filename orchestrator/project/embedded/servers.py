@@ -31,11 +31,14 @@ class Servers:
         self.postgres = Postgres(self.places, options) if postgres else None
         self.valkey = Valkey(self.places) if valkey else None
 
-    def reserve(self) -> None:
-        """Take the folder for this process. Raises CannotStart: `already_running`, `disk_full`, `data_folder`."""
+    def reserve(self, patience: float = 0.0) -> None:
+        """Take the folder for this process. Raises CannotStart: `already_running`, `disk_full`, `data_folder`.
+
+        `patience`: seconds to wait for an owner that was killed just now.
+        """
         with self.explaining():
             self.prepare()
-            self.lock.take()
+            self.lock.take(patience)
             self.check_space()
 
     def start(self) -> None:

@@ -58,6 +58,7 @@ class Supervisor:
             self.count_death(server.name)
             self.say(f"{server.name} ended unexpectedly; starting it again.")
             server.start()
+            self.say(f"{server.name} runs again.")
 
     def revive_services(self) -> None:
         for service in self.services:

@@ -24,6 +24,8 @@ from orchestrator.project.running.site import forget_address, note_address
 from orchestrator.project.running.supervisor import Supervisor
 from orchestrator.services.signin import create_signin_link
 
+PATIENCE = 1.0  # seconds for a Branchline that was killed just now
+
 
 class Command(BaseCommand):
     """Start PostgreSQL and Valkey where unset, web and workers; print the address; stop all of it in order."""
@@ -49,7 +51,7 @@ class Command(BaseCommand):
 
     def run_until_stopped(self, signals: StopSignals, *, host: str, port: int, **options: Any) -> None:
         servers = embedded_servers()
-        servers.reserve()
+        servers.reserve(PATIENCE)
         with ExitStack() as stack:
             stack.callback(servers.stop)
             listener = stack.enter_context(listen(host, port))
@@ -76,7 +78,7 @@ class Command(BaseCommand):
         note_address(site)
         stack.callback(forget_address)
         administrator = samples.administrator()
-        link = create_signin_link(administrator.username) if administrator else "/"
+        link = create_signin_link(administrator) if administrator else "/"
         self.say(f"Branchline is ready. Open {site}{link} (the link works once). Ctrl-C stops everything.")
 
     def say(self, text: str) -> None:

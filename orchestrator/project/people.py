@@ -1,0 +1,54 @@
+"""Accounts and workspaces as the administrator of the machine names them on the command line."""
+
+from collections.abc import Collection
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import CommandError
+
+from orchestrator.core.actor import Actor
+from orchestrator.models import Membership, User, Workspace
+from orchestrator.models.workspace import Role
+from orchestrator.queries.actors import actor_in
+from orchestrator.services.members import machine_actor, set_member
+
+
+def account(username: str) -> User:
+    """The active account of that name, made without a password where it is missing. Raises CommandError."""
+    user = User.objects.filter(username=username).first()
+    if user is None:
+        user = User(username=username)
+        user.set_unusable_password()
+        try:
+            user.full_clean(exclude=["password"])
+        except ValidationError as error:
+            raise CommandError(f'"{username}" cannot be a user name: {" ".join(error.messages)}') from error
+        user.save()
+    if not user.is_active:
+        raise CommandError(f'The account "{username}" is closed.')
+    return user
+
+
+def workspace_named(slug: str) -> Workspace:
+    """The workspace. Raises CommandError naming those that exist."""
+    workspace = Workspace.objects.filter(slug=slug).first()
+    if workspace is None:
+        known = ", ".join(Workspace.objects.order_by("slug").values_list("slug", flat=True)[:20]) or "none yet"
+        raise CommandError(f'There is no workspace "{slug}". There are: {known}.')
+    return workspace
+
+
+def member_with(workspace: Workspace, username: str, roles: Collection[str]) -> Actor:
+    """The person as a member who holds at least these roles; what was missing is added, nothing taken away."""
+    known = [str(role) for role in Role]
+    if strange := sorted(set(roles) - set(known)):
+        raise CommandError(f'There is no role "{strange[0]}". Roles: {", ".join(known)}.')
+    user = account(username)
+    member = Membership.objects.filter(workspace=workspace, user=user).first()
+    held, groups = (set(member.roles), member.groups) if member else (set(), [])
+    if member is None or not held.issuperset(roles):
+        wanted = held.union(roles)
+        set_member(actor=machine_actor(workspace), username=username, roles=wanted, groups=groups)
+    actor = actor_in(workspace.slug, user)
+    if actor is None:
+        raise CommandError(f'"{username}" is no member of "{workspace.slug}".')
+    return actor

@@ -1,0 +1,92 @@
+"""`manage.py up`: one command starts everything, and nothing of it is ever left behind."""
+
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import httpx
+
+from tests.project.up_process import Up, all_gone, manage
+
+
+def readiness(up: Up) -> httpx.Response:
+    return httpx.get(f"{up.address}/readyz", timeout=10)
+
+
+def refused(done: subprocess.CompletedProcess[str]) -> str:
+    """The one line of a start that could not be."""
+    assert done.returncode == 1
+    lines = [line for line in (done.stdout + done.stderr).splitlines() if not line.endswith("Starting ...")]
+    assert len(lines) == 1, lines
+    return lines[0]
+
+
+def test_it_serves_and_stops_everything_in_order(folder: Path) -> None:
+    with Up(folder) as up:
+        assert readiness(up).json() == {"database": True, "migrations": True, "broker": True, "live": True}
+        assert httpx.get(up.link, timeout=10).status_code == 200
+        family = up.family()
+        assert {"postgres", "valkey-server"} <= {process.name() for process in family}
+
+        second = manage(folder, "up", PORT="0")
+        assert f"Another Branchline (process {up.process.pid}) is running" in refused(second)
+
+        assert up.stop(signal.SIGINT) == 0
+        up.wait_for("Stopped.")
+        assert all_gone(family, 0) == []
+
+
+def test_it_leaves_no_process_after_kill_9_and_starts_again(folder: Path) -> None:
+    with Up(folder) as up:
+        family = up.family()
+        up.process.kill()
+        assert all_gone(family) == []
+    with Up(folder) as up:
+        assert readiness(up).status_code == 200
+        assert up.stop() == 0
+
+
+def test_it_starts_again_what_dies(folder: Path) -> None:
+    with Up(folder) as up:
+        up.child("manage.py work").kill()
+        up.wait_for("The worker process ended unexpectedly")
+        up.child("postgres").kill()
+        up.wait_for("PostgreSQL ended unexpectedly")
+        up.wait_for("PostgreSQL runs again")
+        assert readiness(up).status_code == 200
+        assert up.stop() == 0
+
+
+def test_it_stops_while_it_starts(folder: Path) -> None:
+    up = Up(folder)
+    up.wait_for("Starting ...")
+    family = up.family()
+    assert up.stop() == 0
+    assert all_gone(family, 0) == []
+
+
+def test_it_says_that_the_port_is_taken(folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        message = refused(manage(folder, "up", PORT=str(port)))
+    assert message == (
+        f"Cannot start: Port {port} is taken by another program. Stop it, or choose: make up PORT={port + 1}"
+    )
+
+
+def test_it_says_that_the_data_belongs_to_another_postgresql(folder: Path) -> None:
+    (folder / "postgres").mkdir(parents=True)
+    (folder / "postgres" / "PG_VERSION").write_text("16\n")
+    message = refused(manage(folder, "up", PORT="0"))
+    assert "was written by PostgreSQL 16, but this Branchline brings 18" in message
+
+
+def test_it_says_that_the_data_folder_cannot_be_used(folder: Path) -> None:
+    folder.write_text("a file, not a folder")
+    assert f"data folder {folder} cannot be used" in refused(manage(folder, "up", PORT="0"))
+
+
+def test_it_says_that_the_given_database_does_not_answer(folder: Path) -> None:
+    message = refused(manage(folder, "up", PORT="0", DATABASE_URL=f"postgresql://nobody@/none?host={folder}"))
+    assert "the database of DATABASE_URL does not answer" in message
