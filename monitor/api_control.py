@@ -1,0 +1,52 @@
+"""runs/{id}/{cancel,pause,resume}/: what an operator does to a whole run."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from monitor import api_shapes as shape
+from monitor.api_base import MonitorView, checked, path_id
+from orchestrator.api import Actor, cancel_run, find_run, pause_run, resume_run, run_detail
+
+RUN = path_id("run")
+
+
+class ControlView(MonitorView):
+    """One change of a run's control; the answer is the run as it stands then."""
+
+    def changed(self, request: Request, change: Callable[[UUID, Actor, str], object]) -> Response:
+        reason = checked(shape.ControlRequest, request)["reason"]
+        run = find_run(self.actor, self.id_of("run"))
+        change(run.pk, self.actor, reason)
+        return Response(run_detail(self.actor, run.pk).as_json())
+
+
+class CancelView(ControlView):
+    """Cancelling."""
+
+    @extend_schema(operation_id="run_cancel", parameters=[RUN], request=shape.ControlRequest, responses=shape.RunDetail)
+    def post(self, request: Request, **kwargs: Any) -> Response:
+        """Let nothing more start; what runs has ten seconds to end. 409 when the run has ended."""
+        return self.changed(request, cancel_run)
+
+
+class PauseView(ControlView):
+    """Pausing."""
+
+    @extend_schema(operation_id="run_pause", parameters=[RUN], request=shape.ControlRequest, responses=shape.RunDetail)
+    def post(self, request: Request, **kwargs: Any) -> Response:
+        """Let steps that run end, and hold what follows. 409 when the run has ended."""
+        return self.changed(request, pause_run)
+
+
+class ResumeView(ControlView):
+    """Resuming."""
+
+    @extend_schema(operation_id="run_resume", parameters=[RUN], request=shape.ControlRequest, responses=shape.RunDetail)
+    def post(self, request: Request, **kwargs: Any) -> Response:
+        """Go on where the run was paused. 409 when the run has ended."""
+        return self.changed(request, resume_run)

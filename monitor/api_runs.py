@@ -1,0 +1,103 @@
+"""runs/: the list, one run, its steps and its history."""
+
+from dataclasses import replace
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from monitor import api_shapes as shape
+from monitor.api_base import MonitorView, path_id
+from orchestrator.api import (
+    RunFilter,
+    RunView,
+    StepRuns,
+    find_run,
+    history,
+    list_runs,
+    run_detail,
+    run_views,
+    step_detail,
+    step_runs,
+)
+
+RUN = path_id("run")
+
+
+class RunsView(MonitorView):
+    """The runs of a workspace."""
+
+    query = shape.RunQuery
+
+    @extend_schema(operation_id="run_list", parameters=[shape.RunQuery], responses=shape.RunPage)
+    def get(self, request: Request, **kwargs: Any) -> Response:
+        """Runs, newest first."""
+        asked = self.asked()
+        wanted = RunFilter(
+            workflow=asked.get("workflow", ""),
+            version=asked.get("version"),
+            states=asked.get("state", ()),
+            since=asked.get("since"),
+            until=asked.get("until"),
+            correlation_id=asked.get("correlation_id", ""),
+            business_key=asked.get("business_key") or asked.get("key", ""),
+            error=asked.get("error", ""),
+        )
+        page = list_runs(self.actor, wanted, request.query_params)
+        return Response({"items": [view.as_json() for view in run_views(page.items)], "next": page.next})
+
+
+class RunDetailView(MonitorView):
+    """One run."""
+
+    @extend_schema(operation_id="run_read", parameters=[RUN], responses=shape.RunDetail)
+    def get(self, request: Request, **kwargs: Any) -> Response:
+        """The run with its input and output."""
+        return Response(run_detail(self.actor, self.id_of("run")).as_json())
+
+
+class RunStepsView(MonitorView):
+    """The step runs of a run."""
+
+    query = shape.AfterQuery
+
+    @extend_schema(operation_id="run_steps", parameters=[RUN, shape.AfterQuery], responses=shape.StepRunsView)
+    def get(self, request: Request, **kwargs: Any) -> Response:
+        """All step runs, or with `after` those that changed since; a change may be told twice, none is left out."""
+        after = self.asked().get("after")
+        run, steps = self.read(after)
+        return Response({"seq": steps.seq, "run": run.as_json(), "steps": [item.as_json() for item in steps.items]})
+
+    def read(self, after: int | None) -> tuple[RunView, StepRuns]:
+        """The steps, then the run as it stood with them."""
+        run = find_run(self.actor, self.id_of("run"))
+        steps = step_runs(run, after=after)
+        if steps.run_state != run.state:
+            run = find_run(self.actor, run.pk)
+        (view,) = run_views([run])
+        return replace(view, seq=steps.seq), steps
+
+
+class RunStepView(MonitorView):
+    """One step of a run."""
+
+    query = shape.ScopeQuery
+
+    @extend_schema(operation_id="run_step", parameters=[RUN, shape.ScopeQuery], responses=shape.StepDetail)
+    def get(self, request: Request, **kwargs: Any) -> Response:
+        """The step with its input, output and attempts."""
+        scope = self.asked().get("scope")
+        return Response(step_detail(self.actor, self.id_of("run"), self.kwargs["key"], scope=scope).as_json())
+
+
+class RunHistoryView(MonitorView):
+    """What happened in a run."""
+
+    query = shape.HistoryQuery
+
+    @extend_schema(operation_id="run_history", parameters=[RUN, shape.HistoryQuery], responses=shape.HistoryView)
+    def get(self, request: Request, **kwargs: Any) -> Response:
+        """Its history, oldest first. Follow `next` to the end, then ask again with `after=seq` of the first page."""
+        after = self.asked().get("after", 0)
+        return Response(history(self.actor, self.id_of("run"), request.query_params, after=after).as_json())

@@ -1,0 +1,98 @@
+"""tasks/: the list, one task, and what a person does with it."""
+
+from dataclasses import asdict
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from monitor import api_shapes as shape
+from monitor.api_base import MonitorView, checked, path_id
+from orchestrator.api import (
+    card_for,
+    claim_task,
+    decide_task,
+    reassign_task,
+    release_task,
+    task_detail,
+    task_page,
+)
+
+TASK = path_id("task")
+
+
+class TasksView(MonitorView):
+    """The human tasks that you may see."""
+
+    query = shape.TaskQuery
+
+    @extend_schema(operation_id="task_list", parameters=[shape.TaskQuery], responses=shape.TaskPage)
+    def get(self, request: Request, **kwargs: Any) -> Response:
+        """Tasks of a tab: `mine`, `groups`, `done`, or (by default) `all` that wait."""
+        tab = self.asked().get("tab", "all")
+        page = task_page(self.actor, tab, request.query_params)
+        return Response(page.body(lambda task: card_for(self.actor, task).as_json()))
+
+
+class OneTaskView(MonitorView):
+    """A view of one human task."""
+
+    def shown(self) -> dict[str, Any]:
+        return dict(task_detail(self.actor, self.id_of("task")).as_json())
+
+
+class TaskView(OneTaskView):
+    """One human task."""
+
+    @extend_schema(operation_id="task_read", parameters=[TASK], responses=shape.TaskDetail)
+    def get(self, request: Request, **kwargs: Any) -> Response:
+        """The task with its form and the answers so far."""
+        return Response(self.shown())
+
+
+class TaskClaimView(OneTaskView):
+    """Taking a task for oneself."""
+
+    @extend_schema(operation_id="task_claim", parameters=[TASK], request=None, responses=shape.TaskDetail)
+    def post(self, request: Request, **kwargs: Any) -> Response:
+        """Take it: nobody else decides it until you release it."""
+        checked(shape.Nothing, request)
+        claim_task(task_id=self.id_of("task"), actor=self.actor)
+        return Response(self.shown())
+
+
+class TaskReleaseView(OneTaskView):
+    """Giving a taken task back."""
+
+    @extend_schema(operation_id="task_release", parameters=[TASK], request=None, responses=shape.TaskDetail)
+    def post(self, request: Request, **kwargs: Any) -> Response:
+        """Give it back to everybody it was meant for."""
+        checked(shape.Nothing, request)
+        release_task(task_id=self.id_of("task"), actor=self.actor)
+        return Response(self.shown())
+
+
+class TaskReassignView(OneTaskView):
+    """Giving a task to others."""
+
+    @extend_schema(
+        operation_id="task_reassign",
+        parameters=[TASK],
+        request=shape.ReassignRequest,
+        responses={204: None},
+    )
+    def post(self, request: Request, **kwargs: Any) -> Response:
+        """Name who decides it from now on. You may not see it any more afterwards."""
+        reassign_task(task_id=self.id_of("task"), actor=self.actor, **checked(shape.ReassignRequest, request))
+        return Response(status=204)
+
+
+class TaskDecideView(OneTaskView):
+    """Answering."""
+
+    @extend_schema(operation_id="task_decide", parameters=[TASK], request=shape.DecideRequest, responses=shape.Decided)
+    def post(self, request: Request, **kwargs: Any) -> Response:
+        """Decide. 412 when the content is not what you were shown, 409 when it no longer waits."""
+        answer = checked(shape.DecideRequest, request)
+        return Response(asdict(decide_task(task_id=self.id_of("task"), actor=self.actor, **answer)))

@@ -1,0 +1,22 @@
+"""The monitor's addresses below /api/v1/w/{workspace}/. Ids are plain text: the views answer for malformed ones too."""
+
+from django.urls import path
+
+from monitor import api_control, api_runs, api_tasks
+
+urlpatterns = [
+    path("runs/", api_runs.RunsView.as_view(), name="api-runs"),
+    path("runs/<str:run>/", api_runs.RunDetailView.as_view(), name="api-run"),
+    path("runs/<str:run>/steps/", api_runs.RunStepsView.as_view(), name="api-run-steps"),
+    path("runs/<str:run>/steps/<str:key>/", api_runs.RunStepView.as_view(), name="api-run-step"),
+    path("runs/<str:run>/history/", api_runs.RunHistoryView.as_view(), name="api-run-history"),
+    path("runs/<str:run>/cancel/", api_control.CancelView.as_view(), name="api-run-cancel"),
+    path("runs/<str:run>/pause/", api_control.PauseView.as_view(), name="api-run-pause"),
+    path("runs/<str:run>/resume/", api_control.ResumeView.as_view(), name="api-run-resume"),
+    path("tasks/", api_tasks.TasksView.as_view(), name="api-tasks"),
+    path("tasks/<str:task>/", api_tasks.TaskView.as_view(), name="api-task"),
+    path("tasks/<str:task>/claim/", api_tasks.TaskClaimView.as_view(), name="api-task-claim"),
+    path("tasks/<str:task>/release/", api_tasks.TaskReleaseView.as_view(), name="api-task-release"),
+    path("tasks/<str:task>/reassign/", api_tasks.TaskReassignView.as_view(), name="api-task-reassign"),
+    path("tasks/<str:task>/decide/", api_tasks.TaskDecideView.as_view(), name="api-task-decide"),
+]
