@@ -2,39 +2,120 @@
 
 from orchestrator.audit import record
 from orchestrator.core.actor import Actor
+from orchestrator.core.csv_rows import CsvInvalid, csv_input
 from orchestrator.core.document import FORMAT, Document
 from orchestrator.core.document_json import document_as_json
-from orchestrator.core.errors import BranchlineError, Conflict, DocumentInvalid, Forbidden, NotFound, StaleRevision
+from orchestrator.core.errors import (
+    BranchlineError,
+    Conflict,
+    DocumentInvalid,
+    ExpressionFailed,
+    Forbidden,
+    JsonInvalid,
+    NotFound,
+    StaleRevision,
+)
+from orchestrator.core.graph import reachable, reversed_graph, successors
+from orchestrator.core.json_text import parse_json
 from orchestrator.core.json_types import Json, JsonObject
+from orchestrator.core.parse import invalid as invalid_document
 from orchestrator.core.parse import parse_document
 from orchestrator.core.problem import Problem
+from orchestrator.core.problems import find_problems
+from orchestrator.core.references import references
+from orchestrator.core.schema import check_input
+from orchestrator.core.schema_example import example_of
+from orchestrator.core.states import FINAL_RUN, RunState, StepRunState
 from orchestrator.models import Run, User, Version, Workflow, Workspace
 from orchestrator.models.fields import DrawnJSONField
 from orchestrator.policy import Action, may, require
+from orchestrator.queries.cursor import MOST as MOST_ITEMS
+from orchestrator.queries.history import history
+from orchestrator.queries.preview import RanData, evaluate, last_run_data
+from orchestrator.queries.runs import RunFilter, RunView, find_run, list_runs, run_detail, run_views, runs_for
+from orchestrator.queries.step_detail import step_detail
+from orchestrator.queries.step_run import StepRun, StepRuns
+from orchestrator.queries.step_runs import step_runs
+from orchestrator.queries.tasks import TABS as TASK_TABS
+from orchestrator.queries.tasks import card_for, task_counts, task_detail, task_page
+from orchestrator.services.control import cancel_run, pause_run, resume_run
+from orchestrator.services.runs import start_run
+from orchestrator.services.task_holders import claim_task, reassign_task, release_task
+from orchestrator.services.tasks import decide_task
+from orchestrator.services.versions import publish_version
+from orchestrator.steps.registry import KINDS, step_kinds_json
 
 __all__ = [
+    "FINAL_RUN",
     "FORMAT",
+    "KINDS",
+    "MOST_ITEMS",
+    "TASK_TABS",
     "Action",
     "Actor",
     "BranchlineError",
     "Conflict",
+    "CsvInvalid",
     "Document",
     "DocumentInvalid",
     "DrawnJSONField",
+    "ExpressionFailed",
     "Forbidden",
     "Json",
+    "JsonInvalid",
     "JsonObject",
     "NotFound",
     "Problem",
+    "RanData",
     "Run",
+    "RunFilter",
+    "RunState",
+    "RunView",
     "StaleRevision",
+    "StepRun",
+    "StepRunState",
+    "StepRuns",
     "User",
     "Version",
     "Workflow",
     "Workspace",
+    "cancel_run",
+    "card_for",
+    "check_input",
+    "claim_task",
+    "csv_input",
+    "decide_task",
     "document_as_json",
+    "evaluate",
+    "example_of",
+    "find_problems",
+    "find_run",
+    "history",
+    "invalid_document",
+    "last_run_data",
+    "list_runs",
     "may",
     "parse_document",
+    "parse_json",
+    "pause_run",
+    "publish_version",
+    "reachable",
+    "reassign_task",
     "record",
+    "references",
+    "release_task",
     "require",
+    "resume_run",
+    "reversed_graph",
+    "run_detail",
+    "run_views",
+    "runs_for",
+    "start_run",
+    "step_detail",
+    "step_kinds_json",
+    "step_runs",
+    "successors",
+    "task_counts",
+    "task_detail",
+    "task_page",
 ]
