@@ -15,6 +15,7 @@ from orchestrator.core.errors import (
     NotFound,
     StaleRevision,
 )
+from orchestrator.core.forms import options_of, read_posted
 from orchestrator.core.graph import reachable, reversed_graph, successors
 from orchestrator.core.json_text import parse_json
 from orchestrator.core.json_types import Json, JsonObject
@@ -28,20 +29,33 @@ from orchestrator.core.schema_example import example_of
 from orchestrator.core.states import FINAL_RUN, RunState, StepRunState
 from orchestrator.models import Run, User, Version, Workflow, Workspace
 from orchestrator.models.fields import DrawnJSONField
-from orchestrator.policy import Action, may, require
+from orchestrator.policy import Action, may, narrowed, require
+from orchestrator.queries.captions import Caption, captions_of, document_of, workflow_names
 from orchestrator.queries.cursor import MOST as MOST_ITEMS
+from orchestrator.queries.dashboard import Dashboard, dashboard, oldest_waiting, recent_runs
 from orchestrator.queries.history import history
 from orchestrator.queries.preview import RanData, evaluate, last_run_data
-from orchestrator.queries.runs import RunFilter, RunView, find_run, list_runs, run_detail, run_views, runs_for
+from orchestrator.queries.runs import (
+    RunFilter,
+    RunView,
+    find_run,
+    list_runs,
+    may_read_data,
+    run_detail,
+    run_views,
+    runs_for,
+)
 from orchestrator.queries.step_detail import step_detail
 from orchestrator.queries.step_run import StepRun, StepRuns
 from orchestrator.queries.step_runs import step_runs
+from orchestrator.queries.task_views import TaskCard, TaskDetail
 from orchestrator.queries.tasks import TABS as TASK_TABS
-from orchestrator.queries.tasks import card_for, task_counts, task_detail, task_page
+from orchestrator.queries.tasks import card_for, inbox, people_for, task_counts, task_detail, task_page, tasks_of_run
+from orchestrator.queries.timeline import Span, Spans, spans_of
 from orchestrator.services.control import cancel_run, pause_run, resume_run
 from orchestrator.services.runs import start_run
 from orchestrator.services.task_holders import claim_task, reassign_task, release_task
-from orchestrator.services.tasks import decide_task
+from orchestrator.services.tasks import Decided, decide_task
 from orchestrator.services.versions import publish_version
 from orchestrator.steps.registry import KINDS, step_kinds_json
 
@@ -54,8 +68,11 @@ __all__ = [
     "Action",
     "Actor",
     "BranchlineError",
+    "Caption",
     "Conflict",
     "CsvInvalid",
+    "Dashboard",
+    "Decided",
     "Document",
     "DocumentInvalid",
     "DrawnJSONField",
@@ -71,36 +88,51 @@ __all__ = [
     "RunFilter",
     "RunState",
     "RunView",
+    "Span",
+    "Spans",
     "StaleRevision",
     "StepRun",
     "StepRunState",
     "StepRuns",
+    "TaskCard",
+    "TaskDetail",
     "User",
     "Version",
     "Workflow",
     "Workspace",
     "cancel_run",
+    "captions_of",
     "card_for",
     "check_input",
     "claim_task",
     "csv_input",
+    "dashboard",
     "decide_task",
     "document_as_json",
+    "document_of",
     "evaluate",
     "example_of",
     "find_problems",
     "find_run",
     "history",
+    "inbox",
     "invalid_document",
     "last_run_data",
     "list_runs",
     "may",
+    "may_read_data",
+    "narrowed",
+    "oldest_waiting",
+    "options_of",
     "parse_document",
     "parse_json",
     "pause_run",
+    "people_for",
     "publish_version",
     "reachable",
+    "read_posted",
     "reassign_task",
+    "recent_runs",
     "record",
     "references",
     "release_task",
@@ -110,6 +142,7 @@ __all__ = [
     "run_detail",
     "run_views",
     "runs_for",
+    "spans_of",
     "start_run",
     "step_detail",
     "step_kinds_json",
@@ -118,4 +151,6 @@ __all__ = [
     "task_counts",
     "task_detail",
     "task_page",
+    "tasks_of_run",
+    "workflow_names",
 ]

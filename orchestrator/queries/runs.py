@@ -87,6 +87,10 @@ class RunFilter:
     business_key: str = ""
     #: The code of the failure that the run ended with.
     error: str = ""
+    #: Correlation id, business key or the run's own id, whichever it is.
+    any_key: str = ""
+    #: The code of the failure, or a part of its message.
+    error_text: str = ""
 
     def condition(self) -> Q:
         """The filter as a condition on runs."""
@@ -103,10 +107,29 @@ class RunFilter:
             condition &= Q(state__in=[RunState.FAILED, RunState.CANCELLED])
         if self.states:
             condition &= Q(state__in=sorted(self.states))
+        condition &= self._loose()
         # The id is a UUIDv7, its order that of starting: run_by_workspace serves the time too.
         if self.since:
             condition &= Q(pk__gte=first_id(self.since))
         return condition & Q(pk__lt=first_id(self.until)) if self.until else condition
+
+    def _loose(self) -> Q:
+        """What a person types without saying which field it is in."""
+        condition = Q()
+        if self.any_key:
+            condition &= Q(correlation_id=self.any_key) | Q(business_key=self.any_key) | _own_id(self.any_key)
+        if self.error_text:
+            condition &= Q(error__code=self.error_text) | Q(error__message__icontains=self.error_text)
+            if not self.states:
+                condition &= Q(state__in=[RunState.FAILED, RunState.CANCELLED])
+        return condition
+
+
+def _own_id(text: str) -> Q:
+    try:
+        return Q(pk=UUID(text))
+    except ValueError:
+        return Q(pk__in=[])
 
 
 def first_id(moment: datetime) -> UUID:

@@ -35,6 +35,7 @@ class TaskCard:
     closed_at: datetime | None
     requester: str | None
     claimed_by: str | None
+    claimed_by_me: bool
     assigned: str
     quorum: int
     given: int
@@ -148,6 +149,7 @@ def card_of(task: HumanTask, ballot: Ballot, *, user_id: int | None, own: bool, 
         closed_at=task.closed_at,
         requester=task.requester.label if task.requester else None,
         claimed_by=task.claimed_by.label if task.claimed_by else None,
+        claimed_by_me=task.claimed_by_id is not None and task.claimed_by_id == user_id,
         assigned=assigned_text(ballot),
         quorum=task.quorum,
         given=max((given.count(outcome) for outcome in given), default=0),

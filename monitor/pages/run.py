@@ -1,0 +1,171 @@
+"""One run: header, tabs, the panel of a step."""
+
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpResponse
+from django.middleware.csrf import get_token
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+
+from monitor.pages.live import is_fragment, live_page, socket_config
+from monitor.pages.values import shown_value
+from monitor.timeline import lay_out
+from orchestrator.api import (
+    FINAL_RUN,
+    Action,
+    Actor,
+    Run,
+    RunView,
+    captions_of,
+    document_of,
+    find_run,
+    history,
+    may,
+    run_detail,
+    run_views,
+    spans_of,
+    step_detail,
+    step_runs,
+    tasks_of_run,
+)
+from orchestrator.web.access import WorkspaceRequest, workspace_view
+
+TABS = ("graph", "timeline", "steps", "history", "data")
+MOST_STEPS = 500  # rows of the steps tab
+MOST_REASONS = 5  # lines "waiting because" in the header
+
+
+@workspace_view
+def run(request: WorkspaceRequest, run_id: UUID) -> HttpResponse:
+    """/w/{workspace}/runs/{id}/?tab="""
+    return live_page(request, "monitor/run.html", run_context(request, find_run(request.actor, run_id)))
+
+
+@workspace_view
+def run_step(request: WorkspaceRequest, run_id: UUID, key: str) -> HttpResponse:
+    """/w/{workspace}/runs/{id}/steps/{key}/: the panel alone for htmx, else the run's page with the panel open."""
+    found = find_run(request.actor, run_id)
+    panel = panel_context(request, found, key)
+    if is_fragment(request):
+        return render(request, "monitor/run.html#panel", {"run": view_of(found), "tab": tab_of(request), **panel})
+    return live_page(request, "monitor/run.html", {**run_context(request, found), **panel})
+
+
+def tab_of(request: WorkspaceRequest) -> str:
+    asked = request.GET.get("tab", "")
+    return asked if asked in TABS else TABS[0]
+
+
+def view_of(found: Run) -> RunView:
+    (view,) = run_views([found])
+    return view
+
+
+def run_context(request: WorkspaceRequest, found: Run) -> dict[str, Any]:
+    """The header, and what the chosen tab shows."""
+    actor, tab, view = request.actor, tab_of(request), view_of(found)
+    is_open = view.state not in FINAL_RUN
+    items = step_runs(found).items if is_open or tab == "steps" else ()
+    captions = captions_of(found.version_id)
+    tasks = tasks_of_run(actor, found.pk) if is_open and may(actor, Action.TASK_READ) else ()
+    return {
+        "run": view,
+        "tab": tab,
+        "tabs": TABS,
+        "is_open": is_open,
+        "ended": view.finished_at or timezone.now(),
+        "captions": captions,
+        "reasons": [(item, captions.get(item.key)) for item in items if item.waiting][:MOST_REASONS] if is_open else (),
+        "tasks": [task for task in tasks if task.closed_at is None],
+        "live": socket_config(actor, {"watch": "run", "id": str(found.pk), "after": view.seq}),
+        **TAB_CONTEXTS[tab](request, found, items),
+    }
+
+
+def graph_context(request: WorkspaceRequest, found: Run, items: Any) -> dict[str, Any]:
+    """What the canvas needs to watch this run."""
+    slug, workflow = request.actor.workspace_slug, found.workflow.slug
+    run_address = reverse("run", args=[slug, found.pk])
+    config = {
+        "mode": "watch",
+        "workspace": slug,
+        "workflow": workflow,
+        "name": found.workflow.name,
+        "csrf": get_token(request),
+        "base": f"/api/v1/w/{slug}/",
+        "socket": f"/ws/w/{slug}/",
+        "run": str(found.pk),
+        "document": document_of(found.version_id),
+        "may": {
+            "edit": may(request.actor, Action.DRAFT_EDIT),
+            "publish": may(request.actor, Action.WORKFLOW_PUBLISH),
+            "run": may(request.actor, Action.RUN_START),
+        },
+        "pages": {"runs": f"/w/{slug}/runs/", "run": f"/w/{slug}/runs/{{id}}/", "step": f"{run_address}steps/{{key}}/"},
+    }
+    return {"canvas_config": config}
+
+
+def timeline_context(request: WorkspaceRequest, found: Run, items: Any) -> dict[str, Any]:
+    spans = spans_of(found)
+    names = {key: caption.name for key, caption in captions_of(found.version_id).items()}
+    drawn = lay_out(spans.items, start=found.started_at, end=found.finished_at or timezone.now(), names=names)
+    return {"timeline": drawn, "timeline_cut": spans.cut}
+
+
+def steps_context(request: WorkspaceRequest, found: Run, items: Any) -> dict[str, Any]:
+    captions = captions_of(found.version_id)
+    rows = [(item, captions.get(item.key)) for item in items[:MOST_STEPS]]
+    return {"steps": rows, "steps_left": max(len(items) - MOST_STEPS, 0)}
+
+
+def history_context(request: WorkspaceRequest, found: Run, items: Any) -> dict[str, Any]:
+    page = history(request.actor, found.pk, {"cursor": request.GET.get("cursor", ""), "limit": "200"})
+    return {"history": page.items, "history_next": page.next}
+
+
+def data_context(request: WorkspaceRequest, found: Run, items: Any) -> dict[str, Any]:
+    detail = run_detail(request.actor, found.pk)
+    base = reverse("run", args=[request.actor.workspace_slug, found.pk])
+    return {
+        "data_shown": detail.data_shown,
+        "input": shown_value(detail.input, f"{base}values/input/"),
+        "output": shown_value(detail.output, f"{base}values/output/"),
+    }
+
+
+TAB_CONTEXTS = {
+    "graph": graph_context,
+    "timeline": timeline_context,
+    "steps": steps_context,
+    "history": history_context,
+    "data": data_context,
+}
+
+
+def panel_context(request: WorkspaceRequest, found: Run, key: str) -> dict[str, Any]:
+    """Everything about one step of the run."""
+    scope = request.GET.get("scope") or None
+    detail = step_detail(request.actor, found.pk, key, scope=scope)
+    base = f"{reverse('run-step', args=[request.actor.workspace_slug, found.pk, key])}values/"
+    suffix = f"?scope={scope}" if scope else ""
+    return {
+        "step": detail,
+        "step_key": key,
+        "step_name": str(detail.definition.get("name") or key),
+        "step_scope": scope,
+        "step_input": shown_value(detail.input, f"{base}input/{suffix}"),
+        "step_output": shown_value(detail.output, f"{base}output/{suffix}"),
+        "step_definition": shown_value(detail.definition, f"{base}definition/"),
+        "step_task": waiting_task(request.actor, found, key),
+    }
+
+
+def waiting_task(actor: Actor, found: Run, key: str) -> Any:
+    """The form that this step waits for, when the person may see it."""
+    if found.state in FINAL_RUN or not may(actor, Action.TASK_READ):
+        return None
+    tasks = tasks_of_run(actor, found.pk)
+    return next((task for task in tasks if task.step_key == key and task.closed_at is None), None)

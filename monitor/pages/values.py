@@ -1,0 +1,76 @@
+"""JSON values on a page: pretty, cut where they are long, whole as a download."""
+
+import json
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.http import Http404, HttpResponse
+
+from monitor.words import size_words
+from orchestrator.api import Action, Json, NotFound, find_run, may_read_data, require, run_detail, step_detail
+from orchestrator.web.access import WorkspaceRequest, workspace_view
+
+LONGEST = 20_000  # characters shown
+
+
+@dataclass(frozen=True, slots=True)
+class ShownValue:
+    """A value as text. `address` leads to the whole when `cut`."""
+
+    text: str
+    cut: bool
+    size: str
+    address: str
+
+
+def shown_value(value: Json, address: str) -> ShownValue | None:
+    """The beginning of a value for the page; None for nothing."""
+    if value is None:
+        return None
+    text = pretty(value)
+    return ShownValue(text[:LONGEST], len(text) > LONGEST, size_words(len(text.encode())), address)
+
+
+def pretty(value: Json) -> str:
+    """JSON for people. Lone surrogates cannot be sent as UTF-8: they stay escaped."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+@workspace_view
+def run_value(request: WorkspaceRequest, run_id: UUID, name: str) -> HttpResponse:
+    """/w/{workspace}/runs/{id}/values/{input|output}/: the whole value, always as a file."""
+    require_data(request, run_id)
+    detail = run_detail(request.actor, run_id)
+    return attachment({"input": detail.input, "output": detail.output}, name, f"run-{run_id}")
+
+
+@workspace_view
+def step_value(request: WorkspaceRequest, run_id: UUID, key: str, name: str) -> HttpResponse:
+    """/w/{workspace}/runs/{id}/steps/{key}/values/{input|output|definition}/"""
+    require_data(request, run_id)
+    detail = step_detail(request.actor, run_id, key, scope=request.GET.get("scope") or None)
+    values: dict[str, Json] = {"input": detail.input, "output": detail.output, "definition": detail.definition}
+    return attachment(values, name, f"run-{run_id}-{key}")
+
+
+def require_data(request: WorkspaceRequest, run_id: UUID) -> None:
+    """Approvers read the data of their own tasks' runs only: more than the route's table can say."""
+    if not may_read_data(request.actor, find_run(request.actor, run_id)):
+        require(request.actor, Action.RUN_READ_DATA)
+        raise NotFound("No such value.")
+
+
+def attachment(values: dict[str, Json], name: str, file_name: str) -> HttpResponse:
+    """A JSON file that no browser renders, whatever it holds."""
+    if name not in values:
+        raise Http404
+    return HttpResponse(
+        pretty(values[name]),
+        content_type="application/json; charset=utf-8",
+        headers={
+            "Content-Disposition": f'attachment; filename="{file_name}-{name}.json"',
+            "Content-Security-Policy": "default-src 'none'; sandbox",
+            "X-Content-Type-Options": "nosniff",
+        },
+    )

@@ -1,0 +1,41 @@
+"""What people call the steps of a version."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from orchestrator.models import Version, Workflow
+from orchestrator.policy import Action, Actor, may
+
+MOST_WORKFLOWS = 500  # of a filter's list
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """A step's name and kind."""
+
+    name: str
+    kind: str
+
+
+@lru_cache(maxsize=128)
+def captions_of(version_id: int) -> Mapping[str, Caption]:
+    """Step key -> caption; kept in memory, for a version never changes. Unknown versions have none."""
+    document = Version.objects.filter(pk=version_id).values_list("document", flat=True).first() or {}
+    return {
+        step["key"]: Caption(step.get("name") or step["key"], step.get("kind", ""))
+        for step in document.get("steps", ())
+    }
+
+
+def document_of(version_id: int) -> Mapping[str, object]:
+    """The whole drawing of a version, for the canvas."""
+    return Version.objects.values_list("document", flat=True).get(pk=version_id)
+
+
+def workflow_names(actor: Actor) -> tuple[tuple[str, str], ...]:
+    """(slug, name) of the workspace's workflows, by name; nothing for actors who may not read workflows."""
+    if not may(actor, Action.WORKFLOW_READ):
+        return ()
+    rows = Workflow.objects.filter(workspace_id=actor.workspace_id, archived_at=None).order_by("name", "pk")
+    return tuple(rows.values_list("slug", "name")[:MOST_WORKFLOWS])
