@@ -77,7 +77,8 @@ def first_flaw(value: Json, path: str = "") -> Flaw | None:
             return flaw
         if isinstance(node, Mapping | list | tuple):
             if depth >= MAX_DEPTH:
-                return Flaw("json_too_deep", f"This value is nested deeper than {MAX_DEPTH} levels. Flatten it.", path)
+                top = ".".join(at.split(".")[:3])
+                return Flaw("json_too_deep", f"This value is nested deeper than {MAX_DEPTH} levels. Flatten it.", top)
             parts = node.items() if isinstance(node, Mapping) else enumerate(node)
             for key, item in parts:
                 if isinstance(node, Mapping) and (flaw := _flaw_of_key(key, at)):

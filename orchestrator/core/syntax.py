@@ -108,7 +108,7 @@ def _children(node: ast.AST) -> Iterator[tuple[ast.AST, int]]:
 
 
 def _check_node(node: ast.AST, *, in_script: bool) -> None:
-    if isinstance(node, _SUSPENDING) or (isinstance(node, ast.comprehension) and node.is_async):
+    if isinstance(node, _SUSPENDING) or any(part.is_async for part in getattr(node, "generators", ())):
         raise refused("`await`, `async` and `yield` have no meaning here. Remove them.")
     if isinstance(node, ast.NamedExpr) and not in_script:
         raise refused("An expression cannot assign (`:=`). Use a script step.")
