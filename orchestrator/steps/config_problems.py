@@ -1,0 +1,100 @@
+"""Everything wrong with a raw config, where any value may still be an expression or a secret."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from orchestrator.core.json_types import Json, JsonObject
+from orchestrator.core.json_walk import is_expression, is_secret, walk
+from orchestrator.core.kinds import ConfigProblem
+
+_MOST = 20
+_Loc = tuple[int | str, ...]
+
+
+def config_problems(model: type[BaseModel], config: JsonObject, literal: Sequence[str] = ()) -> list[ConfigProblem]:
+    """Validate, and ignore what lies inside `{"$"}` and `{"$secret"}` values.
+
+    Args: `literal` names paths that must not be expressions ("cases.*.port"): the drawing depends on them.
+    """
+    found = [_must_be_literal(path) for path in _marked(config) if _named(path, literal)]
+    try:
+        model.model_validate(config)
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_context=False, include_input=False)
+        found += [problem for detail in details if (problem := _problem(detail, config))]
+    # A union reports one error per member; one sentence per place is enough.
+    return list({problem.path: problem for problem in reversed(found)}.values())[::-1][:_MOST]
+
+
+def sentence(error: ValidationError) -> str:
+    """All errors of a validation in one line."""
+    details = error.errors(include_url=False, include_context=False, include_input=False)
+    parts = [f"{'.'.join(map(str, detail['loc'])) or 'value'}: {_message(detail)}" for detail in details[:5]]
+    return "; ".join(parts)
+
+
+def _problem(detail: ErrorDetails, config: JsonObject) -> ConfigProblem | None:
+    path, inside_marked = _located(detail["loc"], config)
+    if inside_marked:
+        return None
+    code = {"missing": "config_missing", "extra_forbidden": "config_unknown"}.get(detail["type"], "config_invalid")
+    dotted = ".".join(map(str, path))
+    return ConfigProblem(code=code, message=f"{dotted or 'config'}: {_message(detail)}", path=dotted)
+
+
+def _located(loc: _Loc, config: JsonObject) -> tuple[_Loc, bool]:
+    """The place in the config, and whether the value there is not known yet."""
+    node: Any = config
+    path: list[int | str] = []
+    of_union = False
+    for position, part in enumerate(loc):
+        if _is_marked(node):
+            break
+        if _has(node, part):
+            node = node[part]
+        elif position + 1 < len(loc) or not isinstance(node, Mapping):
+            of_union = True  # pydantic adds the name of the union's member that did not fit
+            continue
+        else:  # a missing key: it has a place, too
+            node = None
+        path.append(part)
+    # A member of a union does not fit: perhaps only because another member, with an expression inside, would.
+    return tuple(path), _is_marked(node) or (of_union and any(_is_marked(inside) for _, inside in walk(node)))
+
+
+def _has(node: Any, part: int | str) -> bool:
+    if isinstance(node, Mapping):
+        return part in node
+    return isinstance(node, list | tuple) and isinstance(part, int) and part < len(node)
+
+
+def _message(detail: ErrorDetails) -> str:
+    if detail["type"] == "missing":
+        return "this is needed."
+    if detail["type"] == "extra_forbidden":
+        return "there is no such field. Remove it."
+    return f"{detail['msg'].removeprefix('Value error, ').rstrip('.')}."
+
+
+def _is_marked(node: Json) -> bool:
+    return is_expression(node) or is_secret(node)
+
+
+def _marked(config: JsonObject) -> list[str]:
+    return [path for path, node in walk(config) if _is_marked(node)]
+
+
+def _named(path: str, patterns: Sequence[str]) -> bool:
+    parts = path.split(".")
+    return any(
+        len(pattern) == len(parts) and all(want in ("*", part) for want, part in zip(pattern, parts, strict=True))
+        for pattern in (text.split(".") for text in patterns)
+    )
+
+
+def _must_be_literal(path: str) -> ConfigProblem:
+    message = f"{path}: this must be written out, because the drawing depends on it. Replace the expression."
+    return ConfigProblem(code="config_literal", message=message, path=path)

@@ -1,0 +1,35 @@
+"""`delay`: go on later."""
+
+from orchestrator.core.document import DEFAULT_PORT, ERROR_PORT
+from orchestrator.core.json_types import JsonObject
+from orchestrator.core.kinds import Group, Resumed, StepContext
+from orchestrator.core.outcome import Done, Wait
+from orchestrator.steps.delay.config import DelayConfig, seconds_of
+from orchestrator.steps.kind import Kind
+
+
+class Delay(Kind[DelayConfig]):
+    """Parks the run; no worker is held."""
+
+    kind = "delay"
+    group: Group = "wait"
+    name = "Delay"
+    description = "Waits for a time, or until a moment. Survives restarts."
+    icon = "clock"
+    config = DelayConfig
+
+    def ports(self, config: JsonObject) -> tuple[str, ...]:
+        return (DEFAULT_PORT, ERROR_PORT)
+
+    def run(self, config: DelayConfig, context: StepContext) -> Done | Wait:
+        if config.until is not None:
+            if config.until <= context.now:
+                return Done({"at": context.now.isoformat()})
+            return Wait(kind="time", text=f"Waiting until {config.until.isoformat()}", until=config.until)
+        seconds = seconds_of(config.for_ or "PT0S")
+        if seconds <= 0:
+            return Done({"at": context.now.isoformat()})
+        return Wait(kind="time", text=f"Waiting for {config.for_}", delay=seconds)
+
+    def resume(self, config: DelayConfig, context: StepContext, resumed: Resumed) -> Done:
+        return Done({"at": resumed.now.isoformat()})

@@ -1,0 +1,28 @@
+"""`end`: a path stops here, well or badly."""
+
+from orchestrator.core.json_types import JsonObject
+from orchestrator.core.kinds import Group, StepContext
+from orchestrator.core.outcome import Done, Fail
+from orchestrator.steps.end.config import EndConfig
+from orchestrator.steps.faults import fault
+from orchestrator.steps.kind import Kind
+
+
+class End(Kind[EndConfig]):
+    """No arrow leaves it; a failure here is the run's failure."""
+
+    kind = "end"
+    group: Group = "flow"
+    name = "End"
+    description = "Ends this path. The run succeeds, or fails with a code."
+    icon = "flag"
+    config = EndConfig
+    literal = ("result",)
+
+    def ports(self, config: JsonObject) -> tuple[str, ...]:
+        return ()
+
+    def run(self, config: EndConfig, context: StepContext) -> Done | Fail:
+        if config.result == "fail":
+            return Fail(fault(config.code, config.message or f"The run was ended with code {config.code}."))
+        return Done(None, ports=())

@@ -1,0 +1,33 @@
+"""Faults that can always be stored: text that is Unicode without NUL, bounded; details that are JSON."""
+
+from collections.abc import Mapping
+
+from orchestrator.core.errors import BranchlineError, JsonInvalid
+from orchestrator.core.json_text import check_json
+from orchestrator.core.json_types import Json
+from orchestrator.core.outcome import Fail, StepFault
+
+LONGEST_MESSAGE = 2_000
+LONGEST_CODE = 64
+MOST_DETAILS = 16_000  #: bytes
+
+
+def clean(text: str, longest: int = LONGEST_MESSAGE) -> str:
+    """The text without what PostgreSQL refuses (NUL, half surrogate pairs), cut."""
+    kept = text.encode(errors="replace").decode().replace("\x00", "\N{REPLACEMENT CHARACTER}")
+    return kept if len(kept) <= longest else f"{kept[:longest]}..."
+
+
+def fault(code: str, message: str, details: Mapping[str, Json] | None = None) -> StepFault:
+    """A fault made of whatever a handler or the outside said."""
+    kept: Mapping[str, Json] = details or {}
+    try:
+        check_json(kept, max_bytes=MOST_DETAILS)
+    except JsonInvalid as error:
+        kept = {"dropped": error.message}
+    return StepFault(code=clean(code, LONGEST_CODE) or "error", message=clean(message), details=kept)
+
+
+def failed(error: BranchlineError) -> Fail:
+    """A refusal with a code becomes a permanent failure with that code."""
+    return Fail(fault(error.error_code, error.message, error.details))

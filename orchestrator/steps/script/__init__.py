@@ -1,0 +1,31 @@
+"""`script`: Python typed in the browser, run in the sandbox."""
+
+from orchestrator.core.errors import ExpressionFailed
+from orchestrator.core.kinds import Group, StepContext
+from orchestrator.core.outcome import Done, Fail, TimedOut
+from orchestrator.steps.faults import failed, fault
+from orchestrator.steps.kind import Kind
+from orchestrator.steps.script.config import ScriptConfig
+
+
+class Script(Kind[ScriptConfig]):
+    """The step's timeout is the script's time limit."""
+
+    kind = "script"
+    group: Group = "do"
+    name = "Script"
+    description = "Runs a few lines of Python in the sandbox: no files, no network, bounded time and memory."
+    icon = "square-terminal"
+    config = ScriptConfig
+    literal = ("code",)
+    default_timeout = 5.0
+
+    def run(self, config: ScriptConfig, context: StepContext) -> Done | Fail | TimedOut:
+        roots = {**context.roots, "arguments": config.arguments}
+        try:
+            value = context.sandbox.script(config.code, roots, seconds=context.timeout, log=context.log.info)
+        except ExpressionFailed as error:
+            if error.error_code == "expression_timeout":
+                return TimedOut(fault(error.error_code, error.message))
+            return failed(error)
+        return Done(value)
