@@ -1,0 +1,79 @@
+/** The calls of one workflow, by name. */
+import type { Catalogue, Document, Json, JsonObject, Problem } from "../core/types.ts";
+import type { RunView, StepRunView } from "../core/run.ts";
+import type { Api } from "./http.ts";
+
+export interface Draft {
+  revision: number;
+  document: Document;
+  problems: Problem[];
+  saved_at: string | null;
+  saved_by: string | null;
+  live_version: number | null;
+}
+
+export interface Saved {
+  revision: number;
+  problems: Problem[];
+  saved_at: string;
+}
+
+export interface Version {
+  number: number;
+  note: string;
+  published_at: string;
+  published_by: string | null;
+  document: Document;
+}
+
+export type Preview = { value: Json } | { error: { code: string; message: string } };
+
+export class WorkflowApi {
+  readonly #api: Api;
+  readonly #at: string;
+
+  constructor(api: Api, slug: string) {
+    this.#api = api;
+    this.#at = `workflows/${encodeURIComponent(slug)}/`;
+  }
+
+  catalogue = (): Promise<Catalogue> => this.#api.ask("step-kinds/");
+  draft = (): Promise<Draft> => this.#api.ask(`${this.#at}draft/`);
+
+  /** Raises `ApiError` 412 `stale_revision` when somebody else saved in between. */
+  save = (document: Document, revision: number, keepalive = false): Promise<Saved> =>
+    this.#api.ask(`${this.#at}draft/`, {
+      method: "PUT",
+      body: document,
+      headers: { "If-Match": `"${revision}"` },
+      keepalive,
+    });
+
+  problems = (document: Document, signal?: AbortSignal): Promise<{ problems: Problem[] }> =>
+    this.#api.ask(`${this.#at}draft/problems/`, {
+      method: "POST",
+      body: document,
+      ...(signal ? { signal } : {}),
+    });
+
+  preview = (expression: string, step: string | null, signal: AbortSignal): Promise<Preview> =>
+    this.#api.ask(`${this.#at}draft/preview/`, { method: "POST", body: { expression, step }, signal });
+
+  roots = (step: string | null): Promise<{ roots: JsonObject }> =>
+    this.#api.ask(`${this.#at}draft/preview/${step ? `?step=${encodeURIComponent(step)}` : ""}`);
+
+  publish = (note: string): Promise<{ number: number }> =>
+    this.#api.ask(`${this.#at}publish/`, { method: "POST", body: { note } });
+
+  version = (number: number): Promise<Version> => this.#api.ask(`${this.#at}versions/${number}/`);
+
+  start = (input: Json, key: string, about: { business_key?: string }): Promise<{ id: string }> =>
+    this.#api.ask(`${this.#at}runs/`, {
+      method: "POST",
+      body: { input, ...about },
+      headers: { "Idempotency-Key": key },
+    });
+}
+
+export const runSteps = (api: Api, id: string): Promise<{ seq: number; run: RunView; steps: StepRunView[] }> =>
+  api.ask(`runs/${encodeURIComponent(id)}/steps/`);

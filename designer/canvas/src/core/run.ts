@@ -1,0 +1,97 @@
+/** What the server says of a run, and how a state looks: word, icon and colour together, never colour alone. */
+export type StepState =
+  | "ready"
+  | "running"
+  | "waiting"
+  | "retrying"
+  | "held"
+  | "undoing"
+  | "succeeded"
+  | "failed"
+  | "timed_out"
+  | "skipped"
+  | "cancelled"
+  | "undone"
+  | "undo_failed";
+
+export interface Waiting {
+  kind: "person" | "event" | "time" | "retry" | "branch" | "worker" | "paused" | "child";
+  text: string;
+  until: string | null;
+}
+
+export interface StepRunView {
+  key: string;
+  scope: string | null;
+  state: StepState;
+  attempt: number;
+  attempts_max: number;
+  started_at: string | null;
+  finished_at: string | null;
+  port: string[] | null;
+  error: { code: string; message: string } | null;
+  waiting: Waiting | null;
+}
+
+export interface RunView {
+  id: string;
+  state: string;
+  version: number;
+  seq: number;
+  error: { code: string; message: string; step: string | null } | null;
+}
+
+export interface Look {
+  word: string;
+  icon: string;
+  /** The tail of `--state-...`. */
+  tone: string;
+}
+
+const LOOKS: Record<StepState, Look> = {
+  ready: { word: "Queued", icon: "ellipsis", tone: "ready" },
+  running: { word: "Running", icon: "loader-circle", tone: "running" },
+  waiting: { word: "Waiting", icon: "clock", tone: "waiting" },
+  retrying: { word: "Retrying", icon: "rotate-cw", tone: "retrying" },
+  held: { word: "Held", icon: "pause", tone: "waiting" },
+  undoing: { word: "Undoing", icon: "undo-2", tone: "undone" },
+  succeeded: { word: "Succeeded", icon: "check", tone: "succeeded" },
+  failed: { word: "Failed", icon: "x", tone: "failed" },
+  timed_out: { word: "Timed out", icon: "alarm-clock-off", tone: "timed-out" },
+  skipped: { word: "Skipped", icon: "slash", tone: "skipped" },
+  cancelled: { word: "Cancelled", icon: "square", tone: "cancelled" },
+  undone: { word: "Undone", icon: "undo-2", tone: "undone" },
+  undo_failed: { word: "Could not be undone", icon: "unlink", tone: "undo-failed" },
+};
+
+const WAITING_ICONS: Partial<Record<Waiting["kind"], string>> = {
+  person: "user",
+  event: "radio",
+  retry: "rotate-cw",
+  branch: "git-merge",
+  worker: "ellipsis",
+  paused: "pause",
+  child: "workflow",
+};
+
+export function lookOf(view: StepRunView): Look {
+  const look = LOOKS[view.state] ?? LOOKS.ready;
+  const icon = view.state === "waiting" && view.waiting ? WAITING_ICONS[view.waiting.kind] : undefined;
+  return icon ? { ...look, icon } : look;
+}
+
+export const FINAL_STEP: ReadonlySet<string> = new Set([
+  "succeeded",
+  "failed",
+  "timed_out",
+  "skipped",
+  "cancelled",
+  "undone",
+  "undo_failed",
+]);
+
+export const FINAL_RUN: ReadonlySet<string> = new Set(["succeeded", "failed", "cancelled", "undone", "undo_stuck"]);
+
+/** "3 of 5" once a step needed more than its first attempt. */
+export const attemptsText = (view: StepRunView): string =>
+  view.attempt > 1 || view.state === "retrying" ? `${view.attempt} of ${Math.max(view.attempt, view.attempts_max)}` : "";

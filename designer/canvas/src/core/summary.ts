@@ -1,0 +1,34 @@
+import { isExpression, isJsonObject } from "./equal.ts";
+import { spokenDuration } from "./durations.ts";
+import type { Json, Step, StepKind } from "./types.ts";
+
+const text = (value: Json | undefined): string => {
+  if (isExpression(value)) return value.$;
+  return typeof value === "string" || typeof value === "number" ? String(value) : "";
+};
+
+/** The one fact of a config that tells two steps of a kind apart; the kind's name where there is none. */
+export function summaryOf(step: Step, kind: StepKind | undefined): string {
+  const { config } = step;
+  const name = kind?.name ?? step.kind;
+  switch (step.kind) {
+    case "call":
+      return text(config.function) || name;
+    case "http":
+      return text(config.url) ? `${text(config.method) || "GET"} ${text(config.url).replace(/^https?:\/\//, "")}` : name;
+    case "delay":
+      return text(config.for) ? `${name} ${spokenDuration(text(config.for))}` : name;
+    case "email":
+      return text(config.subject) || name;
+    case "human_task":
+      return isJsonObject(config.assignees) ? assignees(config.assignees) || name : name;
+    default:
+      return name;
+  }
+}
+
+const assignees = (value: { [key: string]: Json }): string =>
+  ["users", "groups", "roles"]
+    .flatMap((who) => (Array.isArray(value[who]) ? (value[who] as Json[]).map((item) => text(item)) : []))
+    .filter(Boolean)
+    .join(", ");

@@ -1,0 +1,105 @@
+import type { NodeProps } from "@xyflow/react";
+import { memo, useSyncExternalStore } from "react";
+import { rename } from "../../core/edits.ts";
+import type { PortPlace } from "../../core/geometry.ts";
+import { useDesigner } from "../designer.ts";
+import { Icon } from "../icon.tsx";
+import { pickAfter } from "../steps.ts";
+import { useChosen } from "../use-store.ts";
+import { useFar } from "./far.ts";
+import type { StepFlowNode } from "./nodes.ts";
+import { FarStep, portTitle, StepCard } from "./step-card.tsx";
+
+function Renaming({ stepKey, name }: { stepKey: string; name: string }) {
+  const designer = useDesigner();
+  const done = (text: string | null): void => {
+    if (designer.screen.get().renaming !== stepKey) return;
+    designer.screen.update({ renaming: null });
+    if (text?.trim()) designer.run((doc) => rename(doc, stepKey, text.trim()));
+    const [now] = designer.editor.get().selected;
+    requestAnimationFrame(() => now && designer.canvas?.focus(now));
+  };
+  return (
+    <input
+      className="step-rename nodrag nopan"
+      defaultValue={name}
+      aria-label="Name of the step"
+      ref={(input) => {
+        if (input && document.activeElement !== input) {
+          input.focus();
+          input.select();
+        }
+      }}
+      onBlur={(event) => done(event.target.value)}
+      onKeyDown={(event) => {
+        event.stopPropagation();
+        if (event.key === "Enter") done(event.currentTarget.value);
+        if (event.key === "Escape") done(null);
+      }}
+    />
+  );
+}
+
+/** "+" on a way out: opens the picker, the new step arrives wired. */
+function AddAfter({ stepKey, place }: { stepKey: string; place: PortPlace }) {
+  const designer = useDesigner();
+  const right = place.side === "right";
+  return (
+    <button
+      type="button"
+      tabIndex={-1}
+      className={`port-add nodrag nopan ${right ? "" : "port-add-below"}`}
+      style={{ left: place.x, top: place.y }}
+      aria-label={`Add a step ${portTitle(place.port)}`}
+      title={`Add a step ${portTitle(place.port)}`}
+      onClick={(event) => {
+        event.stopPropagation();
+        const box = event.currentTarget.getBoundingClientRect();
+        pickAfter(designer, stepKey, place.port, [box.right + 8, box.top - 16]);
+      }}
+    >
+      <Icon name="plus" size={12} />
+    </button>
+  );
+}
+
+function useProblems(key: string) {
+  const { found } = useDesigner();
+  return useSyncExternalStore(found.subscribe, () => found.get().byStep.get(key));
+}
+
+function ProblemBadge({ stepKey }: { stepKey: string }) {
+  const problems = useProblems(stepKey);
+  if (!problems?.length) return null;
+  const wrong = problems.some((problem) => problem.severity === "error");
+  return (
+    <span className={`step-problem ${wrong ? "is-error" : "is-warning"}`} title={problems.map((p) => p.message).join("\n")}>
+      <Icon name="triangle-alert" size={14} />
+    </span>
+  );
+}
+
+export const EditStep = memo(function EditStep({ data, selected }: NodeProps<StepFlowNode>) {
+  const designer = useDesigner();
+  const far = useFar();
+  const { step } = data;
+  const renaming = useChosen(designer.screen, (screen) => screen.renaming === step.key);
+  const problems = useProblems(step.key);
+  const wrong = problems?.some((problem) => problem.severity === "error") ? "has-error" : "";
+  const looks = `${step.disabled ? "is-disabled" : ""} ${wrong}`;
+  if (far) return <FarStep shape={data.shape} className={`step-${data.kind?.group ?? "unknown"} ${looks}`} />;
+  return (
+    <StepCard
+      {...data}
+      className={looks}
+      connectable={!designer.editor.readOnly}
+      title={renaming ? <Renaming stepKey={step.key} name={step.name} /> : undefined}
+      line={step.disabled ? "Disabled" : undefined}
+      badge={<ProblemBadge stepKey={step.key} />}
+    >
+      {selected !== undefined &&
+        !designer.editor.readOnly &&
+        data.shape.ports.map((place) => <AddAfter key={place.port} stepKey={step.key} place={place} />)}
+    </StepCard>
+  );
+});

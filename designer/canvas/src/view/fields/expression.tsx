@@ -1,0 +1,60 @@
+import { useEffect, useState } from "react";
+import type { Preview } from "../../api/workflow.ts";
+import { brief } from "../../core/completion.ts";
+import { useDesigner } from "../designer.ts";
+import { CodeInput } from "./code-input.tsx";
+import { useScope } from "./scope.ts";
+
+const LOOK_AFTER = 250;
+
+/** The value an expression has right now; an older question is dropped when a newer one is asked. */
+function usePreview(source: string, step: string | null): Preview | null {
+  const designer = useDesigner();
+  const [preview, setPreview] = useState<Preview | null>(null);
+  useEffect(() => {
+    if (!source.trim()) {
+      setPreview(null);
+      return;
+    }
+    const asking = new AbortController();
+    const timer = setTimeout(() => {
+      designer.api.preview(source, step, asking.signal).then(setPreview, (error: Error) => {
+        if (error.name !== "AbortError") setPreview(null);
+      });
+    }, LOOK_AFTER);
+    return () => {
+      clearTimeout(timer);
+      asking.abort();
+    };
+  }, [source, step, designer]);
+  return preview;
+}
+
+interface Props {
+  id: string;
+  source: string;
+  onChange(source: string): void;
+}
+
+export function ExpressionInput({ id, source, onChange }: Props) {
+  const { step } = useScope();
+  const preview = usePreview(source, step);
+  const wrong = preview !== null && "error" in preview;
+  return (
+    <div className="expression">
+      <CodeInput
+        id={id}
+        value={source}
+        onChange={onChange}
+        rows={1}
+        placeholder="input.order.total > 100"
+        wrong={wrong}
+      />
+      {preview && (
+        <output className={`preview ${wrong ? "is-wrong" : ""}`} htmlFor={id}>
+          {"error" in preview ? preview.error.message : `= ${brief(preview.value, 200)}`}
+        </output>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,174 @@
+import { useEffect, useState } from "react";
+import { brief } from "../../core/completion.ts";
+import { disconnect, editJoin } from "../../core/edits.ts";
+import { isJsonObject } from "../../core/equal.ts";
+import { edgeId, findStep, incoming, outgoing, portOf } from "../../core/graph.ts";
+import type { Edge, Join, Json, JsonObject, Step } from "../../core/types.ts";
+import { useDesigner } from "../designer.ts";
+import { useScope } from "../fields/scope.ts";
+import { FieldRow } from "../fields/value-field.tsx";
+import { Icon } from "../icon.tsx";
+import { plainField, Section } from "./section.tsx";
+
+const JOIN_FIELDS = [
+  plainField("mode", "Goes on when", "choice", { choices: ["all", "any", "quorum"], default: "all", required: true }),
+  plainField("quorum", "How many branches", "number"),
+  plainField("deadline", "Waits at most", "duration"),
+  plainField("on_deadline", "After that", "choice", { choices: ["proceed", "fail"], default: "fail", required: true }),
+  plainField("on_branch_failure", "When a branch fails", "choice", {
+    choices: ["abort", "finish", "continue"],
+    default: "finish",
+    required: true,
+    help: "abort the others, let them finish and fail, or continue with what arrived",
+  }),
+  plainField("late", "Branches that come late", "choice", { choices: ["ignore", "cancel"], default: "ignore", required: true }),
+];
+
+function JoinForm({ step, branches }: { step: Step; branches: number }) {
+  const designer = useDesigner();
+  const join: Join = step.join ?? {};
+  const shown = JOIN_FIELDS.filter(({ name }) => {
+    if (name === "quorum") return join.mode === "quorum";
+    return name !== "on_deadline" || Boolean(join.deadline);
+  });
+  return (
+    <Section title="Where branches meet" help={`${branches} branches arrive here.`}>
+      {shown.map((field) => (
+        <FieldRow
+          key={field.name}
+          field={field}
+          root={{}}
+          path={`join.${field.name}`}
+          value={join[field.name as keyof Join]}
+          onChange={(value) => {
+            const { [field.name as keyof Join]: _, ...rest } = join;
+            const next = value === undefined ? rest : ({ ...rest, [field.name]: value } as Join);
+            designer.run((doc) => editJoin(doc, step.key, Object.keys(next).length ? next : undefined));
+          }}
+        />
+      ))}
+    </Section>
+  );
+}
+
+function Connection({ edge, other, words }: { edge: Edge; other: string; words: string }) {
+  const designer = useDesigner();
+  const { readOnly } = useScope();
+  const name = findStep(designer.editor.document, other)?.name || other;
+  return (
+    <li>
+      <button type="button" className="link" onClick={() => designer.show(other)}>
+        {name}
+      </button>
+      <small>{words}</small>
+      {!readOnly && (
+        <button
+          type="button"
+          className="icon-button tiny"
+          aria-label={`Remove the connection with ${name}`}
+          onClick={() => designer.run((doc) => disconnect(doc, new Set([edgeId(edge)])))}
+        >
+          <Icon name="x" size={12} />
+        </button>
+      )}
+    </li>
+  );
+}
+
+function Tree({ name, value, path, depth }: { name: string; value: Json; path: string; depth: number }) {
+  const designer = useDesigner();
+  const copy = (): void => {
+    void navigator.clipboard.writeText(path).then(() => designer.say(`Copied ${path}`));
+  };
+  const entries: [string, Json][] = Array.isArray(value)
+    ? value.slice(0, 20).map((item, index) => [`[${index}]`, item])
+    : isJsonObject(value)
+      ? Object.entries(value)
+      : [];
+  const label = (
+    <>
+      <button type="button" className="tree-name" title={`Copy ${path}`} onClick={copy}>
+        {name}
+      </button>
+      <small>{entries.length ? (Array.isArray(value) ? `${value.length} items` : "") : brief(value, 60)}</small>
+    </>
+  );
+  if (!entries.length || depth > 6) return <li className="tree-leaf">{label}</li>;
+  return (
+    <li>
+      <details open={depth < 1}>
+        <summary>{label}</summary>
+        <ul>
+          {entries.map(([key, item]) => (
+            <Tree key={key} name={key} value={item} path={key.startsWith("[") ? path + key : `${path}.${key}`} depth={depth + 1} />
+          ))}
+        </ul>
+      </details>
+    </li>
+  );
+}
+
+/** What expressions of this step can read, with the values of the last run or the examples of the input. */
+function Readable({ step }: { step: Step }) {
+  const designer = useDesigner();
+  const [roots, setRoots] = useState<JsonObject | null>(null);
+  useEffect(() => {
+    void designer.roots(step.key).then(setRoots);
+  }, [designer, step.key]);
+  const names = Object.entries(roots ?? {});
+  return (
+    <Section title="What this step can read" help="Click a name to copy its expression.">
+      {roots === null ? (
+        <p className="quiet">Reading…</p>
+      ) : names.length ? (
+        <ul className="tree">
+          {names.map(([name, value]) => (
+            <Tree key={name} name={name} value={value} path={name} depth={0} />
+          ))}
+        </ul>
+      ) : (
+        <p className="quiet">Nothing yet. Declare the input of the workflow, or run it once.</p>
+      )}
+    </Section>
+  );
+}
+
+export function InputTab({ step }: { step: Step }) {
+  const designer = useDesigner();
+  const { document } = designer.editor;
+  const before = incoming(document, step.key);
+  const after = outgoing(document, step.key);
+  return (
+    <>
+      <Section title="Comes after">
+        {before.length ? (
+          <ul className="connections">
+            {before.map((edge) => (
+              <Connection key={edgeId(edge)} edge={edge} other={edge.from} words={portOf(edge)} />
+            ))}
+          </ul>
+        ) : (
+          <p className="quiet">Nothing leads here: this step starts with the run.</p>
+        )}
+      </Section>
+      {(before.length > 1 || step.join) && <JoinForm step={step} branches={before.length} />}
+      <Section title="Leads to">
+        {after.length ? (
+          <ul className="connections">
+            {after.map((edge) => (
+              <Connection key={edgeId(edge)} edge={edge} other={edge.to} words={portOf(edge)} />
+            ))}
+          </ul>
+        ) : (
+          <p className="quiet">Nothing follows.</p>
+        )}
+        {!designer.editor.readOnly && (
+          <button type="button" className="button small" onClick={() => designer.open("connect")}>
+            <Icon name="plus" size={12} /> Connect to…
+          </button>
+        )}
+      </Section>
+      <Readable step={step} />
+    </>
+  );
+}

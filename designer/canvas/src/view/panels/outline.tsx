@@ -1,0 +1,122 @@
+import { type KeyboardEvent, useMemo, useRef, useState } from "react";
+import { remove, rename } from "../../core/edits.ts";
+import { inOrder } from "../../core/graph.ts";
+import { speaker } from "../../core/speech.ts";
+import { summaryOf } from "../../core/summary.ts";
+import type { Step } from "../../core/types.ts";
+import { useDesigner } from "../designer.ts";
+import { Icon } from "../icon.tsx";
+import { useStore } from "../use-store.ts";
+
+interface ItemProps {
+  step: Step;
+  spoken: string;
+  stop: boolean;
+  selected: boolean;
+  renaming: boolean;
+  onRenamed(name: string | null): void;
+  onFocus(): void;
+}
+
+function Item({ step, spoken, stop, selected, renaming, onRenamed, onFocus }: ItemProps) {
+  const designer = useDesigner();
+  const kind = designer.kindOf(step.kind);
+  const [, ...links] = spoken.split(", ");
+  return (
+    <div
+      role="option"
+      aria-selected={selected}
+      aria-label={spoken}
+      tabIndex={stop ? 0 : -1}
+      data-key={step.key}
+      className={`outline-row ${step.disabled ? "is-disabled" : ""}`}
+      onFocus={onFocus}
+    >
+      <span className={`step-icon step-${kind?.group ?? "unknown"}`}>
+        <Icon name={kind?.icon ?? "circle-question-mark"} size={14} />
+      </span>
+      {renaming ? (
+        <input
+          defaultValue={step.name}
+          aria-label="Name of the step"
+          ref={(input) => input?.focus()}
+          onBlur={(event) => onRenamed(event.target.value)}
+          onKeyDown={(event) => {
+            event.stopPropagation();
+            if (event.key === "Enter") onRenamed(event.currentTarget.value);
+            if (event.key === "Escape") onRenamed(null);
+          }}
+        />
+      ) : (
+        <strong>{step.name || step.key}</strong>
+      )}
+      <small>{summaryOf(step, kind)}</small>
+      <small className="outline-links">{links.slice(1).join(" · ")}</small>
+    </div>
+  );
+}
+
+/** The same draft as a list in running order: everything by keyboard, everything spoken. */
+export function Outline() {
+  const designer = useDesigner();
+  const { document, selected } = useStore(designer.editor);
+  const found = useStore(designer.found);
+  const steps = useMemo(() => inOrder(document), [document]);
+  const speak = useMemo(() => speaker(document, designer.kindOf, (key) => found.byStep.get(key) ?? []), [document, found, designer]);
+  const [renaming, setRenaming] = useState<string | null>(null);
+  const list = useRef<HTMLDivElement>(null);
+  const current = steps.find((step) => selected.has(step.key)) ?? steps[0];
+  const readOnly = designer.editor.readOnly;
+
+  const focus = (key: string | undefined): void => {
+    if (key) list.current?.querySelector<HTMLElement>(`[data-key="${CSS.escape(key)}"]`)?.focus();
+  };
+  const onKey = (event: KeyboardEvent): void => {
+    if (!current || renaming) return;
+    const at = steps.indexOf(current);
+    const goTo = (index: number): void => focus(steps[Math.max(0, Math.min(index, steps.length - 1))]?.key);
+    if (event.key === "ArrowDown") goTo(at + 1);
+    else if (event.key === "ArrowUp") goTo(at - 1);
+    else if (event.key === "Home") goTo(0);
+    else if (event.key === "End") goTo(steps.length - 1);
+    else if (event.key === "Enter") designer.openInspector();
+    else if (event.key === "F2" && !readOnly) setRenaming(current.key);
+    else if (event.key === "Delete" && !readOnly) {
+      const next = steps[at + 1] ?? steps[at - 1];
+      designer.run((doc) => remove(doc, new Set([current.key]), event.ctrlKey || event.metaKey));
+      requestAnimationFrame(() => focus(next?.key));
+    } else return;
+    event.preventDefault();
+    event.stopPropagation();
+  };
+
+  return (
+    <section className="outline" aria-label="Outline" data-panel="outline">
+      {!steps.length && <p className="quiet">No steps yet. Choose one in the palette on the left.</p>}
+      {/* biome-ignore lint/a11y/useSemanticElements: a select cannot be renamed in place */}
+      <div role="listbox" aria-label="Steps in running order" ref={list} onKeyDown={onKey} tabIndex={-1}>
+        {steps.map((step) => (
+          <Item
+            key={step.key}
+            step={step}
+            spoken={speak(step)}
+            stop={step === current}
+            selected={selected.has(step.key)}
+            renaming={renaming === step.key}
+            onFocus={() => designer.editor.select([step.key])}
+            onRenamed={(name) => {
+              setRenaming(null);
+              if (name?.trim()) designer.run((doc) => rename(doc, step.key, name.trim()));
+              requestAnimationFrame(() => focus([...designer.editor.get().selected][0]));
+            }}
+          />
+        ))}
+      </div>
+      {steps.length > 0 && (
+        <p className="outline-keys">
+          <kbd>Enter</kbd> open <kbd>F2</kbd> rename <kbd>C</kbd> connect <kbd>D</kbd> disable <kbd>Delete</kbd> delete
+        </p>
+      )}
+    </section>
+  );
+}
