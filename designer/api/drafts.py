@@ -1,0 +1,90 @@
+"""workflows/{slug}/draft/: read, save, validate, preview."""
+
+from typing import Any
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from designer.api import serializers as shape
+from designer.api.base import WorkflowView, checked, needed_revision
+from designer.preview import preview, shown_roots
+from designer.problems import find
+from designer.queries.drafts import load_draft
+from designer.services.drafts import save_draft
+from orchestrator.api import parse_document
+
+REVISION = OpenApiParameter(
+    "If-Match", OpenApiTypes.STR, OpenApiParameter.HEADER, required=True, description="The revision you started from."
+)
+STEP = OpenApiParameter("step", OpenApiTypes.STR, description="The key of the step that would evaluate it.")
+
+
+class DraftView(WorkflowView):
+    """The draft as a document."""
+
+    @extend_schema(operation_id="draft_read", responses=shape.DraftView)
+    def get(self, request: Request, **kwargs: Any) -> Response:
+        """The document with its revision (also the ETag) and its problems."""
+        workflow = self.workflow()
+        draft = load_draft(workflow)
+        body = {
+            "revision": draft.revision,
+            "document": draft.document,
+            "problems": find(parse_document(draft.document)).as_json(),
+            "saved_at": draft.saved_at,
+            "saved_by": draft.saved_by,
+            "live_version": workflow.live_version.number if workflow.live_version else None,
+        }
+        return Response(body, headers={"ETag": f'"{draft.revision}"'})
+
+    @extend_schema(
+        operation_id="draft_save",
+        parameters=[REVISION],
+        request=OpenApiTypes.OBJECT,
+        responses={200: shape.SavedView, 412: OpenApiTypes.OBJECT},
+    )
+    def put(self, request: Request, **kwargs: Any) -> Response:
+        """Save the whole document. 412 with the current one when somebody else saved in between."""
+        saved = save_draft(
+            workflow=self.workflow(),
+            document=request.data,
+            base_revision=needed_revision(request),
+            actor=self.actor,
+        )
+        body = {"revision": saved.revision, "problems": saved.problems, "saved_at": saved.saved_at}
+        return Response(body, headers={"ETag": f'"{saved.revision}"'})
+
+
+class ProblemsView(WorkflowView):
+    """What is wrong with a drawing."""
+
+    @extend_schema(operation_id="draft_problems", responses=shape.ProblemsView)
+    def get(self, request: Request, **kwargs: Any) -> Response:
+        """The problems of the saved draft."""
+        draft = load_draft(self.workflow())
+        return Response({"revision": draft.revision, "problems": find(parse_document(draft.document)).as_json()})
+
+    @extend_schema(operation_id="draft_check", request=OpenApiTypes.OBJECT, responses=shape.ProblemsView)
+    def post(self, request: Request, **kwargs: Any) -> Response:
+        """The problems of the sent document; nothing is saved."""
+        self.workflow()
+        return Response({"problems": find(parse_document(request.data)).as_json()})
+
+
+class PreviewView(WorkflowView):
+    """Trying expressions while drawing."""
+
+    query_parameters = frozenset({"step"})
+
+    @extend_schema(operation_id="draft_roots", parameters=[STEP], responses=shape.RootsView)
+    def get(self, request: Request, **kwargs: Any) -> Response:
+        """What an expression may read: the last run's real data where you may see it, else examples."""
+        return Response({"roots": shown_roots(self.workflow(), request.query_params.get("step", "")[:63], self.actor)})
+
+    @extend_schema(operation_id="draft_preview", request=shape.PreviewRequest, responses=shape.PreviewView)
+    def post(self, request: Request, **kwargs: Any) -> Response:
+        """The value of an expression on these data. Evaluated in the sandbox; nothing is saved or run."""
+        asked = checked(shape.PreviewRequest, request)
+        return Response(preview(self.workflow(), asked["expression"], asked["step"], self.actor))

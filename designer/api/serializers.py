@@ -1,0 +1,253 @@
+"""The shapes of requests (strict) and answers (for the schema) of the designer's API."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from orchestrator.rest.serializers import StrictSerializer
+
+LONGEST_NOTE = 2_000
+LONGEST_KEY = 200
+LONGEST_EXPRESSION = 4_096
+
+
+class WorkflowCreate(StrictSerializer):
+    """A new workflow with an empty draft."""
+
+    name = serializers.CharField(max_length=200)
+
+
+class WorkflowPatch(StrictSerializer):
+    """What can be changed of a workflow itself."""
+
+    name = serializers.CharField(max_length=200)
+
+
+class WorkflowCopy(StrictSerializer):
+    """A copy needs nothing said."""
+
+
+class PublishRequest(StrictSerializer):
+    """Publishing."""
+
+    note = serializers.CharField(max_length=LONGEST_NOTE, allow_blank=True, default="")
+
+
+class LiveRequest(StrictSerializer):
+    """Moving the live pointer needs nothing said."""
+
+
+class PreviewRequest(StrictSerializer):
+    """An expression to evaluate, as the step with this key would."""
+
+    # Blanks matter in an f-string.
+    expression = serializers.CharField(max_length=LONGEST_EXPRESSION, trim_whitespace=False)
+    step = serializers.CharField(max_length=63, required=False, allow_blank=True, default="")
+
+
+class RunRequest(StrictSerializer):
+    """A run to start."""
+
+    input = serializers.JSONField(default=dict)
+    correlation_id = serializers.CharField(max_length=LONGEST_KEY, required=False)
+    business_key = serializers.CharField(max_length=LONGEST_KEY, required=False)
+
+
+class FixView(serializers.Serializer[Any]):
+    """An offered repair: a JSON Patch on the document."""
+
+    label = serializers.CharField()
+    patch = serializers.ListField(child=serializers.DictField())
+
+
+class EdgeView(serializers.Serializer[Any]):
+    """An arrow."""
+
+    port = serializers.CharField()
+    to = serializers.CharField()
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        # "from" is a word of Python.
+        return {"from": serializers.CharField(), **super().get_fields()}
+
+
+class ProblemView(serializers.Serializer[Any]):
+    """One thing wrong with a document."""
+
+    code = serializers.CharField()
+    severity = serializers.ChoiceField(["error", "warning"])
+    message = serializers.CharField()
+    step = serializers.CharField(allow_null=True)
+    edge = EdgeView(allow_null=True)
+    field = serializers.CharField(allow_null=True)
+    fix = FixView(allow_null=True)
+
+
+class WorkflowView(serializers.Serializer[Any]):
+    """A workflow."""
+
+    slug = serializers.CharField()
+    name = serializers.CharField()
+    live_version = serializers.IntegerField(allow_null=True)
+    created_at = serializers.DateTimeField()
+
+
+class LastRunView(serializers.Serializer[Any]):
+    """The run that started last."""
+
+    id = serializers.CharField()
+    state = serializers.CharField()
+    started_at = serializers.DateTimeField()
+
+
+class DraftSummary(serializers.Serializer[Any]):
+    """How a draft stands."""
+
+    revision = serializers.IntegerField()
+    state = serializers.ChoiceField(["unpublished", "changed", "published"])
+    errors = serializers.IntegerField()
+    warnings = serializers.IntegerField()
+    saved_at = serializers.DateTimeField()
+    saved_by = serializers.CharField(allow_blank=True)
+
+
+class WorkflowListed(WorkflowView):
+    """A workflow in the list."""
+
+    draft = DraftSummary()
+    last_run = LastRunView(allow_null=True)
+    open_runs = serializers.IntegerField()
+
+
+class WorkflowPage(serializers.Serializer[Any]):
+    """Some workflows; `next` is the cursor of the following ones."""
+
+    items = WorkflowListed(many=True)
+    next = serializers.CharField(allow_null=True)
+
+
+class DraftView(serializers.Serializer[Any]):
+    """A draft as it stands."""
+
+    revision = serializers.IntegerField()
+    document = serializers.DictField()
+    problems = ProblemView(many=True)
+    saved_at = serializers.DateTimeField()
+    saved_by = serializers.CharField(allow_blank=True)
+    live_version = serializers.IntegerField(allow_null=True)
+
+
+class SavedView(serializers.Serializer[Any]):
+    """What a save led to."""
+
+    revision = serializers.IntegerField()
+    problems = ProblemView(many=True)
+    saved_at = serializers.DateTimeField()
+
+
+class ProblemsView(serializers.Serializer[Any]):
+    """Everything wrong with a document."""
+
+    revision = serializers.IntegerField(required=False)
+    problems = ProblemView(many=True)
+
+
+class RootsView(serializers.Serializer[Any]):
+    """What an expression may read, by root."""
+
+    roots = serializers.DictField()
+
+
+class PreviewError(serializers.Serializer[Any]):
+    """Why there is no value."""
+
+    code = serializers.CharField()
+    message = serializers.CharField()
+
+
+class PreviewView(serializers.Serializer[Any]):
+    """The value of an expression, or why there is none."""
+
+    value = serializers.JSONField(required=False, allow_null=True)
+    error = PreviewError(required=False)
+
+
+class VersionView(serializers.Serializer[Any]):
+    """A published version."""
+
+    number = serializers.IntegerField()
+    live = serializers.BooleanField()
+    note = serializers.CharField(allow_blank=True)
+    content_hash = serializers.CharField()
+    published_at = serializers.DateTimeField()
+    published_by = serializers.CharField(allow_blank=True)
+
+
+class VersionDetail(VersionView):
+    """A published version with its drawing."""
+
+    document = serializers.DictField()
+
+
+class VersionPage(serializers.Serializer[Any]):
+    """Some versions, the newest first."""
+
+    items = VersionView(many=True)
+    next = serializers.CharField(allow_null=True)
+
+
+class DiffView(serializers.Serializer[Any]):
+    """From the one version to the other."""
+
+    added = serializers.ListField(child=serializers.CharField())
+    removed = serializers.ListField(child=serializers.CharField())
+    changed = serializers.ListField(child=serializers.DictField())
+    moved = serializers.ListField(child=serializers.CharField())
+    edges_added = EdgeView(many=True)
+    edges_removed = EdgeView(many=True)
+    workflow = serializers.ListField(child=serializers.CharField())
+
+
+class ImportChange(serializers.Serializer[Any]):
+    """Something that was taken out of an imported document."""
+
+    code = serializers.CharField()
+    step = serializers.CharField(allow_null=True)
+    field = serializers.CharField()
+    message = serializers.CharField()
+
+
+class ImportedView(serializers.Serializer[Any]):
+    """The workflow that an import made."""
+
+    workflow = WorkflowView()
+    changes = ImportChange(many=True)
+    problems = ProblemView(many=True)
+
+
+class KindsView(serializers.Serializer[Any]):
+    """Every step kind, and every function that `call` can call."""
+
+    kinds = serializers.ListField(child=serializers.DictField())
+    functions = serializers.ListField(child=serializers.DictField())
+
+
+class StartedView(serializers.Serializer[Any]):
+    """A run, ended or not."""
+
+    id = serializers.CharField()
+    state = serializers.CharField()
+    workflow = serializers.CharField()
+    workflow_name = serializers.CharField()
+    version = serializers.IntegerField()
+    trigger = serializers.CharField()
+    started_by = serializers.CharField(allow_null=True)
+    seq = serializers.IntegerField()
+    data_shown = serializers.BooleanField()
+    input = serializers.JSONField(allow_null=True)
+    output = serializers.JSONField(allow_null=True)
+    started_at = serializers.DateTimeField()
+    finished_at = serializers.DateTimeField(allow_null=True)
+    correlation_id = serializers.CharField()
+    business_key = serializers.CharField(allow_null=True)
+    error = serializers.DictField(allow_null=True)

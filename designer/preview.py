@@ -1,0 +1,115 @@
+"""What an expression can read while it is written, and its value."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from designer.queries.drafts import load_draft
+from orchestrator.api import (
+    Action,
+    Actor,
+    Document,
+    ExpressionFailed,
+    Json,
+    RanData,
+    Workflow,
+    evaluate,
+    example_of,
+    last_run_data,
+    may,
+    parse_document,
+    reachable,
+    references,
+    reversed_graph,
+    successors,
+)
+
+#: Outputs with a shape of their own, for steps that have not run yet.
+EXAMPLES: Mapping[str, Json] = {
+    "http": {"status": 200, "headers": {}, "body": None},
+    "email": {"message_id": "<1@example.org>"},
+    "choose": {"ports": ["otherwise"]},
+    "merge": {"branches": {}, "arrived": [], "missing": []},
+    "delay": {"at": "2026-01-01T00:00:00Z"},
+    "human_task": {"outcome": "", "values": {}, "by": "", "at": "2026-01-01T00:00:00Z", "comment": ""},
+}
+EXAMPLE_RUN: Json = {"id": "00000000-0000-0000-0000-000000000000", "correlation_id": "example"}
+#: Roots are shown cut: completion needs names and a taste of the values, not megabytes.
+MOST_ITEMS = 20
+LONGEST_TEXT = 500
+MOST_PARTS = 5_000
+
+
+def roots_for(workflow: Workflow, step: str, actor: Actor, *, wanted: Collection[str] | None = None) -> dict[str, Json]:
+    """What an expression of `step` may read: examples, overlaid by the last run's data where the actor may see these.
+
+    Without a known step all steps count as run. `wanted` limits the steps whose outputs are read.
+    """
+    document = parse_document(load_draft(workflow).document)
+    before = [key for key in steps_before(document, step) if wanted is None or key in wanted]
+    ran = last_run_data(workflow.pk, before) if may(actor, Action.RUN_READ_DATA) else None
+    return _examples(document, before) if ran is None else _overlaid(document, before, ran)
+
+
+def steps_before(document: Document, step: str) -> list[str]:
+    """The keys of the steps that lead to `step`, in document order; all steps when there is none of that key."""
+    keys = [item.key for item in document.steps]
+    if step not in keys:
+        return keys
+    graph = successors(keys, ((edge.source, edge.target) for edge in document.edges))
+    before = reachable(reversed_graph(graph), [step]) - {step}
+    return [key for key in keys if key in before]
+
+
+def _examples(document: Document, before: Collection[str]) -> dict[str, Json]:
+    kinds = {step.key: step.kind for step in document.steps}
+    return {
+        "input": example_of(document.input_schema),
+        "steps": {key: EXAMPLES.get(kinds[key]) for key in before},
+        "errors": {},
+        "run": EXAMPLE_RUN,
+    }
+
+
+def _overlaid(document: Document, before: Collection[str], ran: RanData) -> dict[str, Json]:
+    roots: dict[str, Any] = _examples(document, before)
+    roots["steps"] |= ran.steps
+    roots["errors"] = dict(ran.errors)
+    roots["run"] = {**roots["run"], "id": ran.run_id}
+    if isinstance(ran.input, Mapping) and isinstance(roots["input"], Mapping):
+        # The schema may have got fields since: their examples stay.
+        roots["input"] = {**roots["input"], **ran.input}
+    return roots
+
+
+def shown_roots(workflow: Workflow, step: str, actor: Actor) -> dict[str, Json]:
+    """The roots as completion needs them: long lists and texts cut."""
+    return {name: cut(value) for name, value in roots_for(workflow, step, actor).items()}
+
+
+def preview(workflow: Workflow, expression: str, step: str, actor: Actor) -> dict[str, Json]:
+    """{"value": ...} or {"error": {"code", "message"}}. Evaluated in the sandbox on whole values, shown cut."""
+    try:
+        reads = references(expression)
+        wanted = None if reads.whole_steps else {*reads.steps, *reads.errors}
+        value = evaluate(expression, roots_for(workflow, step, actor, wanted=wanted))
+    except ExpressionFailed as error:
+        return {"error": {"code": error.error_code, "message": error.message}}
+    return {"value": cut(value)}
+
+
+def cut(value: Json) -> Json:
+    """The value with at most 20 items a list, 500 characters a text and 5,000 parts in all."""
+    return _cut(value, [MOST_PARTS])
+
+
+def _cut(value: Json, left: list[int]) -> Json:
+    left[0] -= 1
+    if left[0] < 0:
+        return None
+    if isinstance(value, str):
+        return value if len(value) <= LONGEST_TEXT else value[:LONGEST_TEXT] + "…"
+    if isinstance(value, Mapping):
+        return {name: _cut(item, left) for name, item in value.items() if left[0] > 0}
+    if isinstance(value, Sequence):
+        return [_cut(item, left) for item in value[:MOST_ITEMS]]
+    return value

@@ -1,0 +1,52 @@
+"""What is wrong with a drawing, and what must not even be kept."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from orchestrator.api import KINDS, Document, Json, Problem, find_problems, invalid_document
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """Everything wrong with one document. Publishing needs one without errors."""
+
+    problems: tuple[Problem, ...]
+
+    @property
+    def errors(self) -> int:
+        return sum(problem.severity == "error" for problem in self.problems)
+
+    @property
+    def warnings(self) -> int:
+        return len(self.problems) - self.errors
+
+    def as_json(self) -> list[Json]:
+        """The form that the API and the canvas read."""
+        return [problem.as_json() for problem in self.problems]
+
+
+def find(document: Document) -> Findings:
+    """All problems of a document."""
+    return Findings(tuple(find_problems(document, KINDS)))
+
+
+def refuse_doubles(document: Document) -> None:
+    """Raise DocumentInvalid when two steps share a key or an arrow is there twice: rows are told apart by these."""
+    steps = Counter(step.key for step in document.steps)
+    edges = Counter((edge.source, edge.port, edge.target) for edge in document.edges)
+    problems = [
+        Problem(code="duplicate_key", message=f'{count} steps have the key "{key}". Give each its own.', step=key)
+        for key, count in steps.items()
+        if count > 1
+    ]
+    problems += [
+        Problem(
+            code="duplicate_edge",
+            message=f'The arrow from "{edge[0]}" ({edge[1]}) to "{edge[2]}" is there {count} times. Keep one.',
+            edge=edge,
+        )
+        for edge, count in edges.items()
+        if count > 1
+    ]
+    if problems:
+        raise invalid_document(problems)
