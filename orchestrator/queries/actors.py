@@ -36,7 +36,7 @@ def actor_in(workspace_slug: str, user: User, *, token: ApiToken | None = None) 
 
 def present_actor(actor: Actor) -> Actor | None:
     """The same person as they stand now, or None when they lost membership, account or token. For live sockets."""
-    user = User.objects.filter(pk=actor.user_id, is_active=True).first()
+    user = None if actor.user_id is None else User.objects.filter(pk=actor.user_id, is_active=True).first()
     if user is None:
         return None
     token = None

@@ -18,7 +18,7 @@ def tokens_for_actor(actor: Actor) -> QuerySet[ApiToken]:
     if not may(actor, Action.TOKEN_MANAGE):
         return ApiToken.objects.none()
     tokens = ApiToken.objects.filter(workspace_id=actor.workspace_id).select_related("user").order_by("-pk")
-    return tokens.filter(user_id=actor.user_id) if narrowed(actor, Action.TOKEN_MANAGE) else tokens
+    return tokens.filter(user__username=actor.username) if narrowed(actor, Action.TOKEN_MANAGE) else tokens
 
 
 def audit_for_actor(actor: Actor) -> QuerySet[AuditEntry]:
@@ -27,3 +27,10 @@ def audit_for_actor(actor: Actor) -> QuerySet[AuditEntry]:
         return AuditEntry.objects.none()
     entries = AuditEntry.objects.filter(workspace_id=actor.workspace_id).order_by("-pk")
     return entries.filter(actor_id=actor.user_id) if narrowed(actor, Action.AUDIT_READ) else entries
+
+
+def matching(entries: QuerySet[AuditEntry], *, person: str = "", refused: bool = False) -> QuerySet[AuditEntry]:
+    """Of one person, by their user name at the time; only what was refused."""
+    if person:
+        entries = entries.filter(actor_name=person)
+    return entries.filter(allowed=False) if refused else entries

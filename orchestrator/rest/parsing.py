@@ -6,7 +6,6 @@ from typing import IO, Any
 from rest_framework.parsers import BaseParser
 
 from orchestrator.core.json_text import parse_json
-from orchestrator.core.json_types import Json
 from orchestrator.rest.errors import LengthRequired, TooLarge
 
 MOST_BYTES = 1_000_000
@@ -18,8 +17,10 @@ class JsonParser(BaseParser):
 
     media_type = "application/json"
 
-    def parse(self, stream: IO[bytes], media_type: str | None = None, context: Mapping[str, Any] | None = None) -> Json:
-        view = (context or {}).get("view")
+    def parse(
+        self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> Any:
+        view = (parser_context or {}).get("view")
         most = getattr(view, "max_body_bytes", MOST_BYTES)
         body = stream.read(most + 1)
         if len(body) > most:

@@ -1,6 +1,5 @@
 """The base of every API view. Order of refusals: 401, 404 (no member), 405, 403, 429, 411/413, then the view."""
 
-from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from django.db import models
@@ -11,8 +10,8 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from orchestrator.core.errors import BranchlineError, NotFound
-from orchestrator.models import User
-from orchestrator.policy import ROUTES, Access, Actor, require
+from orchestrator.models import ApiToken, User
+from orchestrator.policy import ROUTES, Access, Actor, Need, require
 from orchestrator.queries.actors import actor_in
 from orchestrator.rest import throttle
 from orchestrator.rest.authentication import BearerAuthentication, SessionAuthentication
@@ -36,7 +35,7 @@ class ApiView(APIView):
     throttle_classes = ()
     parser_classes = (JsonParser,)
     renderer_classes = (JSONRenderer,)
-    http_method_names = ["get", "head", "post", "put", "patch", "delete"]
+    http_method_names = ["get", "head", "post", "put", "patch", "delete"]  # noqa: RUF012  the base class declares it so
 
     #: How long a body may be, in bytes.
     max_body_bytes = MOST_BYTES
@@ -55,10 +54,10 @@ class ApiView(APIView):
         if need is not Access.PUBLIC and not request.user.is_authenticated:
             raise NotAuthenticated
 
-    def need(self, request: Request) -> Any:
+    def need(self, request: Request) -> Need:
         """The table's word on this route and method. Raises MethodNotAllowed when there is none."""
         match = request.resolver_match
-        row: Mapping[str, Any] = ROUTES.get(match.view_name if match else "", {})
+        row = ROUTES.get(match.view_name if match else "", {})
         method = "GET" if request.method == "HEAD" else str(request.method)
         if method not in row:
             raise MethodNotAllowed(method)
@@ -81,7 +80,8 @@ class WorkspaceView(ApiView):
     def admit(self, request: Request, **kwargs: Any) -> None:
         if not isinstance(request.user, User):
             raise NotAuthenticated
-        actor = actor_in(kwargs["workspace"], request.user, token=request.auth)
+        token = request.auth if isinstance(request.auth, ApiToken) else None
+        actor = actor_in(kwargs["workspace"], request.user, token=token)
         if actor is None:
             raise NotFound(ABSENT)
         self.actor = actor

@@ -33,6 +33,8 @@ def create_token(
     Raises TokenInvalid when a role is not the actor's own or the end is past; Denied without the action.
     """
     require(actor, Action.TOKEN_MANAGE)
+    if actor.user_id is None:
+        raise TokenInvalid("A token belongs to a person. Name one.")
     check(actor, name, roles, expires_at)
     plain = PREFIX + secrets.token_urlsafe(32)
     with transaction.atomic():

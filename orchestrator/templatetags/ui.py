@@ -1,6 +1,6 @@
 """Tags that every page shares: icons, states, times, navigation."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -128,7 +128,7 @@ def roles(names: Iterable[str]) -> str:
 def current_workspace(context: Any) -> str:
     """The name of the workspace the page belongs to."""
     slug = context["actor"].workspace_slug
-    return next((found.name for found in context.get("workspaces", ()) if found.slug == slug), slug)
+    return next((str(found.name) for found in context.get("workspaces", ()) if found.slug == slug), str(slug))
 
 
 @register.simple_tag(takes_context=True)
@@ -150,3 +150,31 @@ def counted(count: int) -> SafeString:
         return SafeString("")
     shown = "99+" if count > 99 else str(count)
     return format_html('<span class="count"><span class="visually-hidden">, </span>{}</span>', shown)
+
+
+#: What each role is for, beside its checkbox.
+PURPOSES = {
+    "viewer": "sees workflows and runs",
+    "operator": "starts and repairs runs",
+    "approver": "answers forms",
+    "editor": "draws and publishes",
+    "admin": "manages members and settings",
+}
+
+
+@register.simple_tag
+def purpose(role: str) -> str:
+    """What the role is for, in a few words."""
+    return PURPOSES.get(role, "")
+
+
+@register.filter
+def facts(detail: Mapping[str, Any]) -> str:
+    """An audit row's detail as one line: "roles: editor, viewer; groups: none"."""
+    return "; ".join(f"{name}: {plain(value)}" for name, value in detail.items())
+
+
+def plain(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(str(item) for item in value) or "none"
+    return str(value)

@@ -31,7 +31,7 @@ from orchestrator.web.errors import error_page
 class PageRequest(HttpRequest):
     """A request as our page views see it."""
 
-    user: User | AnonymousUser  # type: ignore[assignment]
+    user: User | AnonymousUser
     htmx: HtmxDetails
     request_id: str
 
@@ -39,7 +39,7 @@ class PageRequest(HttpRequest):
 class SignedInRequest(PageRequest):
     """A request of somebody who is signed in."""
 
-    user: User  # type: ignore[assignment]
+    user: User
 
 
 class WorkspaceRequest(SignedInRequest):
@@ -132,5 +132,5 @@ def to_signin(request: HttpRequest) -> HttpResponse:
 def private(response: HttpResponseBase) -> HttpResponseBase:
     """Keep a page out of every cache: after signing out, Back must not show it."""
     if not response.has_header("Cache-Control"):
-        add_never_cache_headers(response)  # type: ignore[arg-type]
+        add_never_cache_headers(response)
     return response

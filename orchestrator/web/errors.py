@@ -61,4 +61,4 @@ def failed(request: HttpRequest) -> HttpResponse:
         return JsonResponse(body, status=500)
     context = {"title": TITLES[500], "message": message, "request_id": request_id}
     # Without the request: context processors may need what has just failed.
-    return render(None, "web/failed.html", context, status=500)  # type: ignore[arg-type]
+    return render(None, "web/failed.html", context, status=500)

@@ -1,0 +1,80 @@
+"""The forms of the pages around sign-in, members and tokens."""
+
+from datetime import timedelta
+from typing import Any
+
+from django import forms
+from django.utils import timezone
+
+from orchestrator.models.workspace import Role
+
+ROLE_CHOICES = [(str(role), str(role).capitalize()) for role in Role]
+
+
+class SigninForm(forms.Form):
+    """User name and password."""
+
+    username = forms.CharField(
+        label="User name",
+        max_length=150,
+        widget=forms.TextInput(attrs={"autocomplete": "username", "autocapitalize": "none", "autofocus": True}),
+    )
+    password = forms.CharField(
+        label="Password",
+        max_length=4096,
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+    )
+
+
+class GroupsField(forms.CharField):
+    """Group names separated by commas or spaces; the service says which names are good."""
+
+    def clean(self, value: Any) -> list[str]:
+        return sorted({name for name in super().clean(value).replace(",", " ").split() if name})
+
+
+class MemberForm(forms.Form):
+    """A person and what they may do here."""
+
+    username = forms.CharField(
+        label="User name",
+        max_length=150,
+        widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "none"}),
+    )
+    roles = forms.MultipleChoiceField(
+        label="Roles", choices=ROLE_CHOICES, required=False, widget=forms.CheckboxSelectMultiple
+    )
+    groups = GroupsField(
+        label="Groups",
+        required=False,
+        max_length=4000,
+        help_text="Names that forms are assigned to, such as managers. Separate them by commas.",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": "managers, finance"}),
+    )
+
+
+class TokenForm(forms.Form):
+    """An API token that somebody wishes for themselves."""
+
+    LIFETIMES = (("30", "30 days"), ("90", "90 days"), ("365", "1 year"), ("0", "No end"))
+
+    name = forms.CharField(
+        label="Name",
+        max_length=120,
+        help_text="What will use it, so that it can be told apart later.",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": "Nightly import"}),
+    )
+    lifetime = forms.ChoiceField(label="Ends after", choices=LIFETIMES, initial="90")
+    roles = forms.MultipleChoiceField(label="Roles", widget=forms.CheckboxSelectMultiple)
+
+    def __init__(self, *args: Any, held: frozenset[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        choices = [choice for choice in ROLE_CHOICES if choice[0] in held]
+        self.fields["roles"].choices = choices  # type: ignore[attr-defined]
+
+    @property
+    def expires_at(self) -> Any:
+        """The chosen end, or None."""
+        days = int(self.cleaned_data["lifetime"])
+        return timezone.now() + timedelta(days=days) if days else None
