@@ -132,8 +132,11 @@ class StepKind(Protocol):
     effects: Effects
     ports_from: str | None
     lazy: tuple[str, ...]
-    is_async: bool
     default_timeout: float
+
+    def is_async(self, config: JsonObject) -> bool:
+        """Whether `run` with this config must be awaited."""
+        ...
 
     def ports(self, config: JsonObject) -> tuple[str, ...]:
         """All ports of a step with this raw config, failure ports included."""

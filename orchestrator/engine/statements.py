@@ -40,16 +40,20 @@ SELECT id, epoch FROM orchestrator_token
 WHERE session_id = %s AND state = 'L' AND started_at < clock_timestamp() - interval '5 seconds'
 """
 
-# A worker that boots or beats. A missing row counts as dead, so beating writes it again.
-BEAT = """
+# A worker process says that it lives. A missing row counts as dead, so the process itself writes it again.
+BOOT = """
 INSERT INTO orchestrator_worker_session (id, node_id, host, pid, queues, booted_at, beat_at)
-SELECT id, %(node)s, %(host)s, pid, %(queues)s, clock_timestamp(), clock_timestamp()
-FROM unnest(%(ids)s::bigint[], %(pids)s::int[]) AS s(id, pid)
-ON CONFLICT (id) DO UPDATE SET beat_at = excluded.beat_at
+VALUES (%s, %s, %s, %s, %s, clock_timestamp(), clock_timestamp()) ON CONFLICT (id) DO NOTHING
 """
 
-# A worker process that has ended: its tokens are free at the next sweep.
-END_SESSIONS = "DELETE FROM orchestrator_worker_session WHERE id = ANY(%s::bigint[])"
+# Its node beats for it, so that a process busy in C code does not look dead.
+BEAT = """
+UPDATE orchestrator_worker_session SET beat_at = clock_timestamp() WHERE node_id = %s AND pid = ANY(%s::int[])
+"""
+
+# Processes of this node that have ended: their tokens are free at the next sweep.
+END_DEAD = "DELETE FROM orchestrator_worker_session WHERE node_id = %s AND NOT pid = ANY(%s::int[])"
+END_SESSION = "DELETE FROM orchestrator_worker_session WHERE id = %s"
 FORGET_SESSIONS = "DELETE FROM orchestrator_worker_session WHERE beat_at < clock_timestamp() - interval '1 hour'"
 
 DRAIN = "SELECT branchline_drain(%s)"

@@ -32,7 +32,7 @@ class Version(models.Model):
     workflow = models.ForeignKey(Workflow, models.CASCADE, related_name="versions")
     number = models.PositiveIntegerField()
     document = DrawnJSONField()
-    plan = models.JSONField()
+    plan = DrawnJSONField()
     content_hash = models.CharField(max_length=64)
     note = models.TextField(default="", blank=True)
     published_at = models.DateTimeField(db_default=Now(), editable=False)

@@ -1,6 +1,6 @@
 -- Start a run: its row, its first tokens and its record, or nothing. One statement, one transaction.
--- p_run: {id, workspace, workflow, version, input, input_ref, correlation_id, business_key, idempotency_key, digest,
---         trigger, user, actor, priority, deadline}; p_starts: [{node, queue, timeout}].
+-- p_run: {id, workspace, workflow, workflow_slug, version, input, input_ref, pay, correlation_id, business_key,
+--         idempotency_key, digest, trigger, user, actor, via, priority, deadline}; p_starts: [{node, queue, timeout}].
 CREATE FUNCTION branchline_start_run(p_run jsonb, p_starts jsonb) RETURNS TABLE(run_id uuid, status text)
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -28,6 +28,10 @@ BEGIN
         END IF;
         RETURN;
     END IF;
+    IF p_run ? 'pay' THEN
+        INSERT INTO orchestrator_payload (id, run_id, body)
+        SELECT p.id, v_id, p.body FROM jsonb_to_recordset(p_run->'pay') AS p(id uuid, body jsonb);
+    END IF;
     INSERT INTO orchestrator_token (run_id, version_id, node, scope_id, generation, state, queue, priority, ready_at,
         epoch, attempt, timeout, lost, phase, verdict, cause, xid)
     SELECT v_id, (p_run->>'version')::bigint, s.node, 0, 0, 'R', s.queue, (p_run->>'priority')::smallint,
@@ -36,5 +40,9 @@ BEGIN
     INSERT INTO orchestrator_runrecord (run_id, at, kind, actor, detail, xid)
     VALUES (v_id, clock_timestamp(), 'started', coalesce(p_run->>'actor', ''),
         jsonb_build_object('trigger', p_run->>'trigger'), v_xid);
+    INSERT INTO orchestrator_auditentry (workspace_id, actor_id, actor_name, via, action, target, allowed, detail, at)
+    VALUES ((p_run->>'workspace')::bigint, (p_run->>'user')::bigint, coalesce(p_run->>'actor', ''), p_run->>'via',
+        'run.start', 'run ' || v_id, true,
+        jsonb_build_object('workflow', p_run->>'workflow_slug', 'trigger', p_run->>'trigger'), clock_timestamp());
     RETURN QUERY SELECT v_id, 'started';
 END $$;

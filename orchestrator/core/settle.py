@@ -1,0 +1,106 @@
+"""From a handler's outcome to what the engine does with its token: a decision, nothing else."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from orchestrator.core.advance import Effects, Signal, advance, fail
+from orchestrator.core.document import Retry as RetryPolicy
+from orchestrator.core.json_types import Json
+from orchestrator.core.outcome import Done, Fail, Outcome, Retry, StepFault, TaskForm, TimedOut, Wait
+from orchestrator.core.plan import Plan, failure_port
+from orchestrator.core.retry import next_attempt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tries:
+    """How far a step's retries have come. `spent` is seconds since its first attempt began, `draw` in [0, 1)."""
+
+    attempt: int
+    spent: float
+    draw: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """What `branchline_advance` is told. `logged` is the attempt's letter, None when nothing ended."""
+
+    then: Literal["go", "retry", "wait"]
+    logged: Literal["S", "F", "T"] | None
+    ports: tuple[str, ...] | None = None
+    output: Json = None
+    fault: StepFault | None = None
+    effects: Effects = field(default_factory=Effects)
+    delay: float | None = None
+    until: datetime | None = None
+    waiting: dict[str, Json] | None = None
+    form: TaskForm | None = None
+    #: "succeeded" or "failed" when this was the run's only way to its end.
+    run_ends: Literal["succeeded", "failed"] | None = None
+
+
+def settle(plan: Plan, node: int, outcome: Outcome, tries: Tries) -> Settlement:
+    """Decide what follows from an outcome; the same arguments always give the same answer."""
+    match outcome:
+        case Done(output, ports):
+            effects = advance(plan, node, ports)
+            return _ended(plan, Settlement(then="go", logged="S", ports=ports, output=output, effects=effects))
+        case Wait():
+            return _wait(outcome)
+        case Retry(fault, after):
+            return _again(plan, node, tries, fault=fault, letter="F", wish=after)
+        case TimedOut(fault, False):
+            return _again(plan, node, tries, fault=fault, letter="T", wish=None)
+        case TimedOut(fault, _):
+            return _failed(plan, node, fault, letter="T")
+        case Fail(fault, output):
+            return _failed(plan, node, fault, letter="F", output=output)
+
+
+def _wait(outcome: Wait) -> Settlement:
+    waiting: dict[str, Json] = {"kind": outcome.kind, "text": outcome.text, "memo": outcome.memo}
+    return Settlement(
+        then="wait", logged=None, delay=outcome.delay, until=outcome.until, waiting=waiting, form=outcome.form
+    )
+
+
+def _again(
+    plan: Plan, node: int, tries: Tries, *, fault: StepFault, letter: Literal["F", "T"], wish: float | None
+) -> Settlement:
+    policy: RetryPolicy = plan.steps[node].retry
+    delay = next_attempt(policy, tries.attempt, tries.spent, wish, tries.draw)
+    if delay is None:
+        return _failed(plan, node, fault, letter=letter)
+    waiting: dict[str, Json] = {
+        "kind": "retry",
+        "text": f"Retry {tries.attempt + 1} of {policy.attempts}",
+        "memo": None,
+    }
+    return Settlement(then="retry", logged=letter, fault=fault, delay=delay, waiting=waiting)
+
+
+def _failed(plan: Plan, node: int, fault: StepFault, *, letter: Literal["F", "T"], output: Json = None) -> Settlement:
+    timed_out = letter == "T"
+    port = failure_port(plan, node, timed_out=timed_out)
+    effects = fail(plan, node, timed_out=timed_out)
+    ports = None if port is None else (port,)
+    settled = Settlement(then="go", logged=letter, ports=ports, output=output, fault=fault, effects=effects)
+    return _ended(plan, settled)
+
+
+def _ended(plan: Plan, settled: Settlement) -> Settlement:
+    """A run with one way to its end needs no gate there: its only signal is the end."""
+    if plan.gates[plan.end].size != 1 or settled.effects.starts:
+        return settled
+    for gate, _slot, signal in settled.effects.signals:
+        if gate == plan.end:
+            state: Literal["succeeded", "failed"] = "failed" if signal is Signal.FAIL else "succeeded"
+            return Settlement(
+                then="go",
+                logged=settled.logged,
+                ports=settled.ports,
+                output=settled.output,
+                fault=settled.fault,
+                run_ends=state,
+            )
+    return settled

@@ -1,0 +1,30 @@
+"""One attempt under way in this process. Whoever settles it first decides its end: handler, time-out or cancellation."""
+
+import asyncio
+import threading
+import time
+from dataclasses import dataclass, field
+
+from orchestrator.engine.lease import Lease
+
+
+@dataclass(slots=True, kw_only=True)
+class Attempt:
+    """A lease at work. `deadline` is monotonic seconds, set once its handler runs."""
+
+    lease: Lease
+    began: float = field(default_factory=time.monotonic)
+    deadline: float | None = None
+    thread_id: int | None = None
+    task: asyncio.Task[None] | None = None
+    stop: threading.Event = field(default_factory=threading.Event)
+    _settled: threading.Lock = field(default_factory=threading.Lock)
+
+    def settle(self) -> bool:
+        """True for the first caller only."""
+        return self._settled.acquire(blocking=False)
+
+    def spent(self) -> float:
+        """Seconds since the step's first attempt began."""
+        before = (self.lease.started_at - self.lease.first_started_at).total_seconds()
+        return before + time.monotonic() - self.began

@@ -1,0 +1,136 @@
+"""Wake-ups and announcements: messages that may be lost, repeated or late without harm."""
+
+import asyncio
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable
+from uuid import UUID
+
+import structlog
+from asgiref.sync import async_to_sync
+from celery import current_app
+from channels.layers import get_channel_layer
+
+log = structlog.get_logger(__name__)
+WAKE_TASK = "orchestrator.wake"
+NOTIFY_TASK = "orchestrator.notify"
+MOST_WAKES = 4  # per queue and flush: more workers than that are woken by those who find work left
+EXPIRES = 30  # seconds
+
+
+def wake(queue: str, count: int = 1) -> None:
+    """Tell workers that a queue has work. Call after commit. Never raises: the keeper's sweep stands behind it."""
+    for _ in range(min(count, MOST_WAKES)):
+        _publish(WAKE_TASK, queue, queue)
+
+
+def notify(queue: str = "default") -> None:
+    """Ask a worker to mail the assignees of new human tasks. Call after commit."""
+    _publish(NOTIFY_TASK, None, queue)
+
+
+def announce(workspace_id: int, run_id: UUID, *, tasks: bool = False) -> None:
+    """Tell the sockets of a workspace that a run changed. Call after commit. Never raises."""
+    try:
+        async_to_sync(tell)({workspace_id: {str(run_id)}}, {workspace_id} if tasks else set())
+    except Exception as error:
+        log.warning("live message not sent", error=str(error)[:200])
+
+
+async def tell(runs: dict[int, set[str]], tasks: set[int]) -> None:
+    """Send one message per workspace to the channel layer."""
+    layer = get_channel_layer()
+    for workspace_id, ids in runs.items():
+        message = {"type": "runs.changed", "runs": sorted(ids), "tasks": workspace_id in tasks}
+        await layer.group_send(f"workspace.{workspace_id}", message)
+
+
+def _publish(task: str, argument: str | None, queue: str) -> None:
+    try:
+        current_app.send_task(
+            task,
+            args=[] if argument is None else [argument],
+            queue=queue,
+            expires=EXPIRES,
+            retry=False,
+            ignore_result=True,
+        )
+    except Exception as error:
+        log.warning("wake-up not sent", queue=queue, error=str(error)[:200])
+
+
+class Herald:
+    """A worker's messages, collected and sent by a thread of its own: slots never wait for the broker."""
+
+    INTERVAL = 0.05  # seconds between announcements
+    WAKE_INTERVAL = 0.005
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._changed = threading.Condition()
+        self._queues: Counter[str] = Counter()
+        self._runs: dict[int, set[str]] = {}
+        self._tasks: set[int] = set()
+        self._stopped = False
+        self._told_at = 0.0
+        self._thread = threading.Thread(target=self._run, name="herald", daemon=True)
+        self._thread.start()
+
+    def ready(self, queues: Iterable[str]) -> None:
+        """Tokens became ready on these queues (one entry each)."""
+        with self._changed:
+            self._queues.update(queues)
+            self._changed.notify()
+
+    def changed(self, workspace_id: int, run_id: UUID, *, task: bool = False) -> None:
+        """A run moved; `task`: a human task opened with it."""
+        with self._changed:
+            self._runs.setdefault(workspace_id, set()).add(str(run_id))
+            if task:
+                self._tasks.add(workspace_id)
+            self._changed.notify()
+
+    def stop(self) -> None:
+        """Send what is left, then end."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify()
+        self._thread.join(timeout=2)
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not self._stopped and not self._queues and not self._runs:
+                    self._changed.wait()
+                if not self._queues and not self._stopped:
+                    # Changes alone may gather for a while; a wake-up or the end interrupts.
+                    self._changed.wait(max(0.0, self._told_at + self.INTERVAL - time.monotonic()))
+                queues, self._queues = self._queues, Counter()
+                runs, tasks = self._due_announcements()
+                stopped = self._stopped
+            self._send(queues, runs, tasks)
+            if stopped:
+                return
+            with self._changed:
+                self._changed.wait(self.WAKE_INTERVAL)
+
+    def _due_announcements(self) -> tuple[dict[int, set[str]], set[int]]:
+        if not self._stopped and time.monotonic() < self._told_at + self.INTERVAL:
+            return {}, set()
+        runs, tasks = self._runs, self._tasks
+        self._runs, self._tasks = {}, set()
+        if runs:
+            self._told_at = time.monotonic()
+        return runs, tasks
+
+    def _send(self, queues: Counter[str], runs: dict[int, set[str]], tasks: set[int]) -> None:
+        for queue, count in queues.items():
+            wake(queue, count)
+        if tasks:
+            notify()
+        if runs:
+            try:
+                asyncio.run_coroutine_threadsafe(tell(runs, tasks), self._loop).result(timeout=5)
+            except Exception as error:
+                log.warning("live message not sent", error=str(error)[:200])

@@ -1,0 +1,107 @@
+"""What `branchline_advance` reads, built from a settlement."""
+
+from typing import Any
+
+from orchestrator.core.json_types import Json
+from orchestrator.core.outcome import StepFault, TaskForm
+from orchestrator.core.plan import Plan
+from orchestrator.core.settle import Settlement
+from orchestrator.engine.lease import Lease
+from orchestrator.engine.values import Packed
+
+
+def build_item(
+    plan: Plan, lease: Lease, settled: Settlement, *, config: Json, log: list[dict[str, Json]]
+) -> dict[str, Any]:
+    """One item; `add_end` follows when the run ends with it. Raises `JsonInvalid` when a value cannot be stored."""
+    packed = Packed({"t": lease.token_id, "e": lease.epoch, "then": settled.then})
+    item = packed.item
+    if settled.logged is not None:
+        _log_attempt(packed, plan, lease, settled, config)
+        if log:
+            item["log"] = log
+    if settled.then == "go":
+        _follow(packed, plan, settled)
+    else:
+        _park(item, plan, lease, settled)
+    return packed.finished()
+
+
+def hand_back(lease: Lease) -> dict[str, Any]:
+    """Give the token back untouched: somebody else will claim it."""
+    return {"t": lease.token_id, "e": lease.epoch, "then": "back"}
+
+
+def end_run(lease: Lease, state: str, output: Json, fault: StepFault | None) -> dict[str, Any]:
+    """The run's own last node: no step, nothing to log."""
+    item = {"t": lease.token_id, "e": lease.epoch, "then": "go"}
+    add_end(item, state, output, fault)
+    return item
+
+
+def add_end(item: dict[str, Any], state: str, output: Json, fault: StepFault | None) -> None:
+    """Make `item` end the run. Raises `JsonInvalid`."""
+    holder = Packed({"state": state})
+    holder.put(output, "output", "oref")
+    if fault is not None:
+        holder.item["error"] = fault_as_json(fault)
+    item["end"] = holder.item
+    if holder.payloads:
+        item["pay"] = item.get("pay", []) + holder.payloads
+
+
+def fault_as_json(fault: StepFault) -> dict[str, Json]:
+    """The form in which faults are stored and shown."""
+    shown: dict[str, Json] = {"code": fault.code, "message": fault.message}
+    if fault.details:
+        shown["details"] = dict(fault.details)
+    return shown
+
+
+def _log_attempt(packed: Packed, plan: Plan, lease: Lease, settled: Settlement, config: Json) -> None:
+    packed.item["o"] = settled.logged
+    if settled.ports is not None:
+        packed.item["ports"] = list(settled.ports)
+    if plan.steps[lease.node].has_expressions:
+        packed.put(config, "inp", "iref")
+    packed.put(settled.output, "out", "oref")
+    if settled.fault is not None:
+        packed.item["err"] = fault_as_json(settled.fault)
+
+
+def _follow(packed: Packed, plan: Plan, settled: Settlement) -> None:
+    if settled.effects.signals:
+        packed.item["sig"] = settled.effects.flat()
+    if settled.effects.starts:
+        packed.item["starts"] = starts_as_json(plan, settled.effects.starts)
+
+
+def starts_as_json(plan: Plan, nodes: tuple[int, ...]) -> list[dict[str, Any]]:
+    """Steps that may begin, with what their token must know."""
+    steps = (plan.steps[node] for node in nodes)
+    return [{"node": step.node, "queue": step.queue, "timeout": step.timeout} for step in steps]
+
+
+def _park(item: dict[str, Any], plan: Plan, lease: Lease, settled: Settlement) -> None:
+    if settled.until is not None:
+        item["until"] = settled.until.isoformat()
+    elif settled.delay is not None:
+        item["delay"] = settled.delay
+    item["waiting"] = settled.waiting
+    if settled.form is not None:
+        item["form"] = _form(settled.form, plan.steps[lease.node].key)
+
+
+def _form(form: TaskForm, step_key: str) -> dict[str, Any]:
+    return {
+        "step_key": step_key,
+        "title": form.title,
+        "text": form.text,
+        "fields": list(form.fields),
+        "outcomes": list(form.outcomes),
+        "users": list(form.users),
+        "roles": list(form.roles),
+        "groups": list(form.groups),
+        "quorum": form.quorum,
+        "allow_requester": form.allow_requester,
+    }

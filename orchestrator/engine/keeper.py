@@ -1,0 +1,115 @@
+"""The keeper: level-triggered sweeps. Each finds rows that are wrong now and puts them right; none remembers anything.
+
+It runs in the Celery parent of every node; an advisory lock on its connection lets one of all hosts act at a time.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+import structlog
+
+from orchestrator.engine import dispatch, statements
+from orchestrator.engine.database import Connection, connect
+
+log = structlog.get_logger(__name__)
+TTL = 15.0  # seconds without a beat until a session counts as dead
+GRACE = 10.0  # seconds that a cancelled step may take to end politely
+LIMIT = 500  # rows per sweep
+TICK = 0.25  # seconds between sweeps of timers
+SLOW = 1.0  # seconds between all other sweeps
+NEGLECT = 1.0  # seconds that a ready token may lie before its queue is woken again
+
+
+class Keeper:
+    """`end_overdue(run_id)` closes a run past its deadline through the ordinary door."""
+
+    def __init__(self, end_overdue: Callable[[Any], None], *, ttl: float = TTL, grace: float = GRACE) -> None:
+        self._end_overdue = end_overdue
+        self._ttl = ttl
+        self._grace = grace
+        self._stopping = threading.Event()
+        self._nudged = threading.Event()
+        self._connection: Connection | None = None
+        self._mine = False
+        self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def nudge(self) -> None:
+        """A worker process of this node died: look at once."""
+        self._nudged.set()
+
+    def stop(self) -> None:
+        """End after the present sweep."""
+        self._stopping.set()
+        self._nudged.set()
+        self._thread.join(timeout=5)
+
+    def _run(self) -> None:
+        next_slow = 0.0
+        while not self._stopping.is_set():
+            wait = TICK
+            try:
+                if self._is_mine():
+                    wait = self._fire_timers()
+                    if self._nudged.is_set() or time.monotonic() >= next_slow:
+                        self._nudged.clear()
+                        self.sweep()
+                        next_slow = time.monotonic() + SLOW
+            except psycopg.Error as error:
+                log.warning("a sweep failed, trying again", error=str(error).strip()[:200])
+                self._forget_connection()
+            self._nudged.wait(wait)
+        self._forget_connection()
+
+    def sweep(self) -> None:
+        """Everything but timers, once."""
+        connection = self._open()
+        for row in connection.execute(statements.TAKE_OVER, (self._ttl, LIMIT)).fetchall():
+            log.info("took over steps", queue=row["queue"], steps=row["n"], dead=row["dead"])
+            dispatch.wake(row["queue"], row["n"])
+        connection.execute(statements.STOP_CANCELLED, (self._grace, LIMIT))
+        for row in connection.execute(statements.OVERDUE_RUNS, (LIMIT,)).fetchall():
+            self._end_overdue(row["id"])
+        for row in connection.execute(statements.NEGLECTED_QUEUES, (NEGLECT,)).fetchall():
+            dispatch.wake(row["queue"], row["n"])
+        connection.execute(statements.FORGET_SESSIONS)
+        untold = connection.execute(statements.UNTOLD_TASKS).fetchone()
+        if untold is not None and untold["some"]:
+            dispatch.notify()
+
+    def _fire_timers(self) -> float:
+        """Wake what is due, and say how long nothing else will be."""
+        connection = self._open()
+        woken = LIMIT
+        while woken >= LIMIT:
+            rows = connection.execute(statements.FIRE_TIMERS, (LIMIT,)).fetchall()
+            woken = sum(row["n"] for row in rows)
+            for row in rows:
+                dispatch.wake(row["queue"], row["n"])
+        due = connection.execute(statements.NEXT_TIMER).fetchone()
+        seconds = TICK if due is None or due["seconds"] is None else due["seconds"]
+        return min(TICK, max(0.005, seconds))
+
+    def _is_mine(self) -> bool:
+        connection = self._open()
+        if not self._mine:
+            row = connection.execute(statements.KEEPER_LOCK).fetchone()
+            self._mine = bool(row and row["mine"])
+        return self._mine
+
+    def _open(self) -> Connection:
+        if self._connection is None or self._connection.closed:
+            self._connection = connect("keeper")
+            self._mine = False
+        return self._connection
+
+    def _forget_connection(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None

@@ -1,0 +1,115 @@
+"""One attempt, up to the handler: read what it needs, evaluate its config, and ask the kind to act."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.core.errors import BranchlineError, ConfigInvalid, ExpressionFailed
+from orchestrator.core.json_types import Json
+from orchestrator.core.kinds import Evaluator, HttpClient, Kinds, Mailer, Resumed, StepKind
+from orchestrator.core.outcome import Done, Fail, Outcome, Retry, StepFault, TimedOut
+from orchestrator.engine.context import AttemptContext
+from orchestrator.engine.lease import Lease
+from orchestrator.engine.plans import VersionFacts
+from orchestrator.engine.roots import Roots
+from orchestrator.engine.sandbox import evaluate_value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """What the composition root hands to the engine."""
+
+    kinds: Kinds
+    sandbox: Evaluator
+    mail: Mailer
+    http_for: Callable[[int], HttpClient]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """An attempt that is ready for its handler."""
+
+    kind: StepKind
+    config: Json
+    model: Any
+    context: AttemptContext
+
+    @property
+    def is_async(self) -> bool:
+        """Whether the handler runs on the event loop."""
+        return self.kind.is_async(self.config)
+
+    def call(self) -> Any:
+        """Ask the handler: an outcome, or an awaitable of one."""
+        lease = self.context.lease
+        if lease.phase == 0:
+            return self.kind.run(self.model, self.context)
+        waiting = lease.waiting or {}
+        resumed = Resumed(
+            signal=lease.signal, memo=waiting.get("memo"), waited_since=lease.started_at, now=lease.started_at
+        )
+        return self.kind.resume(self.model, self.context, resumed)
+
+
+def prepare(tools: Tools, roots: Roots, facts: VersionFacts, lease: Lease, stop: threading.Event) -> Prepared | Outcome:
+    """Everything before the handler. An outcome instead means that no handler is to be called."""
+    step = facts.plan.steps[lease.node]
+    early = _verdict(lease, step.name, step.timeout)
+    if early is not None:
+        return early
+    if step.disabled:
+        return Done(None)
+    kind = tools.kinds.get(step.kind)
+    if kind is None:
+        return Fail(_unknown_kind(step.kind))
+    try:
+        values = roots.of_step(facts, lease)
+        config = (
+            evaluate_value(step.config, values, tools.sandbox, lazy=kind.lazy) if step.has_expressions else step.config
+        )
+        model = kind.build(config)  # type: ignore[arg-type]  # a config is an object: the document was checked
+    except (ExpressionFailed, ConfigInvalid) as error:
+        return Fail(fault_of(error))
+    context = AttemptContext(
+        lease=lease,
+        step_key=step.key,
+        timeout=step.timeout,
+        roots=values,
+        http=tools.http_for(lease.run.workspace_id),
+        mail=tools.mail,
+        sandbox=tools.sandbox,
+        stop=stop,
+    )
+    return Prepared(kind=kind, config=config, model=model, context=context)
+
+
+def fault_of(error: BranchlineError) -> StepFault:
+    """A named error as a step's fault."""
+    return StepFault(code=error.error_code, message=error.message, details=error.details)
+
+
+def unexpected(error: BaseException) -> Outcome:
+    """A handler raised something that has no name here: it counts as passing, until the budget is spent."""
+    if isinstance(error, BranchlineError):
+        return Fail(fault_of(error))
+    return Retry(StepFault(code="handler_error", message=f"{type(error).__name__}: {error}"[:2_000]))
+
+
+def too_slow(name: str, seconds: float) -> TimedOut:
+    """The attempt ran past its time."""
+    return TimedOut(StepFault(code="timeout", message=f'Step "{name}" took longer than {seconds:g} s.'))
+
+
+def _verdict(lease: Lease, name: str, seconds: float) -> Outcome | None:
+    if lease.verdict == "T":
+        return too_slow(name, seconds)
+    if lease.verdict == "U":
+        message = f'Step "{name}" lost its worker {lease.lost} times. It may be what kills them; it may have acted.'
+        return Fail(StepFault(code="worker_lost", message=message))
+    return None
+
+
+def _unknown_kind(kind: str) -> StepFault:
+    message = f'No step kind "{kind}" is installed on this worker. Install it, then retry the run.'
+    return StepFault(code="unknown_kind", message=message)

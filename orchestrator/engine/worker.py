@@ -1,0 +1,349 @@
+"""A worker process: claims tokens, performs their steps in slots, and advances them, until there is nothing left.
+
+The Celery message is only a poke. A slot keeps its chain (claim -> run -> advance -> run ...): the next step comes back
+from `advance` already leased. `async def` handlers leave their slot for the event loop and come back when they are done.
+"""
+
+import asyncio
+import os
+import random
+import socket
+import threading
+import time
+from collections.abc import Iterable
+from uuid import UUID
+
+import psycopg
+import structlog
+
+from orchestrator.core.errors import BranchlineError, JsonInvalid
+from orchestrator.core.json_types import Json
+from orchestrator.core.outcome import Fail, Outcome, StepFault
+from orchestrator.core.settle import Settlement, Tries, settle
+from orchestrator.engine import items, statements
+from orchestrator.engine.attempt import Attempt
+from orchestrator.engine.committer import Committer
+from orchestrator.engine.database import Connection, Row, open_pool
+from orchestrator.engine.dispatch import Herald
+from orchestrator.engine.finish import run_end
+from orchestrator.engine.identity import new_session_id
+from orchestrator.engine.lease import Lease
+from orchestrator.engine.perform import Prepared, Tools, prepare, too_slow, unexpected
+from orchestrator.engine.plans import Plans, VersionFacts
+from orchestrator.engine.roots import Roots
+from orchestrator.engine.slots import Slots
+from orchestrator.engine.values import INLINE
+
+log = structlog.get_logger(__name__)
+IDLE_LOOK = 1.0  # seconds between looks at the queues without a poke: a lost wake-up delays no longer
+WATCH = 0.1  # seconds between looks for handlers that overstay
+LOOK_AFTER = 1.0  # seconds between looks for cancelled runs and strays
+MOST_AWAY = 1_200  # attempts on the event loop at a time
+
+
+class Worker:
+    """All that one pool process does for the engine. `start`, `poke` and `stop` are called by the Celery shell."""
+
+    def __init__(self, node_id: UUID, queues: Iterable[str], tools: Tools, *, slots: int = 12) -> None:
+        self.node_id = node_id
+        self.session_id = session_id = new_session_id()
+        self.queues = list(queues)
+        self._tools = tools
+        self._pool = open_pool("worker", 4)
+        self._plans = Plans(self._pool)
+        self._roots = Roots(self._pool)
+        self._loop = asyncio.new_event_loop()
+        self._herald = Herald(self._loop)
+        self._committer = Committer(session_id, self._became_ready)
+        self._attempts: dict[int, Attempt] = {}
+        self._poked = threading.Event()
+        self._stopping = threading.Event()
+        self._drained = threading.Condition()
+        self._slots = Slots(slots, self._poked.set)
+
+    def start(self) -> None:
+        """Register the session and start the threads; returns at once."""
+        with self._pool.connection() as connection:
+            self._register(connection)
+        for name, target in (("loop", self._run_loop), ("claimer", self._claim_work), ("watch", self._watch)):
+            threading.Thread(target=target, name=name, daemon=True).start()
+        threading.Thread(target=self._look_after, name="look-after", daemon=True).start()
+
+    def poke(self) -> None:
+        """There may be work."""
+        self._poked.set()
+
+    def stop(self, grace: float) -> None:
+        """Claim nothing more, let attempts end within `grace` seconds, hand the rest of their chains back."""
+        self._stopping.set()
+        self._poked.set()
+        with self._drained:
+            self._drained.wait_for(lambda: not self._attempts, timeout=grace)
+        self._herald.stop()
+        self._slots.stop()
+        if not self._attempts:
+            self._committer.close()
+            with self._pool.connection() as connection:
+                connection.execute(statements.END_SESSION, (self.session_id,))
+        self._pool.close(timeout=1)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+
+    # --- Claiming ---------------------------------------------------------------------------------------------------
+
+    def _claim_work(self) -> None:
+        while not self._stopping.is_set():
+            self._poked.wait(IDLE_LOOK * random.uniform(0.8, 1.2))
+            self._poked.clear()
+            try:
+                while not self._stopping.is_set() and self._claim_once():
+                    pass
+            except psycopg.Error as error:
+                log.warning("cannot claim, trying again", error=str(error).strip()[:200])
+                self._stopping.wait(0.2)
+                self._poked.set()
+
+    def _claim_once(self) -> bool:
+        """Fill the free slots. True when more may be waiting for slots that are free even now."""
+        room = min(self._slots.free, MOST_AWAY - len(self._attempts))
+        if room <= 0:
+            return False
+        with self._pool.connection() as connection:
+            rows = connection.execute(statements.CLAIM, (self.session_id, self.queues, room)).fetchall()
+        for row in rows:
+            self._begin(Lease.from_row(row))
+        return len(rows) == room
+
+    def _begin(self, lease: Lease) -> None:
+        attempt = Attempt(lease=lease)
+        self._attempts[lease.token_id] = attempt
+        self._herald.changed(lease.run.workspace_id, lease.run.run_id)
+        self._slots.submit(lambda: self._chain(attempt))
+
+    # --- The chain --------------------------------------------------------------------------------------------------
+
+    def _chain(self, first: Attempt) -> None:
+        attempt: Attempt | None = first
+        while attempt is not None:
+            ready = self._prepared(attempt)
+            if isinstance(ready, Prepared) and ready.is_async:
+                self._leave_for_loop(attempt, ready)
+                return
+            if isinstance(ready, Prepared):
+                outcome = self._call(attempt, ready)
+                attempt = self._end(attempt, outcome, ready)
+            else:
+                attempt = self._end(attempt, ready, None)
+
+    def _prepared(self, attempt: Attempt) -> Prepared | Outcome | None:
+        lease = attempt.lease
+        facts = self._facts(lease)
+        if lease.node == facts.plan.end:
+            return None
+        try:
+            return prepare(self._tools, self._roots, facts, lease, attempt.stop)
+        except Exception as error:  # noqa: BLE001  whatever went wrong before the handler may pass: the retry policy decides
+            log.warning(
+                "a step could not be prepared", run=str(lease.run.run_id), node=lease.node, error=repr(error)[:200]
+            )
+            return unexpected(error)
+
+    def _call(self, attempt: Attempt, ready: Prepared) -> Outcome:
+        attempt.thread_id = threading.get_ident()
+        attempt.deadline = time.monotonic() + ready.context.timeout
+        try:
+            outcome: Outcome = ready.call()
+        except Exception as error:
+            ready.context.note(error)
+            return unexpected(error)
+        return outcome
+
+    def _leave_for_loop(self, attempt: Attempt, ready: Prepared) -> None:
+        def begin() -> None:
+            attempt.task = self._loop.create_task(self._await(attempt, ready))
+
+        self._loop.call_soon_threadsafe(begin)
+
+    async def _await(self, attempt: Attempt, ready: Prepared) -> None:
+        outcome: Outcome | None = None
+        try:
+            async with asyncio.timeout(ready.context.timeout):
+                outcome = await ready.call()
+        except TimeoutError:
+            outcome = too_slow(self._facts(attempt.lease).plan.steps[attempt.lease.node].name, ready.context.timeout)
+        except asyncio.CancelledError:
+            outcome = Fail(StepFault(code="cancelled", message="The run was cancelled."))
+        except Exception as error:
+            ready.context.note(error)
+            outcome = unexpected(error)
+        ended = outcome
+        self._slots.submit(lambda: self._come_back(attempt, ended, ready))
+
+    def _come_back(self, attempt: Attempt, outcome: Outcome, ready: Prepared) -> None:
+        following = self._end(attempt, outcome, ready)
+        if following is not None:
+            self._chain(following)
+
+    # --- Ending an attempt ------------------------------------------------------------------------------------------
+
+    def _end(self, attempt: Attempt, outcome: Outcome | None, ready: Prepared | None) -> Attempt | None:
+        """Commit the attempt's end; the attempt of the next step when the chain stays here."""
+        if not attempt.settle():
+            return None
+        try:
+            return self._commit(attempt, outcome, ready)
+        except Exception:
+            log.exception("an attempt could not be ended", run=str(attempt.lease.run.run_id), node=attempt.lease.node)
+            self._forget(attempt)
+            return None
+
+    def _commit(self, attempt: Attempt, outcome: Outcome | None, ready: Prepared | None) -> Attempt | None:
+        facts = self._facts(attempt.lease)
+        if outcome is None:
+            state, output, fault = run_end(self._tools.sandbox, self._roots, facts, attempt.lease)
+            row = self._committer.advance(items.end_run(attempt.lease, state, output, fault))
+            settled = None
+        else:
+            settled, row = self._advance(attempt, facts, outcome, ready)
+        return self._after(attempt, row, settled)
+
+    def _advance(
+        self, attempt: Attempt, facts: VersionFacts, outcome: Outcome, ready: Prepared | None
+    ) -> tuple[Settlement, Row]:
+        try:
+            return self._try_advance(attempt, facts, outcome, ready)
+        except JsonInvalid as error:
+            refused = Fail(
+                StepFault(code=error.error_code, message=f"The step's output cannot be stored: {error.message}")
+            )
+        except psycopg.DataError as error:
+            refused = Fail(
+                StepFault(code="output_invalid", message=f"PostgreSQL refused the step's output: {error}"[:500])
+            )
+        return self._try_advance(attempt, facts, refused, ready)
+
+    def _try_advance(
+        self, attempt: Attempt, facts: VersionFacts, outcome: Outcome, ready: Prepared | None
+    ) -> tuple[Settlement, Row]:
+        lease = attempt.lease
+        tries = Tries(attempt=max(1, lease.attempt - lease.lost), spent=attempt.spent(), draw=random.random())
+        settled = settle(facts.plan, lease.node, outcome, tries)
+        item = items.build_item(
+            facts.plan,
+            lease,
+            settled,
+            config=None if ready is None else ready.config,
+            log=[] if ready is None else ready.context.log.lines,
+        )
+        if settled.run_ends is not None:
+            self._remember(lease, settled)
+            state, output, fault = run_end(self._tools.sandbox, self._roots, facts, lease, settled)
+            items.add_end(item, state, output, fault)
+        return settled, self._committer.advance(item)
+
+    def _after(self, attempt: Attempt, row: Row, settled: Settlement | None) -> Attempt | None:
+        lease = attempt.lease
+        status = row["status"]
+        self._herald.changed(
+            lease.run.workspace_id, lease.run.run_id, task=settled is not None and settled.form is not None
+        )
+        if status == "cancelled":
+            self._drain(lease)
+        if status != "moved":
+            self._forget(attempt)
+            return None
+        if settled is not None:
+            self._remember(lease, settled)
+        following = Attempt(lease=lease.moved(node=row["node"], epoch=row["epoch"], started_at=row["started_at"]))
+        self._attempts[lease.token_id] = following
+        if self._stopping.is_set():
+            self._committer.advance(items.hand_back(following.lease))
+            self._forget(following)
+            return None
+        return following
+
+    def _remember(self, lease: Lease, settled: Settlement) -> None:
+        if settled.logged is None:
+            return
+        fault: Json = None if settled.fault is None else items.fault_as_json(settled.fault)
+        # Large values stay in the rows: a long chain must not hold all of them in memory.
+        if len(repr(settled.output)) <= INLINE:
+            lease.run.seen[lease.node] = (settled.output, fault)
+
+    def _drain(self, lease: Lease) -> None:
+        with self._pool.connection() as connection:
+            connection.execute(statements.DRAIN, (lease.run.run_id,))
+
+    def _forget(self, attempt: Attempt) -> None:
+        with self._drained:
+            if self._attempts.get(attempt.lease.token_id) is attempt:
+                del self._attempts[attempt.lease.token_id]
+            self._drained.notify_all()
+
+    def _facts(self, lease: Lease) -> VersionFacts:
+        return self._plans.get(lease.run.version_id)
+
+    def _became_ready(self, queues: list[str]) -> None:
+        if not set(self.queues).isdisjoint(queues):
+            self._poked.set()
+        self._herald.ready(queues)
+
+    # --- Watching ---------------------------------------------------------------------------------------------------
+
+    def _run_loop(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_forever()
+
+    def _watch(self) -> None:
+        """Give up slots whose handler overstays: its time-out is committed here, its late answer is ignored."""
+        while not self._stopping.wait(WATCH):
+            now = time.monotonic()
+            for attempt in list(self._attempts.values()):
+                if attempt.deadline is not None and now > attempt.deadline:
+                    self._overstayed(attempt)
+
+    def _overstayed(self, attempt: Attempt) -> None:
+        if attempt.thread_id is None or not attempt.settle():
+            return
+        attempt.stop.set()
+        lease = attempt.lease
+        step = self._facts(lease).plan.steps[lease.node]
+        self._slots.give_up(attempt.thread_id)
+        late = Attempt(lease=lease, began=attempt.began)
+        self._attempts[lease.token_id] = late
+        self._slots.submit(lambda: self._continue(late, too_slow(step.name, step.timeout)))
+
+    def _continue(self, attempt: Attempt, outcome: Outcome) -> None:
+        following = self._end(attempt, outcome, None)
+        if following is not None:
+            self._chain(following)
+
+    def _look_after(self) -> None:
+        while not self._stopping.wait(LOOK_AFTER):
+            try:
+                with self._pool.connection() as connection:
+                    self._register(connection)
+                    self._stop_cancelled(connection)
+                    self._return_strays(connection)
+            except (psycopg.Error, BranchlineError) as error:
+                log.warning("cannot look after runs, trying again", error=str(error).strip()[:200])
+
+    def _register(self, connection: Connection) -> None:
+        arguments = (self.session_id, self.node_id, socket.gethostname(), os.getpid(), self.queues)
+        connection.execute(statements.BOOT, arguments)
+
+    def _stop_cancelled(self, connection: Connection) -> None:
+        at_work = {attempt.lease.run.run_id for attempt in list(self._attempts.values())}
+        if not at_work:
+            return
+        rows = connection.execute(statements.CANCELLED, (list(at_work),)).fetchall()
+        cancelled = {row["id"] for row in rows}
+        for attempt in list(self._attempts.values()):
+            if attempt.lease.run.run_id in cancelled:
+                attempt.stop.set()
+                if attempt.task is not None:
+                    self._loop.call_soon_threadsafe(attempt.task.cancel)
+
+    def _return_strays(self, connection: Connection) -> None:
+        for row in connection.execute(statements.STRAYS, (self.session_id,)).fetchall():
+            if row["id"] not in self._attempts:
+                self._committer.advance({"t": row["id"], "e": row["epoch"], "then": "back"})

@@ -1,0 +1,122 @@
+"""What a Celery worker node does for the engine: the parent beats and keeps, each pool process works."""
+
+import threading
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import structlog
+from celery import bootsteps, shared_task
+from celery.signals import worker_process_init, worker_process_shutdown
+from django.conf import settings
+from django.db import close_old_connections, connections
+
+from orchestrator.engine import statements
+from orchestrator.engine.database import Connection, connect
+from orchestrator.engine.keeper import Keeper
+from orchestrator.engine.worker import Worker
+from orchestrator.project.celery import app
+from orchestrator.project.tools import make_tools
+from orchestrator.services.control import fail_overdue_run
+
+log = structlog.get_logger(__name__)
+BEAT = 3.0  # seconds between beats
+LOOK = 0.2  # seconds between looks for pool processes that died
+GRACE = 8.0  # seconds that steps may take to end when the node stops
+
+#: Made in the parent, inherited by every pool process of this node.
+NODE_ID: UUID = uuid4()
+_worker: Worker | None = None
+
+
+@shared_task(name="orchestrator.wake", ignore_result=True)
+def wake(queue: str) -> None:
+    """There may be work in `queue`: look."""
+    if _worker is not None:
+        _worker.poke()
+
+
+@worker_process_init.connect
+def begin(**_: Any) -> None:
+    """A pool process starts: open a session and look for work."""
+    global _worker
+    connections.close_all()  # inherited from the parent: its sockets, not ours
+    _worker = Worker(NODE_ID, settings.BRANCHLINE_QUEUES, make_tools(), slots=settings.BRANCHLINE_SLOTS)
+    _worker.start()
+
+
+@worker_process_shutdown.connect
+def end(**_: Any) -> None:
+    """A pool process ends: hand its chains back."""
+    if _worker is not None:
+        _worker.stop(GRACE)
+
+
+class Beat(bootsteps.StartStopStep):
+    """Beats for the pool processes of this node, tells the dead from the busy, and runs the keeper."""
+
+    requires = {"celery.worker.components:Pool"}
+
+    def __init__(self, parent: Any, **options: Any) -> None:
+        super().__init__(parent, **options)
+        self._stopping = threading.Event()
+        self._keeper = Keeper(_end_overdue)
+
+    def start(self, parent: Any) -> None:
+        """Called by Celery when the pool is up."""
+        threading.Thread(target=self._run, args=(parent,), name="beat", daemon=True).start()
+        self._keeper.start()
+
+    def stop(self, parent: Any) -> None:
+        """Called by Celery before the pool goes down: beating goes on until its processes have ended."""
+        self._keeper.stop()
+
+    def terminate(self, parent: Any) -> None:
+        """Called by Celery on a cold stop."""
+        self._stopping.set()
+
+    def _run(self, parent: Any) -> None:
+        connection: Connection | None = None
+        beat_in = 0.0
+        known: list[int] = []
+        while not self._stopping.wait(LOOK):
+            beat_in -= LOOK
+            living = [pid for pid in pool_pids(parent) if _is_alive(pid)]
+            if living == known and beat_in > 0:
+                continue
+            try:
+                if connection is None or connection.closed:
+                    connection = connect("beat")
+                connection.execute(statements.BEAT, (NODE_ID, living))
+                if connection.execute(statements.END_DEAD, (NODE_ID, pool_pids(parent))).rowcount:
+                    self._keeper.nudge()
+                known, beat_in = living, BEAT
+            except psycopg.Error as error:
+                log.warning("cannot beat, trying again", error=str(error).strip()[:200])
+                if connection is not None:
+                    connection.close()
+                connection = None
+
+
+def pool_pids(parent: Any) -> list[int]:
+    """The pool processes that exist."""
+    processes = getattr(getattr(parent.pool, "_pool", None), "_pool", None) or []
+    return [process.pid for process in processes if process.pid is not None and process.exitcode is None]
+
+
+def _is_alive(pid: int) -> bool:
+    """False for a process that is stopped or gone: its steps go to somebody else when the lease runs out."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in {"T", "t", "Z", "X"}
+
+
+def _end_overdue(run_id: UUID) -> None:
+    close_old_connections()
+    fail_overdue_run(run_id)
+
+
+app.steps["worker"].add(Beat)

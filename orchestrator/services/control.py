@@ -1,0 +1,78 @@
+"""Control of whole runs: each change is one transaction under the run's exclusive lock."""
+
+import json
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from orchestrator import audit
+from orchestrator.core.actor import Actor
+from orchestrator.core.errors import NotFound, RunAlreadyClosed
+from orchestrator.core.json_types import JsonObject
+from orchestrator.core.states import RunState
+from orchestrator.engine import dispatch, statements
+from orchestrator.models import Run, Token
+
+
+def cancel_run(run_id: UUID, actor: Actor, reason: str = "") -> RunState:
+    """Let nothing more start; what runs hears of it and has ten seconds. The state reached so far is returned.
+
+    Raises NotFound, RunAlreadyClosed.
+    """
+    return _change(
+        run_id, actor, control="C", closing={"state": RunState.CANCELLED}, kind="cancel_requested", reason=reason
+    )
+
+
+def pause_run(run_id: UUID, actor: Actor, reason: str = "") -> RunState:
+    """Let steps that run end, and hold what follows. Raises NotFound, RunAlreadyClosed."""
+    return _change(run_id, actor, control="P", closing=None, kind="paused", reason=reason)
+
+
+def resume_run(run_id: UUID, actor: Actor, reason: str = "") -> RunState:
+    """Go on where the run was paused. Raises NotFound, RunAlreadyClosed."""
+    return _change(run_id, actor, control="-", closing=None, kind="resumed", reason=reason)
+
+
+def fail_overdue_run(run_id: UUID) -> None:
+    """End a run whose deadline has passed: like a cancellation, but the run is failed. Nothing when it is closed."""
+    message = "The run's deadline passed before its end."
+    closing: JsonObject = {"state": RunState.FAILED, "error": {"code": "deadline", "message": message}}
+    with transaction.atomic():
+        _set_control(run_id, "C", closing, "", "deadline_passed", {})
+
+
+def _change(
+    run_id: UUID, actor: Actor, *, control: str, closing: JsonObject | None, kind: str, reason: str
+) -> RunState:
+    with transaction.atomic():
+        run = Run.objects.filter(pk=run_id, workspace_id=actor.workspace_id).first()
+        if run is None:
+            raise NotFound("There is no such run.")
+        state = _set_control(run_id, control, closing, actor.username, kind, {"reason": reason} if reason else {})
+        if state is None:
+            raise RunAlreadyClosed(f'Run {run_id} has already ended as "{_state_now(run_id)}".')
+        audit.record(actor, f"run.{kind}", target=f"run {run_id}", detail={"reason": reason} if reason else None)
+        queues = list(Token.objects.filter(run_id=run_id, state="R").values_list("queue", flat=True).distinct())
+        transaction.on_commit(lambda: _tell(run, queues))
+    return RunState(state)
+
+
+def _state_now(run_id: UUID) -> str:
+    return Run.objects.values_list("state", flat=True).get(pk=run_id)
+
+
+def _set_control(
+    run_id: UUID, control: str, closing: JsonObject | None, actor: str, kind: str, detail: JsonObject
+) -> str | None:
+    closing_text = None if closing is None else json.dumps(closing)
+    with connection.cursor() as cursor:
+        cursor.execute(statements.SET_CONTROL, [run_id, control, closing_text, actor, kind, json.dumps(detail)])
+        row = cursor.fetchone()
+    return None if row is None else row[0]
+
+
+def _tell(run: Run, queues: list[str]) -> None:
+    for queue in queues:
+        dispatch.wake(queue)
+    dispatch.announce(run.workspace_id, run.pk, tasks=True)

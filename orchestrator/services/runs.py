@@ -1,0 +1,148 @@
+"""Starting a run: the row, its first tokens, its record and its audit entry in one statement."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from orchestrator.core.actor import Actor
+from orchestrator.core.errors import Conflict, InputInvalid
+from orchestrator.core.json_text import check_json
+from orchestrator.core.json_types import Json
+from orchestrator.core.plan import Plan
+from orchestrator.core.plan_json import plan_from_json
+from orchestrator.core.schema import check_input
+from orchestrator.engine import dispatch, statements
+from orchestrator.engine.identity import uuid7
+from orchestrator.engine.items import starts_as_json
+from orchestrator.engine.values import Packed
+from orchestrator.models import Version, Workflow
+
+DEFAULT_PRIORITY = 100
+KNOWN_PLANS = 200
+
+
+class NotPublished(Conflict):
+    """The workflow has no live version."""
+
+    code = "not_published"
+
+
+class IdempotencyKeyReused(Conflict):
+    """The same Idempotency-Key came with another request."""
+
+    code = "idempotency_key_reused"
+
+
+class BusinessKeyOpen(Conflict):
+    """An open run of this workflow has the same business key."""
+
+    code = "business_key_open"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """`created` is False when the same Idempotency-Key had started this run before."""
+
+    run_id: UUID
+    created: bool
+
+
+def start_run(
+    *,
+    workflow: Workflow,
+    input: Json,  # noqa: A002  the product's word
+    actor: Actor,
+    trigger: str = "api",
+    correlation_id: str | None = None,
+    business_key: str | None = None,
+    idempotency_key: str | None = None,
+    version: Version | None = None,
+) -> Started:
+    """Start a run of `version`, else of the live version, and wake a worker.
+
+    Raises InputInvalid, NotPublished, IdempotencyKeyReused, BusinessKeyOpen.
+    """
+    chosen = version or _live(workflow)
+    _check(chosen, input)
+    run_id = uuid7()
+    row = _run_row(workflow, chosen, actor, input, trigger)
+    row |= {"id": str(run_id), "correlation_id": correlation_id or str(run_id), "business_key": business_key}
+    if idempotency_key is not None:
+        digest = hashlib.sha256(json.dumps([chosen.workflow_id, input], sort_keys=True).encode()).hexdigest()
+        row |= {"idempotency_key": idempotency_key, "digest": digest}
+    plan = _plan(chosen)
+    started, status = _insert(row, starts_as_json(plan, plan.starts))
+    if status == "key_reused":
+        raise IdempotencyKeyReused(
+            f'The Idempotency-Key "{idempotency_key}" started another run with other input. Use a new key.',
+            details={"run": str(started)},
+        )
+    if status == "business_key_open":
+        raise BusinessKeyOpen(f'A run with business key "{business_key}" is still open. Wait for its end or cancel it.')
+    if status == "started":
+        _tell(plan, workflow.workspace_id, run_id)
+    assert started is not None
+    return Started(run_id=started, created=status == "started")
+
+
+def _live(workflow: Workflow) -> Version:
+    if workflow.live_version is None or workflow.archived_at is not None:
+        raise NotPublished(f'Workflow "{workflow.slug}" has no live version. Publish its draft first.')
+    return workflow.live_version
+
+
+def _check(version: Version, value: Json) -> None:
+    found = check_input(version.document.get("input") or {}, value)
+    if found:
+        problems: list[Json] = [{"code": one.code, "message": one.message, "path": one.path} for one in found]
+        raise InputInvalid(f"The input does not fit: {found[0].message}", details={"problems": problems})
+
+
+def _run_row(workflow: Workflow, version: Version, actor: Actor, value: Json, trigger: str) -> dict[str, Any]:
+    packed = Packed({})
+    packed.put(value, "input", "input_ref")
+    return {
+        **packed.finished(),
+        "workspace": workflow.workspace_id,
+        "workflow": workflow.pk,
+        "workflow_slug": workflow.slug,
+        "version": version.pk,
+        "trigger": trigger,
+        "user": actor.user_id,
+        "actor": actor.username,
+        "via": actor.via,
+        "priority": DEFAULT_PRIORITY,
+        "deadline": _plan(version).deadline,
+    }
+
+
+_plans: dict[int, Plan] = {}
+
+
+def _plan(version: Version) -> Plan:
+    """A version never changes, so its plan is read once per process."""
+    if version.pk not in _plans:
+        if len(_plans) >= KNOWN_PLANS:
+            _plans.clear()
+        _plans[version.pk] = plan_from_json(version.plan)
+    return _plans[version.pk]
+
+
+def _insert(row: dict[str, Any], starts: list[dict[str, Any]]) -> tuple[UUID | None, str]:
+    with connection.cursor() as cursor:
+        cursor.execute(statements.START_RUN, [check_json(row), json.dumps(starts)])
+        found = cursor.fetchone()
+    return found[0], found[1]
+
+
+def _tell(plan: Plan, workspace_id: int, run_id: UUID) -> None:
+    def tell() -> None:
+        for queue in {plan.steps[node].queue for node in plan.starts}:
+            dispatch.wake(queue, len(plan.starts))
+        dispatch.announce(workspace_id, run_id)
+
+    transaction.on_commit(tell)

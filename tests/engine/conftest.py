@@ -1,0 +1,26 @@
+"""Fixtures of the engine's tests."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from orchestrator.engine.sandbox import Sandbox
+from tests.engine.house import House, make_house, make_tools, worker_at_work
+
+
+@pytest.fixture(scope="session")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as pool:
+        yield pool
+
+
+@pytest.fixture
+def house(transactional_db: None) -> House:
+    return make_house()
+
+
+@pytest.fixture
+def at_work(house: House, sandbox: Sandbox) -> Iterator[None]:
+    """A worker serves the queue `default`."""
+    with worker_at_work(make_tools(sandbox)):
+        yield
