@@ -14,14 +14,15 @@ from orchestrator.services.members import machine_actor, set_member
 
 def account(username: str) -> User:
     """The active account of that name, made without a password where it is missing. Raises CommandError."""
+    wanted = User(username=username)
+    try:
+        wanted.clean_fields(exclude=["password"])
+    except ValidationError as error:
+        raise CommandError(f'"{username}" cannot be a user name: {" ".join(error.messages)}') from error
     user = User.objects.filter(username=username).first()
     if user is None:
-        user = User(username=username)
+        user = wanted
         user.set_unusable_password()
-        try:
-            user.full_clean(exclude=["password"])
-        except ValidationError as error:
-            raise CommandError(f'"{username}" cannot be a user name: {" ".join(error.messages)}') from error
         user.save()
     if not user.is_active:
         raise CommandError(f'The account "{username}" is closed.')

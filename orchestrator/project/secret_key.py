@@ -22,18 +22,18 @@ def secret_key(environment: Environment, folder: Path) -> str:
         return checked(environment.text("SECRET_KEY"), "SECRET_KEY")
     path = folder / FILE_NAME
     try:
-        return checked(path.read_text(encoding="ascii").strip(), str(path))
-    except FileNotFoundError:
-        return make_or_explain(path)
-
-
-def make_or_explain(path: Path) -> str:
-    try:
-        return make(path)
+        return checked(make(path) if (key := kept(path)) is None else key, str(path))
     except OSError as error:
         raise ImproperlyConfigured(
-            f"The data folder {path.parent} cannot be used: {error.strerror}. Free it, or choose another with DATA=."
+            f"The data folder {folder} cannot be used: {error.strerror}. Free it, or choose another with DATA=."
         ) from error
+
+
+def kept(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        return None
 
 
 def checked(key: str, source: str) -> str:
@@ -58,7 +58,7 @@ def make(path: Path) -> str:
         # link() fails when the name exists, so of two starts at once both end with the same key.
         os.link(temporary, path)
     except FileExistsError:
-        return checked(path.read_text(encoding="ascii").strip(), str(path))
+        return path.read_text(encoding="ascii").strip()
     finally:
         temporary.unlink(missing_ok=True)
     return key

@@ -227,3 +227,7 @@ LOGGING_CONFIG = "orchestrator.project.logs.configure"
 
 # Modules whose @step functions drawings may call, beside the entry points of `branchline.steps`.
 BRANCHLINE_STEP_MODULES = environment.words("BRANCHLINE_STEP_MODULES", "designer.samples.functions")
+
+# What one pool process of a worker node takes, and how many steps it holds at once.
+BRANCHLINE_QUEUES = environment.words("BRANCHLINE_QUEUES", "default")
+BRANCHLINE_SLOTS = environment.number("BRANCHLINE_SLOTS", 12)

@@ -9,7 +9,7 @@ from kombu.exceptions import EncodeError
 from orchestrator.project.celery import WAKE_EXPIRES, app
 
 
-@app.task(name="test.nothing")
+@app.task(name="test.nothing")  # type: ignore[untyped-decorator]
 def nothing(_value: object = None) -> None:
     """A task that does nothing."""
 

@@ -1,5 +1,6 @@
 """`manage.py up`: one command starts everything, and nothing of it is ever left behind."""
 
+import re
 import signal
 import socket
 import subprocess
@@ -25,10 +26,12 @@ def refused(done: subprocess.CompletedProcess[str]) -> str:
 def test_it_serves_and_stops_everything_in_order(folder: Path) -> None:
     with Up(folder) as up:
         assert readiness(up).json() == {"database": True, "migrations": True, "broker": True, "live": True}
-        assert httpx.get(up.link, timeout=10).status_code == 200
         family = up.family()
         assert {"postgres", "valkey-server"} <= {process.name() for process in family}
+        sign_in(up.link)
 
+        link = manage(folder, "signin", "--user", "alice")
+        assert link.stdout.startswith(f"{up.address}/signin/link/"), link.stderr
         second = manage(folder, "up", PORT="0")
         assert f"Another Branchline (process {up.process.pid}) is running" in refused(second)
 
@@ -37,23 +40,26 @@ def test_it_serves_and_stops_everything_in_order(folder: Path) -> None:
         assert all_gone(family, 0) == []
 
 
-def test_it_leaves_no_process_after_kill_9_and_starts_again(folder: Path) -> None:
-    with Up(folder) as up:
-        family = up.family()
-        up.process.kill()
-        assert all_gone(family) == []
-    with Up(folder) as up:
-        assert readiness(up).status_code == 200
-        assert up.stop() == 0
+def sign_in(link: str) -> None:
+    """Open the link as a browser does, press its button, and see a page for people who are signed in."""
+    with httpx.Client(timeout=10, follow_redirects=True) as browser:
+        page = browser.get(link)
+        token = re.findall(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text)[0]
+        assert browser.post(link, data={"csrfmiddlewaretoken": token}).status_code == 200
+        assert browser.get(httpx.URL(link).join("/account/")).url.path == "/account/"
 
 
-def test_it_starts_again_what_dies(folder: Path) -> None:
+def test_it_starts_again_what_dies_and_leaves_no_process_after_kill_9(folder: Path) -> None:
     with Up(folder) as up:
         up.child("manage.py work").kill()
         up.wait_for("The worker process ended unexpectedly")
         up.child("postgres").kill()
-        up.wait_for("PostgreSQL ended unexpectedly")
         up.wait_for("PostgreSQL runs again")
+        assert readiness(up).status_code == 200
+        family = up.family()
+        up.process.kill()
+        assert all_gone(family) == []
+    with Up(folder) as up:
         assert readiness(up).status_code == 200
         assert up.stop() == 0
 
@@ -89,4 +95,4 @@ def test_it_says_that_the_data_folder_cannot_be_used(folder: Path) -> None:
 
 def test_it_says_that_the_given_database_does_not_answer(folder: Path) -> None:
     message = refused(manage(folder, "up", PORT="0", DATABASE_URL=f"postgresql://nobody@/none?host={folder}"))
-    assert "the database of DATABASE_URL does not answer" in message
+    assert "The database of DATABASE_URL does not answer" in message

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
+import psycopg
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
-from django.db import OperationalError, connection
+from django.db import connection
 
 from orchestrator.project.embedded.problem import CannotStart
 from orchestrator.project.embedded.servers import Servers
@@ -41,20 +42,26 @@ def served() -> Iterator[None]:
         servers.stop()
 
 
+def check_database() -> None:
+    """Raise CannotStart when the database does not answer: a pool would try and log for ten seconds first."""
+    parameters = {**connection.get_connection_params(), "connect_timeout": 5}
+    parameters.pop("pool", None)
+    try:
+        psycopg.connect(**parameters).close()
+    except psycopg.OperationalError as error:
+        reason = str(error).splitlines()[0]
+        raise CannotStart("no_database", f"The database of DATABASE_URL does not answer: {reason}") from error
+
+
 def wait_for_database() -> None:
     deadline = time.monotonic() + ANSWERS_WITHIN
     while True:
         try:
-            connection.ensure_connection()
-        except OperationalError:
+            return check_database()
+        except CannotStart:
             if time.monotonic() > deadline:
-                raise CannotStart(
-                    "no_database",
-                    f"The PostgreSQL of {settings.DATA_DIR} does not answer. Start `make up` again.",
-                ) from None
+                raise
             time.sleep(0.05)
-        else:
-            return
 
 
 class ServedCommand(BaseCommand):

@@ -29,7 +29,8 @@ def serve(listener: socket.socket) -> None:
         lifespan="off",
         loop="uvloop",
         http="httptools",
-        ws_max_size=64_000,  # bytes; a larger frame closes the socket with 1009
+        ws_max_size=65_536,  # bytes; a larger frame closes the socket with 1009
+        ws_per_message_deflate=False,  # frames are small; compressing them costs memory per socket
         ws_max_queue=32,
         ws_ping_interval=20,
         ws_ping_timeout=20,

@@ -35,7 +35,7 @@ class Command(ServedCommand):
             raise CommandError(str(error)) from error
 
     @transaction.atomic
-    def made(self, *, workspace: str, user: str, roles: list[str], name: str, **_: Any) -> str:
+    def made(self, *, workspace: str, user: str, roles: list[str], name: str, **_rest: Any) -> str:
         actor = member_with(workspace_named(workspace), user, roles)
-        _, plain = create_token(actor=replace(actor, via="command"), name=name, roles=roles)
+        _made, plain = create_token(actor=replace(actor, via="command"), name=name, roles=roles)
         return plain

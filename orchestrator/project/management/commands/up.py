@@ -9,7 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand
-from django.db import OperationalError, connections
+from django.db import connections
 
 from orchestrator.project import samples
 from orchestrator.project.embedded.problem import CannotStart
@@ -17,7 +17,7 @@ from orchestrator.project.environment import process_environment
 from orchestrator.project.running.address import address, listen
 from orchestrator.project.running.migrations import migrate_when_needed
 from orchestrator.project.running.relay import write_line
-from orchestrator.project.running.served import embedded_servers
+from orchestrator.project.running.served import check_database, embedded_servers
 from orchestrator.project.running.service import web, worker
 from orchestrator.project.running.signals import StopSignals
 from orchestrator.project.running.site import forget_address, note_address
@@ -46,8 +46,6 @@ class Command(BaseCommand):
                 self.run_until_stopped(signals, **options)
         except CannotStart as problem:
             sys.exit(f"Cannot start: {problem.message}")
-        except OperationalError as error:
-            sys.exit(f"Cannot start: the database of DATABASE_URL does not answer: {str(error).splitlines()[0]}")
 
     def run_until_stopped(self, signals: StopSignals, *, host: str, port: int, **options: Any) -> None:
         servers = embedded_servers()
@@ -57,6 +55,7 @@ class Command(BaseCommand):
             listener = stack.enter_context(listen(host, port))
             self.say("Starting ...")
             servers.start()
+            check_database()
             stack.callback(connections.close_all)
             if migrate_when_needed():
                 self.say("The database has this version's tables.")
