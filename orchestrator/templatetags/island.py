@@ -15,16 +15,24 @@ register = template.Library()
 
 ENTRY = "src/main.tsx"
 MANIFEST = "island/.vite/manifest.json"
+NOT_BUILT = format_html(
+    '<div class="notice" data-level="warning" role="alert"><p>{} <code>{}</code></p></div>',
+    "The canvas is not built yet, so there is nothing to show. On the machine that serves Branchline, run",
+    "make canvas",
+)
 _read: dict[Path, tuple[int, dict[str, Any]]] = {}
 
 
 @register.simple_tag
 def island() -> SafeString:
-    """The tags that load the canvas; nothing when it has not been built (the page says so then)."""
+    """The tags that load the canvas, or a message that says what to do when it has not been built.
+
+    Goes behind `<div id="canvas"></div>` and its `canvas-config`.
+    """
     manifest = built()
     entry = manifest.get(ENTRY)
     if entry is None:
-        return SafeString("")
+        return NOT_BUILT
     chunks = [entry, *(manifest[name] for name in _imports(manifest, ENTRY))]
     styles = dict.fromkeys(style for chunk in chunks for style in chunk.get("css", ()))
     return format_html(
