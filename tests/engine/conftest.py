@@ -22,5 +22,5 @@ def house(transactional_db: None) -> House:
 @pytest.fixture
 def at_work(house: House, sandbox: Sandbox) -> Iterator[None]:
     """A worker serves the queue `default`."""
-    with worker_at_work(make_tools(sandbox)):
+    with worker_at_work(make_tools(sandbox)) as house.worker:
         yield

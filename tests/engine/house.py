@@ -39,6 +39,7 @@ class House:
 
     workspace: Workspace
     actor: Actor
+    worker: Worker | None = None
 
     def publish(self, raw: dict[str, Any], slug: str = "") -> Version:
         """Publish a document as a workflow of its own."""
@@ -50,7 +51,10 @@ class House:
     def start(self, version: Version, value: Any = None, **more: Any) -> UUID:
         """Start a run."""
         value = {} if value is None else value
-        return start_run(workflow=version.workflow, input=value, actor=self.actor, version=version, **more).run_id
+        run_id = start_run(workflow=version.workflow, input=value, actor=self.actor, version=version, **more).run_id
+        if self.worker is not None:
+            self.worker.poke()  # what the wake-up does to a worker process
+        return run_id
 
     def end_of(self, run_id: UUID, seconds: float = 20) -> Run:
         """The run once it has ended."""
