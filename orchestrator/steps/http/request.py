@@ -42,7 +42,7 @@ def full_url(config: HttpConfig) -> str:
 
 def headers_of(config: HttpConfig, idempotency_key: str) -> dict[str, str]:
     """The headers to send. Raises `HeaderRefused`."""
-    headers = {name: str(value) for name, value in config.headers.items()}
+    headers = {name: str(value).strip(" \t") for name, value in config.headers.items()}
     for name, value in headers.items():
         _check(name, value)
     known = {name.lower() for name in headers}
