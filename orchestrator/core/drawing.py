@@ -8,7 +8,7 @@ from orchestrator.core.graph import Ancestors, dominators, reversed_graph, succe
 from orchestrator.core.kinds import Kinds
 from orchestrator.core.nearest import nearest
 
-MOST_GUESSES = 50
+MOST_GUESSES = 20  #: of one validation: with 2,000 names each takes some milliseconds
 _PORT = "\0"  #: no key holds it, so "step\0port" is nobody's key
 
 
@@ -21,7 +21,7 @@ class Drawing:
         self._guesses = MOST_GUESSES
 
     def guess(self, name: str, known: Iterable[str], count: int = 1) -> list[str]:
-        """Names that somebody probably meant; none any more once there are many mistakes (a guess costs 1 ms)."""
+        """Names that somebody probably meant; none any more once there are many mistakes (see `MOST_GUESSES`)."""
         self._guesses -= 1
         return nearest(name, known, count) if self._guesses >= 0 else []
 

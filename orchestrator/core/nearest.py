@@ -14,7 +14,7 @@ def nearest(name: str, known: Iterable[str], count: int = 1) -> list[str]:
 def _nearest(name: str, known: tuple[str, ...], count: int) -> tuple[str, ...]:
     # Names of a wholly different length cannot be close; leaving them out keeps 2,000 names affordable.
     likely = [option for option in known if abs(len(option) - len(name)) <= max(2, len(name) // 3)]
-    return tuple(get_close_matches(name, likely, n=count, cutoff=0.7))
+    return tuple(get_close_matches(name, likely, n=count, cutoff=0.6))
 
 
 def did_you_mean(found: list[str]) -> str:

@@ -38,11 +38,11 @@ def _compiled(pattern: str) -> SchemaValidator:
     if len(pattern) > LONGEST_PATTERN:
         message = f"The pattern has {len(pattern)} characters; at most {LONGEST_PATTERN} are allowed."
         raise PatternUnsupported(message)
+    if not pattern.isprintable() and any("\ud800" <= character <= "\udfff" for character in pattern):
+        raise PatternUnsupported("The pattern holds half of a surrogate pair, which is no character.")
     try:
         return SchemaValidator(core_schema.str_schema(pattern=pattern, regex_engine="rust-regex", strict=True))
     except SchemaError as error:
         reason = str(error).strip().splitlines()[-1].removeprefix("error: ").strip(" .")
         way_out = "Use no look-around, back-reference or huge count."
         raise PatternUnsupported(f'The pattern "{pattern[:80]}" cannot be used: {reason}. {way_out}') from None
-    except UnicodeEncodeError:
-        raise PatternUnsupported("The pattern holds half of a surrogate pair, which is no character.") from None

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from types import MappingProxyType
 
-from orchestrator.core.scopes import free_names
+from orchestrator.core.scopes import Survey, surveyed
 from orchestrator.core.syntax import parse_expression, parse_script
 
 ROOTS = frozenset({"input", "steps", "errors", "item", "index", "turn", "event", "run", "output", "error"})
@@ -51,12 +51,13 @@ def script_references(source: str) -> References:
     return _collected(parse_script(source), SCRIPT_ROOTS)
 
 
-def _collected(tree: ast.AST, roots: frozenset[str]) -> References:
+def _collected(tree: ast.Expression | ast.Module, roots: frozenset[str]) -> References:
     by_step: dict[str, dict[str, set[str]]] = {"steps": {}, "errors": {}}
     input_paths: set[str] = set()
     used: set[str] = set()
     whole_steps = False
-    for chain in chains(tree, roots):
+    survey = surveyed(tree)
+    for chain in chains(survey, roots):
         used.add(chain.root)
         if chain.root == "input":
             input_paths.add(_dotted(chain.keys))
@@ -69,7 +70,7 @@ def _collected(tree: ast.AST, roots: frozenset[str]) -> References:
         errors=_frozen(by_step["errors"]),
         input=frozenset(input_paths),
         roots=frozenset(used),
-        names=tuple(dict.fromkeys(name.id for name in free_names(tree) if name.id not in roots)),
+        names=tuple(dict.fromkeys(name.id for name in survey.free if name.id not in roots)),
         whole_steps=whole_steps,
     )
 
@@ -82,26 +83,18 @@ def _dotted(keys: tuple[str | int, ...]) -> str:
     return ".".join(str(key) for key in keys)
 
 
-def chains(tree: ast.AST, roots: frozenset[str]) -> Iterator[Chain]:
-    """Every chain of the tree that starts at a root, in document order."""
-    parents = _parents(tree)
-    return (_chain(name, parents) for name in free_names(tree) if name.id in roots)
+def chains(survey: Survey, roots: frozenset[str]) -> Iterator[Chain]:
+    """Every chain of a tree that starts at a root, in document order."""
+    return (_chain(name, survey.parents) for name in survey.free if name.id in roots)
 
 
-def local_chains(tree: ast.Expression) -> Iterator[Chain]:
-    """Every chain that starts at a variable of a comprehension or lambda.
+def local_chains(survey: Survey) -> Iterator[Chain]:
+    """Every chain of an expression that starts at a variable of a comprehension or lambda.
 
     An expression cannot import or define anything, so such a variable holds plain data, as a root does
     (`[line.sku for line in input.lines]`).
     """
-    parents = _parents(tree)
-    free = set(free_names(tree))
-    names = (node for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load))
-    return (_chain(name, parents) for name in names if name not in free)
-
-
-def _parents(tree: ast.AST) -> dict[ast.AST, ast.AST]:
-    return {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
+    return (_chain(name, survey.parents) for name in survey.local)
 
 
 def _chain(name: ast.Name, parents: Mapping[ast.AST, ast.AST]) -> Chain:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection
 from functools import lru_cache
 
 from orchestrator.core.references import ROOTS, SCRIPT_ROOTS, Chain, chains, local_chains
+from orchestrator.core.scopes import surveyed
 from orchestrator.core.syntax import expression_text, parse_expression, parse_script, refused, script_text
 
 _BLANK = r"(?:[\s\\)]|#[^\n]*\n)*"
@@ -24,14 +25,15 @@ _Edit = tuple[int, int, bytes]
 def rewrite_expression(source: str) -> str:
     """The expression as the sandbox evaluates it. Raises `ExpressionFailed`."""
     tree = parse_expression(source)
-    return _rewritten(expression_text(source), tree, [*chains(tree, ROOTS), *local_chains(tree)])
+    survey = surveyed(tree)
+    return _rewritten(expression_text(source), tree, [*chains(survey, ROOTS), *local_chains(survey)])
 
 
 @lru_cache(maxsize=512)
 def rewrite_script(source: str) -> str:
     """The script as the sandbox runs it. Raises `ExpressionFailed`."""
     tree = parse_script(source)
-    return _rewritten(script_text(source), tree, list(chains(tree, SCRIPT_ROOTS)))
+    return _rewritten(script_text(source), tree, list(chains(surveyed(tree), SCRIPT_ROOTS)))
 
 
 def _rewritten(text: str, tree: ast.Expression | ast.Module, found: list[Chain]) -> str:

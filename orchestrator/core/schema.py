@@ -26,7 +26,7 @@ __all__ = ["InputProblem", "SchemaProblem", "check_input", "schema_problems"]
 
 MOST_PROBLEMS = 50
 #: Keyword evaluations of one check, about 5 microseconds each: a large value times a large schema has an end.
-MOST_CHECKS = 500_000
+MOST_CHECKS = 300_000
 _checks_left: ContextVar[list[int]] = ContextVar("checks_left")
 Errors = Iterator[ValidationError]
 Keyword = Callable[[Any, Any, Any, Any], "Errors | None"]

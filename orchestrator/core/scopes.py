@@ -2,30 +2,49 @@
 
 import ast
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
-from orchestrator.core.syntax import Comprehension
+from orchestrator.core.syntax import Comprehension, children
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp)
 _OWN_SCOPE = (*_FUNCTIONS, ast.Lambda, ast.ClassDef)
+_OWN_NAMES = (*_OWN_SCOPE, *_COMPREHENSIONS)
 Names = frozenset[str]
 _Scoped = Iterator[tuple[ast.AST, Names]]
 
 
-def free_names(tree: ast.AST) -> list[ast.Name]:
-    """Every name that is read and bound nowhere around it, in document order.
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """A tree seen once: the free names that are read, in document order; the names that are bound; who is in whom."""
+
+    free: list[ast.Name]
+    local: list[ast.Name]
+    parents: dict[ast.AST, ast.AST]
+
+
+def surveyed(tree: ast.Expression | ast.Module) -> Survey:
+    """Look at every name of the tree.
 
     A name that the text binds anywhere in a scope (assignment, loop, parameter, import, `as`) is local to that whole
     scope, as in Python. A name declared `global` counts as bound everywhere.
     """
-    top = _globals(tree) | (bindings(tree.body) if isinstance(tree, ast.Module) else frozenset())
-    found: list[ast.Name] = []
+    found = Survey([], [], {})
+    top = _globals(tree) | bindings(tree.body) if isinstance(tree, ast.Module) else frozenset()
     stack: list[tuple[ast.AST, Names]] = [(tree, top)]
     while stack:
         node, bound = stack.pop()
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id not in bound:
-            found.append(node)
-        stack.extend(reversed(list(_inside(node, bound))))
+        if isinstance(node, ast.Name):
+            if isinstance(node.ctx, ast.Load):
+                (found.local if node.id in bound else found.free).append(node)
+            continue
+        if isinstance(node, _OWN_NAMES):
+            inside = list(_inside(node, bound))
+        else:
+            inside = [(child, bound) for child in children(node)]
+        for child, _ in inside:
+            found.parents[child] = node
+        stack += inside[::-1]
     return found
 
 
@@ -34,7 +53,7 @@ def _globals(tree: ast.AST) -> Names:
 
 
 def _inside(node: ast.AST, bound: Names) -> _Scoped:
-    """The children of a node, each with the names bound where it stands."""
+    """What stands inside a node with names of its own, each with the names bound where it stands."""
     if isinstance(node, _FUNCTIONS):
         outer = [*node.decorator_list, *_signature(node.args), *([node.returns] if node.returns else [])]
         inner = bound | _parameters(node.args) | bindings(node.body)
@@ -48,8 +67,6 @@ def _inside(node: ast.AST, bound: Names) -> _Scoped:
         yield from _with(node.body, bound | bindings(node.body))
     elif isinstance(node, _COMPREHENSIONS):
         yield from _in_comprehension(node, bound)
-    else:
-        yield from _with(ast.iter_child_nodes(node), bound)
 
 
 def _with(nodes: Iterable[ast.AST], bound: Names) -> _Scoped:
@@ -98,7 +115,7 @@ def bindings(body: Iterable[ast.AST]) -> Names:
             continue
         # Of a comprehension only `:=` reaches the scope around it.
         inside = in_comprehension or isinstance(node, _COMPREHENSIONS)
-        stack.extend((child, inside) for child in ast.iter_child_nodes(node))
+        stack.extend((child, inside) for child in children(node))
     return frozenset(bound)
 
 

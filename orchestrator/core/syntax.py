@@ -17,6 +17,7 @@ Tree = TypeVar("Tree", ast.Expression, ast.Module)
 Comprehension = ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp)
 _SUSPENDING = (ast.Await, ast.Yield, ast.YieldFrom, ast.AsyncFor, ast.AsyncWith, ast.AsyncFunctionDef)
+_CHECKED = frozenset({ast.Attribute, ast.Name, ast.NamedExpr, *_SUSPENDING, *_COMPREHENSIONS})
 # `catch_warnings` changes a list that all threads share; one at a time keeps it whole.
 _WARNINGS = threading.Lock()
 
@@ -79,6 +80,27 @@ def _place(error: SyntaxError) -> str:
     return f" (line {error.lineno}, column {error.offset})." if error.lineno and error.offset else "."
 
 
+#: Fields that hold no expression or statement. Skipping them halves the work of every walk.
+_NOT_INSIDE = frozenset({"ctx", "op", "ops", "id", "attr", "kind", "type_comment", "conversion"})
+_fields_of: dict[type[ast.AST], tuple[str, ...]] = {ast.Constant: ()}
+
+
+def children(node: ast.AST) -> list[ast.AST]:
+    """The nodes directly inside a node, in document order, without contexts and operators."""
+    kind = type(node)
+    names = _fields_of.get(kind)
+    if names is None:
+        names = _fields_of[kind] = tuple(name for name in node._fields if name not in _NOT_INSIDE)
+    found: list[ast.AST] = []
+    for name in names:
+        value = getattr(node, name, None)
+        if isinstance(value, ast.AST):
+            found.append(value)
+        elif value.__class__ is list:
+            found += [item for item in value if isinstance(item, ast.AST)]
+    return found
+
+
 def _check(tree: ast.AST, *, in_script: bool) -> None:
     """One pass over all nodes with their depth and the number of `for`s around them."""
     stack: list[tuple[ast.AST, int, int]] = [(tree, 0, 0)]
@@ -89,15 +111,16 @@ def _check(tree: ast.AST, *, in_script: bool) -> None:
         if loops > MOST_GENERATORS and not in_script:
             message = f"More than {MOST_GENERATORS} nested `for`s multiply the work. Use a for-each or a script step."
             raise refused(message, "comprehension_too_deep")
-        _check_node(node, in_script=in_script)
-        stack.extend((child, depth + 1, loops + more) for child, more in _children(node))
+        if type(node) in _CHECKED:
+            _check_node(node, in_script=in_script)
+        if isinstance(node, _COMPREHENSIONS):
+            stack.extend((child, depth + 1, loops + more) for child, more in _in_comprehension(node))
+        else:
+            stack += [(child, depth + 1, loops) for child in children(node)]
 
 
-def _children(node: ast.AST) -> Iterator[tuple[ast.AST, int]]:
-    """Children, each with the number of `for`s of `node` that repeat it (the first source is read once)."""
-    if not isinstance(node, _COMPREHENSIONS):
-        yield from ((child, 0) for child in ast.iter_child_nodes(node))
-        return
+def _in_comprehension(node: Comprehension) -> Iterator[tuple[ast.AST, int]]:
+    """The parts of a comprehension, each with the number of its `for`s that repeat it (the first source: none)."""
     count = len(node.generators)
     results = (node.key, node.value) if isinstance(node, ast.DictComp) else (node.elt,)
     yield from ((result, count) for result in results)

@@ -22,7 +22,6 @@ class KindForTests:
     description: str = ""
     icon: str = "box"
     lazy: tuple[str, ...] = ()
-    is_async: bool = False
     default_timeout: float = 30.0
 
     @property
@@ -38,7 +37,7 @@ class KindForTests:
             return self.plain_ports
         listed = config.get(self.ports_from, ())
         field = "port" if self.ports_from == "cases" else "key"
-        named = tuple(str(item[field]) for item in listed) if isinstance(listed, list) else ()  # type: ignore[call-overload,index]
+        named = tuple(str(item[field]) for item in listed) if isinstance(listed, list) else ()
         otherwise = ("otherwise",) if self.ports_from == "cases" else ()
         return (*named, *otherwise, "error")
 
@@ -51,6 +50,9 @@ class KindForTests:
             return {"type": "object"}
         hints = {"widget": "code", "language": "python"}
         return {"type": "object", "properties": {self.script_field: {"type": "string", "x-ui": hints}}}
+
+    def is_async(self, config: JsonObject) -> bool:
+        return False
 
     def build(self, config: JsonObject) -> Any:
         raise NotImplementedError

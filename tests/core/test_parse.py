@@ -47,7 +47,7 @@ def test_a_null_output_is_an_output() -> None:
 
 
 def test_it_names_every_form_problem_at_once() -> None:
-    raw = {
+    raw: Json = {
         "format": "branchline/1",
         "colour": "red",
         "settings": {"deadline": "-PT1S"},

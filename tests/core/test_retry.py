@@ -58,7 +58,7 @@ policies = st.builds(
     Retry,
     attempts=st.integers(-5, 2 * 10**9),
     first=st.floats(0, 1e300),
-    factor=st.floats(0, 1e300) | st.integers(0, 100),  # type: ignore[arg-type]
+    factor=st.floats(0, 1e300) | st.integers(0, 100),
     cap=st.floats(0, 1e9),
     jitter=st.sampled_from(["full", "none"]),
     budget=st.none() | st.floats(0, 1e9),
