@@ -99,8 +99,8 @@ def _edge_json(row: Row) -> JsonObject:
 
 
 def _number(value: float) -> float:
-    # As browsers write it: 600, not 600.0.
-    return int(value) if value.is_integer() else value
+    # As browsers write it: 600, not 600.0. (A whole float comes as an int from the database's JSON.)
+    return int(value) if float(value).is_integer() else value
 
 
 def place(wanted: Sequence[Id], held: Mapping[Id, int]) -> dict[Id, int]:

@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
-        ('orchestrator', '0001_tables'),
+        ('orchestrator', '__first__'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
