@@ -12,13 +12,17 @@ key keyboard layers link list-checks list-tree loader-circle locate lock mail ma
 minus network pause pencil play plus power power-off radio redo-2 repeat repeat-2 replace rocket rotate-cw route scan
 scroll search send settings-2 shuffle signal slash sparkles split square square-function sticky-note terminal timer
 trash-2 triangle-alert undo-2 unlink upload user user-check variable wand-sparkles waypoints wifi-off workflow x zap
-arrow-up arrow-down form
+arrow-up arrow-down form square-terminal
+file-code calculator table list filter inbox phone message-square credit-card package truck users lock-open shield cloud server
+webhook rss house
 `;
 
 const inner = (name: string): string | null => {
   try {
     const svg = readFileSync(`node_modules/lucide-static/icons/${name}.svg`, "utf8");
-    return svg.slice(svg.indexOf(">", svg.indexOf("<svg")) + 1, svg.lastIndexOf("</svg>")).replace(/\s*\n\s*/g, "");
+    return svg
+      .slice(svg.indexOf(">", svg.indexOf("<svg")) + 1, svg.lastIndexOf("</svg>"))
+      .replace(/\s*\n\s*/g, "");
   } catch {
     return null;
   }
@@ -29,7 +33,9 @@ export const icons = (): Plugin => ({
   resolveId: (id) => (id === VIRTUAL ? `\0${VIRTUAL}` : null),
   load(id) {
     if (id !== `\0${VIRTUAL}`) return null;
-    const found = NAMES.trim().split(/\s+/).map((name) => [name, inner(name)] as const);
+    const found = NAMES.trim()
+      .split(/\s+/)
+      .map((name) => [name, inner(name)] as const);
     const there = found.filter(([, markup]) => markup !== null);
     return `export default ${JSON.stringify(Object.fromEntries(there))}`;
   },

@@ -28,7 +28,9 @@ export async function startEditing(root: Root, config: PageConfig): Promise<void
     sync.onProblems = (problems, document) => designer.setProblems(problems, document);
     root.render(<EditApp designer={designer} />);
   } catch (error) {
-    root.render(<Trouble message={(error as Error).message} onRetry={() => void startEditing(root, config)} />);
+    root.render(
+      <Trouble message={(error as Error).message} onRetry={() => void startEditing(root, config)} />,
+    );
   }
 }
 

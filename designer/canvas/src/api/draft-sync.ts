@@ -96,12 +96,15 @@ export class DraftSync extends Store<SyncState> {
     if (!this.dirty || this.#busy) return;
     const { document } = this.#editor;
     if (new Blob([JSON.stringify(document)]).size > KEEPALIVE_LIMIT) return;
-    this.#busy = this.#saver.save(document, this.revision, true).then(
-      (saved) => this.#accepted(saved, document),
-      () => undefined,
-    ).finally(() => {
-      this.#busy = null;
-    });
+    this.#busy = this.#saver
+      .save(document, this.revision, true)
+      .then(
+        (saved) => this.#accepted(saved, document),
+        () => undefined,
+      )
+      .finally(() => {
+        this.#busy = null;
+      });
   }
 
   async #save(): Promise<void> {

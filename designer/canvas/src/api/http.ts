@@ -42,7 +42,10 @@ export class Api {
   }
 
   /** Sends and parses. Raises `ApiError` for a refusal, `Unreachable` when nobody answered. */
-  async ask<T>(path: string, { method = "GET", body, headers = {}, signal, keepalive = false }: Ask = {}): Promise<T> {
+  async ask<T>(
+    path: string,
+    { method = "GET", body, headers = {}, signal, keepalive = false }: Ask = {},
+  ): Promise<T> {
     const init: RequestInit = {
       method,
       credentials: "same-origin",
@@ -59,7 +62,10 @@ export class Api {
 
   #sent(method: string, body: unknown): Record<string, string> {
     if (method === "GET") return {};
-    return { "X-CSRFToken": this.#csrf, ...(body === undefined ? {} : { "Content-Type": "application/json" }) };
+    return {
+      "X-CSRFToken": this.#csrf,
+      ...(body === undefined ? {} : { "Content-Type": "application/json" }),
+    };
   }
 
   async #send(path: string, init: RequestInit): Promise<Response> {
@@ -79,6 +85,7 @@ function refusal(status: number, text: string): ApiError {
   } catch {
     // A proxy or a crash answered with something that is not ours; the status says enough.
   }
-  const message = body.message ?? (status === 403 ? "You may not do this here." : `The server answered ${status}.`);
+  const message =
+    body.message ?? (status === 403 ? "You may not do this here." : `The server answered ${status}.`);
   return new ApiError(status, body.code ?? `http_${status}`, message, body.details ?? null);
 }

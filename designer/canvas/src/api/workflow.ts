@@ -1,6 +1,7 @@
 /** The calls of one workflow, by name. */
-import type { Catalogue, Document, Json, JsonObject, Problem } from "../core/types.ts";
+
 import type { RunView, StepRunView } from "../core/run.ts";
+import type { Catalogue, Document, Json, JsonObject, Problem } from "../core/types.ts";
 import type { Api } from "./http.ts";
 
 export interface Draft {
@@ -75,5 +76,8 @@ export class WorkflowApi {
     });
 }
 
-export const runSteps = (api: Api, id: string): Promise<{ seq: number; run: RunView; steps: StepRunView[] }> =>
+export const runSteps = (
+  api: Api,
+  id: string,
+): Promise<{ seq: number; run: RunView; steps: StepRunView[] }> =>
   api.ask(`runs/${encodeURIComponent(id)}/steps/`);

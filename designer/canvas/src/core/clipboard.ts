@@ -86,7 +86,11 @@ export function paste(doc: Document, pasted: Document, to: { at: Point } | { shi
     taken.add(key);
     return { ...note, key, at: add(note.at, shift) };
   });
-  const edges = pasted.edges.map((edge) => ({ ...edge, from: keep(keys, edge.from), to: keep(keys, edge.to) }));
+  const edges = pasted.edges.map((edge) => ({
+    ...edge,
+    from: keep(keys, edge.from),
+    to: keep(keys, edge.to),
+  }));
   const after = {
     ...doc,
     steps: [...doc.steps, ...steps],
@@ -96,4 +100,3 @@ export function paste(doc: Document, pasted: Document, to: { at: Point } | { shi
   const select = [...steps.map((step) => step.key), ...notes.map((note) => noteId(note.key))];
   return command("Paste", doc, after, { select });
 }
-

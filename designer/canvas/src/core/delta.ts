@@ -34,7 +34,8 @@ export interface Delta {
 
 type AnyItem = Document[ListName][number];
 
-export const idOf = (list: ListName, item: unknown): string => (LISTS[list] as (item: unknown) => string)(item);
+export const idOf = (list: ListName, item: unknown): string =>
+  (LISTS[list] as (item: unknown) => string)(item);
 
 const indexed = (list: ListName, doc: Document): Map<string, { item: AnyItem; index: number }> =>
   new Map(doc[list].map((item, index) => [idOf(list, item), { item, index }]));
@@ -84,7 +85,10 @@ export const inverse = (delta: Delta): Delta => ({
     ]),
   ),
   fields: Object.fromEntries(
-    Object.entries(delta.fields).map(([field, { before, after }]) => [field, { before: after, after: before }]),
+    Object.entries(delta.fields).map(([field, { before, after }]) => [
+      field,
+      { before: after, after: before },
+    ]),
   ),
 });
 

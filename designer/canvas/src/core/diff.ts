@@ -30,7 +30,9 @@ export function difference(live: Document, draft: Document): Difference {
     moved: both.filter((step) => same(step) && !equal(step.at, old.get(step.key)?.at)),
     edgesAdded: [...newEdges].filter((id) => !oldEdges.has(id)).length,
     edgesRemoved: [...oldEdges].filter((id) => !newEdges.has(id)).length,
-    workflow: (["name", "input", "output", "settings"] as const).filter((field) => !equal(live[field], draft[field])),
+    workflow: (["name", "input", "output", "settings"] as const).filter(
+      (field) => !equal(live[field], draft[field]),
+    ),
   };
 }
 

@@ -1,7 +1,7 @@
 /** The draft in the hands of one person: document, selection, and undo without limit. */
 import { type Command, joined } from "./command.ts";
-import { edgeId } from "./graph.ts";
 import { isNoteId, noteId } from "./edits.ts";
+import { edgeId } from "./graph.ts";
 import { Store } from "./store.ts";
 import type { Document } from "./types.ts";
 
@@ -106,4 +106,5 @@ const kept = (wanted: ReadonlySet<string>, there: ReadonlySet<string>): Readonly
 export const sameSet = (left: ReadonlySet<string>, right: ReadonlySet<string>): boolean =>
   left.size === right.size && [...left].every((item) => right.has(item));
 
-export const selectedSteps = (state: EditorState): string[] => [...state.selected].filter((id) => !isNoteId(id));
+export const selectedSteps = (state: EditorState): string[] =>
+  [...state.selected].filter((id) => !isNoteId(id));

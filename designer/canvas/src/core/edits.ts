@@ -110,7 +110,10 @@ function withoutStep(doc: Document, key: string, heal: boolean): Document {
   const bridges = heal ? healedEdges(doc, key) : [];
   const kept = doc.edges.filter((edge) => edge.from !== key && edge.to !== key);
   const have = new Set(kept.map(edgeId));
-  const regions = doc.regions.map((region) => ({ ...region, steps: region.steps.filter((item) => item !== key) }));
+  const regions = doc.regions.map((region) => ({
+    ...region,
+    steps: region.steps.filter((item) => item !== key),
+  }));
   return {
     ...doc,
     regions,

@@ -48,7 +48,13 @@ export function shapeOf(ports: string[]): StepShape {
     x: STEP_WIDTH - 24 - (failure.length - 1 - index) * 24,
     y: height,
   }));
-  return { width: STEP_WIDTH, height, input: { x: 0, y: HEAD_HEIGHT / 2 }, ports: [...right, ...bottom], rows };
+  return {
+    width: STEP_WIDTH,
+    height,
+    input: { x: 0, y: HEAD_HEIGHT / 2 },
+    ports: [...right, ...bottom],
+    rows,
+  };
 }
 
 export const stepShape = (step: Step, kind: StepKind | undefined): StepShape => shapeOf(portsOf(step, kind));

@@ -2,7 +2,16 @@
 import { isJsonObject } from "./equal.ts";
 import type { Json, JsonObject } from "./types.ts";
 
-export const INPUT_TYPES = ["string", "integer", "number", "boolean", "object", "array", "date", "email"] as const;
+export const INPUT_TYPES = [
+  "string",
+  "integer",
+  "number",
+  "boolean",
+  "object",
+  "array",
+  "date",
+  "email",
+] as const;
 export type InputType = (typeof INPUT_TYPES)[number];
 
 export interface InputProperty {
@@ -57,7 +66,8 @@ function schemaOf(property: InputProperty): JsonObject {
     schema.format = property.type;
   } else {
     schema.type = property.type;
-    if (typeof property.rest.format === "string" && !FORMATS[property.rest.format]) schema.format = property.rest.format;
+    if (typeof property.rest.format === "string" && !FORMATS[property.rest.format])
+      schema.format = property.rest.format;
   }
   if (property.description) schema.description = property.description;
   if (property.default.trim()) schema.default = readDefault(property.default);

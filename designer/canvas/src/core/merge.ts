@@ -79,7 +79,8 @@ function mergeFields(base: Document, mine: Document, delta: Delta, out: Merged):
       if (both !== null) {
         fields[field] = { before: mine[field], after: both };
         out.arrived.push({ what: `${field} changed`, step: null });
-      } else out.clashes.push({ what: `${field} changed`, step: null, mine: mine[field], theirs: change.after });
+      } else
+        out.clashes.push({ what: `${field} changed`, step: null, mine: mine[field], theirs: change.after });
     }
   }
   return fields;
@@ -106,4 +107,3 @@ export function merge(base: Document, mine: Document, theirs: Document): Merged 
   out.document = withoutLooseEdges(applyDelta(mine, { lists, fields }));
   return out;
 }
-

@@ -11,10 +11,12 @@ function descend(root: Json, path: string[]): Container {
     const next: Json | undefined = Array.isArray(place)
       ? place[Number(name)]
       : (place as Record<string, Json> | null)?.[name];
-    if (next === undefined) throw new Error(`The fix names ${path.join("/")}, which is not in this document.`);
+    if (next === undefined)
+      throw new Error(`The fix names ${path.join("/")}, which is not in this document.`);
     place = next;
   }
-  if (typeof place !== "object" || place === null) throw new Error("The fix does not point at an object or list.");
+  if (typeof place !== "object" || place === null)
+    throw new Error("The fix does not point at an object or list.");
   return place;
 }
 

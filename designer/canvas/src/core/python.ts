@@ -24,7 +24,12 @@ export function fromPython(source: string): Json | undefined {
   const quoted = /^'([^'\\]*)'$/.exec(text);
   if (quoted) return quoted[1] as string;
   try {
-    return JSON.parse(text.replace(/\bNone\b/g, "null").replace(/\bTrue\b/g, "true").replace(/\bFalse\b/g, "false")) as Json;
+    return JSON.parse(
+      text
+        .replace(/\bNone\b/g, "null")
+        .replace(/\bTrue\b/g, "true")
+        .replace(/\bFalse\b/g, "false"),
+    ) as Json;
   } catch {
     return undefined;
   }

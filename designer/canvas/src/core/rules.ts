@@ -26,7 +26,9 @@ export function mayConnect(doc: Document, from: string, port: string, to: string
     return no(`"${called(doc, from)}" already leads to "${called(doc, to)}" by ${port}.`);
   }
   if (reachable(doc, to).has(from)) {
-    return no(`That closes a circle: "${called(doc, to)}" already leads to "${called(doc, from)}". Use a repeat.`);
+    return no(
+      `That closes a circle: "${called(doc, to)}" already leads to "${called(doc, from)}". Use a repeat.`,
+    );
   }
   return yes;
 }
@@ -50,4 +52,3 @@ export function mayInsert(doc: Document, key: string, from: string, to: string):
   }
   return yes;
 }
-

@@ -90,8 +90,16 @@ export const FINAL_STEP: ReadonlySet<string> = new Set([
   "undo_failed",
 ]);
 
-export const FINAL_RUN: ReadonlySet<string> = new Set(["succeeded", "failed", "cancelled", "undone", "undo_stuck"]);
+export const FINAL_RUN: ReadonlySet<string> = new Set([
+  "succeeded",
+  "failed",
+  "cancelled",
+  "undone",
+  "undo_stuck",
+]);
 
 /** "3 of 5" once a step needed more than its first attempt. */
 export const attemptsText = (view: StepRunView): string =>
-  view.attempt > 1 || view.state === "retrying" ? `${view.attempt} of ${Math.max(view.attempt, view.attempts_max)}` : "";
+  view.attempt > 1 || view.state === "retrying"
+    ? `${view.attempt} of ${Math.max(view.attempt, view.attempts_max)}`
+    : "";

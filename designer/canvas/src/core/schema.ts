@@ -24,10 +24,13 @@ const local = (root: Schema, ref: string): Schema => {
 export function resolved(schema: Schema, root: Schema): Schema {
   let found = schema;
   if (found.$ref) found = { ...local(root, found.$ref), ...without(found, "$ref") };
-  if (found.allOf?.length === 1) found = { ...resolved(found.allOf[0] as Schema, root), ...without(found, "allOf") };
+  if (found.allOf?.length === 1)
+    found = { ...resolved(found.allOf[0] as Schema, root), ...without(found, "allOf") };
   const options = found.anyOf ?? found.oneOf;
   if (options) {
-    const real = options.map((item) => resolved(item, root)).filter((item) => item.type !== "null" && !isReference(item));
+    const real = options
+      .map((item) => resolved(item, root))
+      .filter((item) => item.type !== "null" && !isReference(item));
     if (real.length === 1) found = { ...real[0], ...without(found, "anyOf", "oneOf") };
   }
   return found;
@@ -35,7 +38,8 @@ export function resolved(schema: Schema, root: Schema): Schema {
 
 /** The schema of `{"$": ...}` itself, which some models list as an alternative. */
 const isReference = (schema: Schema): boolean =>
-  schema.type === "object" && Object.keys(schema.properties ?? {}).some((name) => name === "$" || name === "$secret");
+  schema.type === "object" &&
+  Object.keys(schema.properties ?? {}).some((name) => name === "$" || name === "$secret");
 
 function without(schema: Schema, ...names: (keyof Schema)[]): Schema {
   const copy = { ...schema };
@@ -83,7 +87,8 @@ const choicesOf = (schema: Schema): Json[] => {
 export function fieldOf(name: string, raw: Schema, root: Schema, required: boolean): Field {
   const schema = resolved(raw, root);
   const ui: UiHints = schema["x-ui"] ?? {};
-  const title = schema.title && schema.title.toLowerCase() !== words(name).toLowerCase() ? schema.title : words(name);
+  const title =
+    schema.title && schema.title.toLowerCase() !== words(name).toLowerCase() ? schema.title : words(name);
   return {
     name,
     label: ui.label ?? title,

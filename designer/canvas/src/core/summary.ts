@@ -1,5 +1,5 @@
-import { isExpression, isJsonObject } from "./equal.ts";
 import { spokenDuration } from "./durations.ts";
+import { isExpression, isJsonObject } from "./equal.ts";
 import type { Json, Step, StepKind } from "./types.ts";
 
 const text = (value: Json | undefined): string => {
@@ -15,7 +15,9 @@ export function summaryOf(step: Step, kind: StepKind | undefined): string {
     case "call":
       return text(config.function) || name;
     case "http":
-      return text(config.url) ? `${text(config.method) || "GET"} ${text(config.url).replace(/^https?:\/\//, "")}` : name;
+      return text(config.url)
+        ? `${text(config.method) || "GET"} ${text(config.url).replace(/^https?:\/\//, "")}`
+        : name;
     case "delay":
       return text(config.for) ? `${name} ${spokenDuration(text(config.for))}` : name;
     case "email":

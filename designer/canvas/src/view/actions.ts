@@ -1,9 +1,9 @@
 /** Every action with its name and keys: one list for the keyboard, the command palette and the help page. */
-import { addNote, nudge, toggleDisabled } from "../core/edits.ts";
+
 import { selectedSteps } from "../core/editor.ts";
+import { addNote, noteId, nudge, toggleDisabled } from "../core/edits.ts";
 import { GRID } from "../core/geometry.ts";
 import { reachable, reversed } from "../core/graph.ts";
-import { noteId } from "../core/edits.ts";
 import type { Point } from "../core/types.ts";
 import { type Direction, walk } from "../core/walk.ts";
 import { duplicate, pasteText, selectionText } from "./clipboard.ts";
@@ -30,7 +30,8 @@ const chosen = (designer: Designer): string[] => selectedSteps(designer.editor.g
 function openPicker(designer: Designer): void {
   const focused = document.activeElement;
   // Only keyboard users have a step in focus visibly; for them the new step follows it.
-  const step = focused instanceof HTMLElement && focused.matches(".react-flow__node:focus-visible") ? focused : null;
+  const step =
+    focused instanceof HTMLElement && focused.matches(".react-flow__node:focus-visible") ? focused : null;
   const key = step?.dataset.id;
   const screen: Point = step
     ? [step.getBoundingClientRect().right + 12, step.getBoundingClientRect().top]
@@ -78,7 +79,10 @@ const pasteFrom = (designer: Designer): void =>
   );
 
 function note(designer: Designer): void {
-  const at = designer.pointer && designer.canvas ? designer.canvas.toDrawing(designer.pointer) : designer.canvas?.middle();
+  const at =
+    designer.pointer && designer.canvas
+      ? designer.canvas.toDrawing(designer.pointer)
+      : designer.canvas?.middle();
   designer.run((doc) => addNote(doc, at ?? [0, 0]));
   const [id] = designer.editor.get().selected;
   if (id) designer.screen.update({ renaming: id });
@@ -108,7 +112,9 @@ async function save(designer: Designer): Promise<void> {
 
 /** F6 goes round the panels, so that Tab may belong to the canvas. */
 function nextPanel(backwards: boolean): void {
-  const panels = [...document.querySelectorAll<HTMLElement>("[data-panel]")].filter((panel) => panel.offsetParent);
+  const panels = [...document.querySelectorAll<HTMLElement>("[data-panel]")].filter(
+    (panel) => panel.offsetParent,
+  );
   const at = panels.findIndex((panel) => panel.contains(document.activeElement));
   const next = panels[(at + (backwards ? -1 : 1) + panels.length) % panels.length];
   const target = next?.querySelector<HTMLElement>(
@@ -120,43 +126,211 @@ function nextPanel(backwards: boolean): void {
 export const ACTIONS: Action[] = [
   { id: "add", label: "Add a step", group: "Add", keys: ["Tab"], changes: true, run: openPicker },
   { id: "note", label: "Add a note", group: "Add", keys: ["Shift+S"], changes: true, run: note },
-  { id: "connect", label: "Connect to…", group: "Add", keys: ["C"], changes: true, run: (d) => chosen(d).length && d.open("connect") },
+  {
+    id: "connect",
+    label: "Connect to…",
+    group: "Add",
+    keys: ["C"],
+    changes: true,
+    run: (d) => chosen(d).length && d.open("connect"),
+  },
   { id: "open", label: "Open settings", group: "Edit", keys: ["Enter"], run: (d) => d.openInspector() },
   { id: "rename", label: "Rename", group: "Edit", keys: ["F2"], changes: true, run: rename },
-  { id: "disable", label: "Disable or enable", group: "Edit", keys: ["D"], changes: true, run: (d) => void d.run((doc) => toggleDisabled(doc, new Set(chosen(d)))) },
+  {
+    id: "disable",
+    label: "Disable or enable",
+    group: "Edit",
+    keys: ["D"],
+    changes: true,
+    run: (d) => void d.run((doc) => toggleDisabled(doc, new Set(chosen(d)))),
+  },
   { id: "duplicate", label: "Duplicate", group: "Edit", keys: ["Mod+D"], changes: true, run: duplicate },
-  { id: "delete", label: "Delete", group: "Edit", keys: ["Delete", "Backspace"], changes: true, run: (d) => deleteSelected(d) },
-  { id: "heal", label: "Delete and heal the connection", group: "Edit", keys: ["Mod+Delete", "Mod+Backspace"], changes: true, run: (d) => deleteSelected(d, true) },
+  {
+    id: "delete",
+    label: "Delete",
+    group: "Edit",
+    keys: ["Delete", "Backspace"],
+    changes: true,
+    run: (d) => deleteSelected(d),
+  },
+  {
+    id: "heal",
+    label: "Delete and heal the connection",
+    group: "Edit",
+    keys: ["Mod+Delete", "Mod+Backspace"],
+    changes: true,
+    run: (d) => deleteSelected(d, true),
+  },
   { id: "undo", label: "Undo", group: "Edit", keys: ["Mod+Z"], changes: true, run: undo },
   { id: "redo", label: "Redo", group: "Edit", keys: ["Mod+Y", "Mod+Shift+Z"], changes: true, run: redo },
   { id: "copy", label: "Copy as JSON", group: "Edit", keys: [], run: copy },
   { id: "paste", label: "Paste from the clipboard", group: "Edit", keys: [], changes: true, run: pasteFrom },
   { id: "all", label: "Select all", group: "Select", keys: ["Mod+A"], run: selectAll },
-  { id: "clear", label: "Clear the selection", group: "Select", keys: ["Escape"], run: (d) => d.editor.select([]) },
-  { id: "upstream", label: "Select everything upstream", group: "Select", keys: ["Shift+ArrowLeft"], run: takeAll(true) },
-  { id: "downstream", label: "Select everything downstream", group: "Select", keys: ["Shift+ArrowRight"], run: takeAll(false) },
-  { id: "left", label: "Walk to the step before", group: "Select", keys: ["ArrowLeft"], hidden: true, run: walkTo("left") },
-  { id: "right", label: "Walk to the step after", group: "Select", keys: ["ArrowRight"], hidden: true, run: walkTo("right") },
-  { id: "up", label: "Walk to the step above", group: "Select", keys: ["ArrowUp"], hidden: true, run: walkTo("up") },
-  { id: "down", label: "Walk to the step below", group: "Select", keys: ["ArrowDown"], hidden: true, run: walkTo("down") },
-  { id: "nudge-left", label: "Nudge left", group: "Edit", keys: ["Alt+ArrowLeft"], changes: true, hidden: true, run: move([-GRID, 0]) },
-  { id: "nudge-right", label: "Nudge right", group: "Edit", keys: ["Alt+ArrowRight"], changes: true, hidden: true, run: move([GRID, 0]) },
-  { id: "nudge-up", label: "Nudge up", group: "Edit", keys: ["Alt+ArrowUp"], changes: true, hidden: true, run: move([0, -GRID]) },
-  { id: "nudge-down", label: "Nudge down", group: "Edit", keys: ["Alt+ArrowDown"], changes: true, hidden: true, run: move([0, GRID]) },
+  {
+    id: "clear",
+    label: "Clear the selection",
+    group: "Select",
+    keys: ["Escape"],
+    run: (d) => d.editor.select([]),
+  },
+  {
+    id: "upstream",
+    label: "Select everything upstream",
+    group: "Select",
+    keys: ["Shift+ArrowLeft"],
+    run: takeAll(true),
+  },
+  {
+    id: "downstream",
+    label: "Select everything downstream",
+    group: "Select",
+    keys: ["Shift+ArrowRight"],
+    run: takeAll(false),
+  },
+  {
+    id: "left",
+    label: "Walk to the step before",
+    group: "Select",
+    keys: ["ArrowLeft"],
+    hidden: true,
+    run: walkTo("left"),
+  },
+  {
+    id: "right",
+    label: "Walk to the step after",
+    group: "Select",
+    keys: ["ArrowRight"],
+    hidden: true,
+    run: walkTo("right"),
+  },
+  {
+    id: "up",
+    label: "Walk to the step above",
+    group: "Select",
+    keys: ["ArrowUp"],
+    hidden: true,
+    run: walkTo("up"),
+  },
+  {
+    id: "down",
+    label: "Walk to the step below",
+    group: "Select",
+    keys: ["ArrowDown"],
+    hidden: true,
+    run: walkTo("down"),
+  },
+  {
+    id: "nudge-left",
+    label: "Nudge left",
+    group: "Edit",
+    keys: ["Alt+ArrowLeft"],
+    changes: true,
+    hidden: true,
+    run: move([-GRID, 0]),
+  },
+  {
+    id: "nudge-right",
+    label: "Nudge right",
+    group: "Edit",
+    keys: ["Alt+ArrowRight"],
+    changes: true,
+    hidden: true,
+    run: move([GRID, 0]),
+  },
+  {
+    id: "nudge-up",
+    label: "Nudge up",
+    group: "Edit",
+    keys: ["Alt+ArrowUp"],
+    changes: true,
+    hidden: true,
+    run: move([0, -GRID]),
+  },
+  {
+    id: "nudge-down",
+    label: "Nudge down",
+    group: "Edit",
+    keys: ["Alt+ArrowDown"],
+    changes: true,
+    hidden: true,
+    run: move([0, GRID]),
+  },
   { id: "find", label: "Find a step", group: "View", keys: ["Mod+F"], run: (d) => d.open("find") },
-  { id: "commands", label: "Command palette", group: "View", keys: ["Mod+K"], everywhere: true, run: (d) => d.open("commands") },
+  {
+    id: "commands",
+    label: "Command palette",
+    group: "View",
+    keys: ["Mod+K"],
+    everywhere: true,
+    run: (d) => d.open("commands"),
+  },
   { id: "help", label: "Show the keys", group: "View", keys: ["?"], run: (d) => d.open("help") },
-  { id: "outline", label: "Outline or canvas", group: "View", keys: ["O"], run: (d) => d.screen.update({ outline: !d.screen.get().outline }) },
-  { id: "tidy", label: "Tidy up", group: "View", keys: ["Shift+Alt+T"], changes: true, run: (d) => void tidyUp(d) },
+  {
+    id: "outline",
+    label: "Outline or canvas",
+    group: "View",
+    keys: ["O"],
+    run: (d) => d.screen.update({ outline: !d.screen.get().outline }),
+  },
+  {
+    id: "tidy",
+    label: "Tidy up",
+    group: "View",
+    keys: ["Shift+Alt+T"],
+    changes: true,
+    run: (d) => void tidyUp(d),
+  },
   { id: "zoom-in", label: "Zoom in", group: "View", keys: ["+", "="], run: (d) => d.canvas?.zoom("in") },
   { id: "zoom-out", label: "Zoom out", group: "View", keys: ["-"], run: (d) => d.canvas?.zoom("out") },
   { id: "zoom-full", label: "Zoom to 100 %", group: "View", keys: ["0"], run: (d) => d.canvas?.zoom("full") },
   { id: "fit", label: "Show everything", group: "View", keys: ["1"], run: (d) => d.canvas?.fit() },
-  { id: "panel", label: "Next panel", group: "View", keys: ["F6"], everywhere: true, run: () => nextPanel(false) },
-  { id: "panel-back", label: "Previous panel", group: "View", keys: ["Shift+F6"], everywhere: true, run: () => nextPanel(true) },
-  { id: "save", label: "Save now", group: "Workflow", keys: ["Mod+S"], everywhere: true, run: (d) => void save(d) },
-  { id: "run", label: "Run…", group: "Workflow", keys: ["Mod+Enter"], everywhere: true, run: (d) => d.open("run") },
-  { id: "publish", label: "Publish…", group: "Workflow", keys: [], changes: true, run: (d) => d.open("publish") },
+  {
+    id: "panel",
+    label: "Next panel",
+    group: "View",
+    keys: ["F6"],
+    everywhere: true,
+    run: () => nextPanel(false),
+  },
+  {
+    id: "panel-back",
+    label: "Previous panel",
+    group: "View",
+    keys: ["Shift+F6"],
+    everywhere: true,
+    run: () => nextPanel(true),
+  },
+  {
+    id: "save",
+    label: "Save now",
+    group: "Workflow",
+    keys: ["Mod+S"],
+    everywhere: true,
+    run: (d) => void save(d),
+  },
+  {
+    id: "run",
+    label: "Run…",
+    group: "Workflow",
+    keys: ["Mod+Enter"],
+    everywhere: true,
+    run: (d) => d.open("run"),
+  },
+  {
+    id: "publish",
+    label: "Publish…",
+    group: "Workflow",
+    keys: [],
+    changes: true,
+    run: (d) => d.open("publish"),
+  },
   { id: "export", label: "Export as JSON", group: "Workflow", keys: [], run: exportDocument },
-  { id: "import", label: "Import JSON…", group: "Workflow", keys: [], changes: true, run: (d) => d.open("import") },
+  {
+    id: "import",
+    label: "Import JSON…",
+    group: "Workflow",
+    keys: [],
+    changes: true,
+    run: (d) => d.open("import"),
+  },
 ];

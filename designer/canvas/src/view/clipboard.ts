@@ -37,7 +37,8 @@ export function duplicate(designer: Designer): void {
 
 const inText = (): boolean => {
   const focused = globalThis.document.activeElement;
-  const typing = focused instanceof HTMLElement && focused.matches("input, textarea, select, [contenteditable]");
+  const typing =
+    focused instanceof HTMLElement && focused.matches("input, textarea, select, [contenteditable]");
   return typing || !(globalThis.document.getSelection()?.isCollapsed ?? true);
 };
 

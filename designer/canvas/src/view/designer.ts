@@ -3,8 +3,8 @@ import { createContext, useContext } from "react";
 import type { DraftSync } from "../api/draft-sync.ts";
 import type { WorkflowApi } from "../api/workflow.ts";
 import type { PageConfig } from "../config.ts";
-import type { Wire } from "../core/edits.ts";
 import type { Editor, Maker } from "../core/editor.ts";
+import type { Wire } from "../core/edits.ts";
 import { Store } from "../core/store.ts";
 import type { Catalogue, Document, JsonObject, Point, Problem, StepKind } from "../core/types.ts";
 
@@ -109,7 +109,9 @@ export class Designer {
 
   /** Moves the keyboard into the inspector. */
   openInspector(): void {
-    document.querySelector<HTMLElement>(".inspector [role=tabpanel] :is(input, textarea, select, button)")?.focus();
+    document
+      .querySelector<HTMLElement>(".inspector [role=tabpanel] :is(input, textarea, select, button)")
+      ?.focus();
   }
 
   wantField(field: string): void {

@@ -37,7 +37,12 @@ export function EditApp({ designer }: { designer: Designer }) {
   const outline = useChosen(designer.screen, (screen) => screen.outline);
   const readOnly = designer.editor.readOnly;
   useEffect(() => {
-    const stops = [listenToKeys(designer), listenToClipboard(designer), listenToLeaving(designer), watchProblems(designer)];
+    const stops = [
+      listenToKeys(designer),
+      listenToClipboard(designer),
+      listenToLeaving(designer),
+      watchProblems(designer),
+    ];
     return () => {
       for (const stop of stops) stop();
     };

@@ -16,7 +16,9 @@ export function exportDocument(designer: Designer): void {
 export function importText(designer: Designer, text: string): string | null {
   const parsed = fromText(text);
   if (!parsed.ok) return parsed.why;
-  designer.run((doc) => replaceAll(doc, { ...parsed.document, name: parsed.document.name || doc.name }, "Import"));
+  designer.run((doc) =>
+    replaceAll(doc, { ...parsed.document, name: parsed.document.name || doc.name }, "Import"),
+  );
   designer.say(`Imported ${parsed.document.steps.length} steps. Undo brings the old drawing back.`, "done");
   requestAnimationFrame(() => designer.canvas?.fit());
   return null;

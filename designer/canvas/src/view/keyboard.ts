@@ -18,14 +18,18 @@ export function keyName(event: KeyboardEvent): string {
   return [...parts, key].join("+");
 }
 
-const BY_KEY = new Map<string, Action>(ACTIONS.flatMap((action) => action.keys.map((key) => [key, action] as const)));
+const BY_KEY = new Map<string, Action>(
+  ACTIONS.flatMap((action) => action.keys.map((key) => [key, action] as const)),
+);
 
 const FIELD = "input, textarea, select, [contenteditable], [role=combobox]";
 
 /** Keys that a focused control uses itself. */
 function belongsToControl(name: string, target: HTMLElement): boolean {
   if (target.closest(".react-flow__node, .react-flow__pane") === target) return false;
-  const control = target.closest("button, a, summary, [role=tab], [role=treeitem], [role=option], [role=listbox]");
+  const control = target.closest(
+    "button, a, summary, [role=tab], [role=treeitem], [role=option], [role=listbox]",
+  );
   if (name === "Tab") return !target.closest(".react-flow") && target !== document.body;
   if (control) return name === "Enter" || name.includes("Arrow") || name === " ";
   return false;

@@ -70,7 +70,8 @@ export function deleteSelected(designer: Designer, heal = false): void {
   const { selected, edges, document } = designer.editor.get();
   if (selected.size) {
     const order = document.steps.filter((step) => selected.has(step.key));
-    const before = order.length === 1 ? document.edges.find((edge) => edge.to === order[0]?.key)?.from : undefined;
+    const before =
+      order.length === 1 ? document.edges.find((edge) => edge.to === order[0]?.key)?.from : undefined;
     designer.run((doc) => remove(doc, selected, heal));
     if (before) designer.canvas?.focus(before);
   } else if (edges.size) designer.run((doc) => disconnect(doc, edges));

@@ -3,7 +3,6 @@ import {
   BackgroundVariant,
   Controls,
   type EdgeChange,
-  MarkerType,
   MiniMap,
   type NodeChange,
   type OnConnectEnd,
@@ -22,7 +21,8 @@ import type { Point } from "../../core/types.ts";
 import { useDesigner } from "../designer.ts";
 import { nextPort, tryConnect } from "../steps.ts";
 import { useStore } from "../use-store.ts";
-import { CULL_FROM, firstViewport, MAX_ZOOM, MIN_ZOOM } from "./drawing.ts";
+import { ArrowHead } from "./arrow-head.tsx";
+import { CULL_FROM, firstViewport, MAX_ZOOM, MIN_ZOOM, MINI } from "./drawing.ts";
 import { useDrop } from "./drop.ts";
 import { EditStep } from "./edit-step.tsx";
 import { useFar } from "./far.ts";
@@ -33,7 +33,6 @@ import { Wire } from "./wire.tsx";
 
 const nodeTypes = { step: EditStep, note: NoteNode };
 const edgeTypes = { wire: Wire };
-const defaultEdgeOptions = { markerEnd: { type: MarkerType.ArrowClosed, width: 16, height: 16 } };
 const NOWHERE: ReadonlyMap<string, Point> = new Map();
 
 /** The nodes and edges of the present document, with steps that are being dragged at their passing places. */
@@ -145,7 +144,7 @@ function Surface({ size }: { size: { width: number; height: number } }) {
   const onConnectEnd = useConnectEnd();
   const far = useFar();
   useCanvasHandle(wrapper);
-  const start = useMemo(() => firstViewport(editor.document, designer.kindOf, size), []);
+  const [start] = useState(() => firstViewport(editor.document, designer.kindOf, size));
   const readOnly = editor.readOnly;
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: only remembers where the pointer is, for "paste here" and the picker
@@ -162,13 +161,13 @@ function Surface({ size }: { size: { width: number; height: number } }) {
       onDragLeave={drop.leave}
       onDrop={drop.drop}
     >
+      <ArrowHead />
       <ReactFlow<AnyNode, WireEdge>
         nodes={nodes}
         edges={wires}
         nodeTypes={nodeTypes}
         edgeTypes={edgeTypes}
         defaultViewport={start}
-        defaultEdgeOptions={defaultEdgeOptions}
         minZoom={MIN_ZOOM}
         maxZoom={MAX_ZOOM}
         onlyRenderVisibleElements={count > CULL_FROM}
@@ -216,7 +215,10 @@ function Surface({ size }: { size: { width: number; height: number } }) {
           const edge = old.data?.edge;
           if (!edge) return;
           const wanted = makeEdge(next.source, next.sourceHandle ?? "out", next.target);
-          const rest = { ...editor.document, edges: editor.document.edges.filter((e) => edgeId(e) !== edgeId(edge)) };
+          const rest = {
+            ...editor.document,
+            edges: editor.document.edges.filter((e) => edgeId(e) !== edgeId(edge)),
+          };
           const answer = mayConnect(rest, wanted.from, wanted.port ?? "out", wanted.to, designer.kindOf);
           if (answer.ok) designer.run((doc) => reconnect(doc, edge, wanted));
           else designer.say(answer.why, "refused");
@@ -225,7 +227,15 @@ function Surface({ size }: { size: { width: number; height: number } }) {
       >
         <Background variant={BackgroundVariant.Dots} gap={24} size={1} />
         <Controls showInteractive={false} position="bottom-right" />
-        {!readOnly && <MiniMap position="bottom-right" pannable zoomable ariaLabel="Overview of the drawing" />}
+        {!readOnly && (
+          <MiniMap
+            style={MINI}
+            position="bottom-right"
+            pannable
+            zoomable
+            ariaLabel="Overview of the drawing"
+          />
+        )}
       </ReactFlow>
       {count === 0 && <EmptyHint />}
     </div>
@@ -241,7 +251,8 @@ function EmptyHint() {
         <p>Nobody has drawn a step here yet.</p>
       ) : (
         <p>
-          Drag a step from the palette, press <kbd>Tab</kbd> here, or paste the JSON of steps. <kbd>?</kbd> lists all keys.
+          Drag a step from the palette, press <kbd>Tab</kbd> here, or paste the JSON of steps. <kbd>?</kbd>{" "}
+          lists all keys.
         </p>
       )}
     </div>

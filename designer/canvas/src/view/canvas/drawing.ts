@@ -7,6 +7,8 @@ import type { Document, StepKind } from "../../core/types.ts";
 export const CULL_FROM = 300;
 export const MIN_ZOOM = 0.05;
 export const MAX_ZOOM = 2;
+/** The overview's size in pixels. */
+export const MINI = { width: 160, height: 108 };
 
 /**
  * The whole drawing in view. `fitView` cannot do this at the start: with culling it shows an empty canvas,

@@ -73,7 +73,10 @@ function ProblemBadge({ stepKey }: { stepKey: string }) {
   if (!problems?.length) return null;
   const wrong = problems.some((problem) => problem.severity === "error");
   return (
-    <span className={`step-problem ${wrong ? "is-error" : "is-warning"}`} title={problems.map((p) => p.message).join("\n")}>
+    <span
+      className={`step-problem ${wrong ? "is-error" : "is-warning"}`}
+      title={problems.map((p) => p.message).join("\n")}
+    >
       <Icon name="triangle-alert" size={14} />
     </span>
   );

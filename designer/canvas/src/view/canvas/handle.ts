@@ -7,6 +7,8 @@ import type { Point } from "../../core/types.ts";
 import { useDesigner } from "../designer.ts";
 
 const SOON = { duration: 120 };
+/** Room that stays between a revealed step and the frame, in pixels. */
+const EDGE = 32;
 const calm = (): { duration: number } =>
   matchMedia("(prefers-reduced-motion: reduce)").matches ? { duration: 0 } : SOON;
 
@@ -23,11 +25,31 @@ export function useCanvasHandle(wrapper: RefObject<HTMLDivElement | null>): void
     };
     const element = (id: string) =>
       wrapper.current?.querySelector<HTMLElement>(`.react-flow__node[data-id="${CSS.escape(id)}"]`);
+    const frameOf = () => wrapper.current?.getBoundingClientRect() ?? new DOMRect();
+    /** Pans by the least that brings the step into the frame; a jump to the centre would lose the eye. */
+    const reveal = (id: string): void => {
+      const box = placeOf(id);
+      if (!box) return;
+      const { x, y, zoom } = flow.getViewport();
+      const frame = frameOf();
+      const by = (start: number, size: number, room: number): number => {
+        if (start < EDGE) return EDGE - start;
+        return Math.min(0, room - EDGE - (start + size));
+      };
+      const dx = by(box.x * zoom + x, box.width * zoom, frame.width);
+      const dy = by(box.y * zoom + y, box.height * zoom, frame.height);
+      if (dx || dy) void flow.setViewport({ x: x + dx, y: y + dy, zoom }, calm());
+    };
     const inView = (id: string): boolean => {
       const box = element(id)?.getBoundingClientRect();
-      const frame = wrapper.current?.getBoundingClientRect();
-      if (!box || !frame) return false;
-      return box.left >= frame.left && box.right <= frame.right && box.top >= frame.top && box.bottom <= frame.bottom;
+      const frame = frameOf();
+      if (!box) return false;
+      return (
+        box.left >= frame.left &&
+        box.right <= frame.right &&
+        box.top >= frame.top &&
+        box.bottom <= frame.bottom
+      );
     };
     const centre = (id: string): void => {
       const box = placeOf(id);
@@ -46,13 +68,16 @@ export function useCanvasHandle(wrapper: RefObject<HTMLDivElement | null>): void
     const middle = (): Point => {
       const frame = wrapper.current?.getBoundingClientRect();
       if (!frame) return [0, 0];
-      const { x, y } = flow.screenToFlowPosition({ x: frame.x + frame.width / 2, y: frame.y + frame.height / 2 });
+      const { x, y } = flow.screenToFlowPosition({
+        x: frame.x + frame.width / 2,
+        y: frame.y + frame.height / 2,
+      });
       return [x - 104, y - 28];
     };
     designer.canvas = {
       centre,
       focus: (id) => {
-        centre(id);
+        reveal(id);
         focus(id);
       },
       open: () => designer.openInspector(),

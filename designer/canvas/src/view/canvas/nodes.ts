@@ -86,7 +86,10 @@ export class NodeCache {
       stop: looks.stop === step.key,
       spoken: looks.spoken(step),
     };
-    if (old && (Object.keys(fresh) as (keyof typeof fresh)[]).every((name) => Object.is(old[name], fresh[name]))) {
+    if (
+      old &&
+      (Object.keys(fresh) as (keyof typeof fresh)[]).every((name) => Object.is(old[name], fresh[name]))
+    ) {
       return old;
     }
     const data =

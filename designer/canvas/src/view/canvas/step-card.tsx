@@ -14,7 +14,11 @@ interface CardProps extends StepData {
   children?: ReactNode;
 }
 
-const PORT_TITLES: Record<string, string> = { error: "when it fails", timeout: "when it takes too long", out: "then" };
+const PORT_TITLES: Record<string, string> = {
+  error: "when it fails",
+  timeout: "when it takes too long",
+  out: "then",
+};
 export const portTitle = (port: string): string => PORT_TITLES[port] ?? port;
 
 /** One way out: the handle, and a label where the step has rows. */
@@ -75,7 +79,13 @@ export function StepCard(props: CardProps) {
 export function FarStep({ shape, className }: Pick<StepData, "shape"> & { className: string }) {
   return (
     <div className={`step step-far ${className}`}>
-      <Handle id={INPUT} type="target" position={Position.Left} style={{ top: shape.input.y }} isConnectable={false} />
+      <Handle
+        id={INPUT}
+        type="target"
+        position={Position.Left}
+        style={{ top: shape.input.y }}
+        isConnectable={false}
+      />
     </div>
   );
 }

@@ -1,21 +1,34 @@
 import { BaseEdge, EdgeLabelRenderer, type EdgeProps } from "@xyflow/react";
 import { memo, type ReactNode, useState } from "react";
 import { disconnect } from "../../core/edits.ts";
-import { edgeId, findStep, portOf } from "../../core/graph.ts";
 import { placeBeside, STEP_WIDTH } from "../../core/geometry.ts";
+import { edgeId, findStep, portOf } from "../../core/graph.ts";
 import type { Point } from "../../core/types.ts";
 import { type Designer, useDesigner } from "../designer.ts";
 import { Icon } from "../icon.tsx";
 import { useChosen } from "../use-store.ts";
 import type { WireEdge } from "./nodes.ts";
-import { wireClass, wirePath } from "./wire-path.ts";
+import { ARROW, wireClass, wirePath } from "./wire-path.ts";
 
 /** Buttons in the middle of a connection, shown while the pointer is on it or it is selected. */
-function WireTools({ designer, x, y, children }: { designer: Designer; x: number; y: number; children: ReactNode }) {
+function WireTools({
+  designer,
+  x,
+  y,
+  children,
+}: {
+  designer: Designer;
+  x: number;
+  y: number;
+  children: ReactNode;
+}) {
   if (designer.editor.readOnly) return null;
   return (
     <EdgeLabelRenderer>
-      <div className="wire-tools nodrag nopan" style={{ transform: `translate(-50%, -50%) translate(${x}px, ${y}px)` }}>
+      <div
+        className="wire-tools nodrag nopan"
+        style={{ transform: `translate(-50%, -50%) translate(${x}px, ${y}px)` }}
+      >
         {children}
       </div>
     </EdgeLabelRenderer>
@@ -43,7 +56,7 @@ export const Wire = memo(function Wire(props: EdgeProps<WireEdge>) {
         path={path}
         interactionWidth={20}
         className={`${wireClass(portOf(edge))} ${dropping ? "is-drop" : ""}`}
-        {...(props.markerEnd ? { markerEnd: props.markerEnd } : {})}
+        markerEnd={ARROW}
       />
       {(over || props.selected) && (
         <WireTools designer={designer} x={x} y={y}>

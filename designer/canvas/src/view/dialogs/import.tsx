@@ -29,7 +29,13 @@ export function ImportDialog({ onClose }: { onClose(): void }) {
         </label>
         <label className="field">
           <span className="field-label">or its text</span>
-          <textarea className="code" rows={10} spellCheck={false} value={text} onChange={(event) => setText(event.target.value)} />
+          <textarea
+            className="code"
+            rows={10}
+            spellCheck={false}
+            value={text}
+            onChange={(event) => setText(event.target.value)}
+          />
         </label>
         {wrong && (
           <p className="refusal" role="alert">

@@ -70,9 +70,15 @@ function useLive(designer: Designer, number: number | null) {
   return { live, trouble };
 }
 
-async function publish(designer: Designer, note: string): Promise<{ number: number } | { message: string; problems: Problem[] }> {
+async function publish(
+  designer: Designer,
+  note: string,
+): Promise<{ number: number } | { message: string; problems: Problem[] }> {
   if (!(await designer.sync.flush())) {
-    return { message: designer.sync.get().message || "The draft could not be saved, so it was not published.", problems: [] };
+    return {
+      message: designer.sync.get().message || "The draft could not be saved, so it was not published.",
+      problems: [],
+    };
   }
   try {
     return await designer.api.publish(note);
@@ -110,16 +116,21 @@ export function PublishDialog({ onClose }: { onClose(): void }) {
           void send();
         }}
       >
-        {live ? <Differences found={live} against={number} /> : <p className="quiet">{trouble || "Comparing…"}</p>}
+        {live ? (
+          <Differences found={live} against={number} />
+        ) : (
+          <p className="quiet">{trouble || "Comparing…"}</p>
+        )}
         {refused && <p className="refusal">{refused.message}</p>}
         {problems.length > 0 && (
           <div className="refusal">
             <p>
-              {problems.length === 1 ? "One error keeps" : `${problems.length} errors keep`} this from being published:
+              {problems.length === 1 ? "One error keeps" : `${problems.length} errors keep`} this from being
+              published:
             </p>
             <ul>
-              {problems.slice(0, 8).map((problem, index) => (
-                <li key={`${problem.code}:${index}`}>
+              {problems.slice(0, 8).map((problem) => (
+                <li key={`${problem.code}:${problem.message}`}>
                   <button
                     type="button"
                     className="link"
@@ -148,7 +159,12 @@ export function PublishDialog({ onClose }: { onClose(): void }) {
           <button type="button" className="button" onClick={onClose}>
             Cancel
           </button>
-          <button type="submit" className="button primary" disabled={busy || known.length > 0} title={known.length ? "Mend the errors first" : undefined}>
+          <button
+            type="submit"
+            className="button primary"
+            disabled={busy || known.length > 0}
+            title={known.length ? "Mend the errors first" : undefined}
+          >
             {busy ? "Publishing…" : "Publish"}
           </button>
         </footer>

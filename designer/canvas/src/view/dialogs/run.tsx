@@ -20,7 +20,9 @@ function defaults(schema: Schema): JsonObject {
 const violations = (details: Json): string[] => {
   const list = isJsonObject(details) ? (details.problems ?? details.errors) : details;
   if (!Array.isArray(list)) return [];
-  return list.map((item) => (isJsonObject(item) ? `${item.path ?? item.field ?? ""} ${item.message ?? ""}` : String(item)));
+  return list.map((item) =>
+    isJsonObject(item) ? `${item.path ?? item.field ?? ""} ${item.message ?? ""}` : String(item),
+  );
 };
 
 /** The input as a form where its schema has properties, else as JSON. */
@@ -105,7 +107,13 @@ export function RunDialog({ onClose }: { onClose(): void }) {
         ) : (
           <label className="field">
             <span className="field-label">Input as JSON</span>
-            <textarea className="code" rows={8} spellCheck={false} value={input.text} onChange={(event) => input.setText(event.target.value)} />
+            <textarea
+              className="code"
+              rows={8}
+              spellCheck={false}
+              value={input.text}
+              onChange={(event) => input.setText(event.target.value)}
+            />
           </label>
         )}
         {fields.length > 0 && (
@@ -115,7 +123,11 @@ export function RunDialog({ onClose }: { onClose(): void }) {
         )}
         <label className="field">
           <span className="field-label">Business key</span>
-          <input value={business} onChange={(event) => setBusiness(event.target.value)} placeholder="Optional, to find this run again" />
+          <input
+            value={business}
+            onChange={(event) => setBusiness(event.target.value)}
+            placeholder="Optional, to find this run again"
+          />
         </label>
         {refused && (
           <div className="refusal" role="alert">
@@ -133,7 +145,12 @@ export function RunDialog({ onClose }: { onClose(): void }) {
           <button type="button" className="button" onClick={onClose}>
             Cancel
           </button>
-          <button type="submit" className="button primary" disabled={busy || !live} title={live ? undefined : "Publish the draft first"}>
+          <button
+            type="submit"
+            className="button primary"
+            disabled={busy || !live}
+            title={live ? undefined : "Publish the draft first"}
+          >
             {busy ? "Starting…" : "Start"}
           </button>
         </footer>

@@ -1,8 +1,7 @@
-import { findStep } from "../../core/graph.ts";
-import { found } from "../../core/search.ts";
-import { portsOf } from "../../core/graph.ts";
-import { selectedSteps } from "../../core/editor.ts";
 import { useState } from "react";
+import { selectedSteps } from "../../core/editor.ts";
+import { findStep, portsOf } from "../../core/graph.ts";
+import { found } from "../../core/search.ts";
 import type { Step } from "../../core/types.ts";
 import { ACTIONS } from "../actions.ts";
 import { useDesigner } from "../designer.ts";
@@ -72,7 +71,12 @@ function StepRow({ step }: { step: Step }) {
   );
 }
 
-const stepTexts = (step: Step): string[] => [step.name || step.key, step.key, step.kind, JSON.stringify(step.config)];
+const stepTexts = (step: Step): string[] => [
+  step.name || step.key,
+  step.key,
+  step.kind,
+  JSON.stringify(step.config),
+];
 
 export function FindDialog({ onClose }: Props) {
   const designer = useDesigner();
@@ -121,7 +125,13 @@ export function ConnectDialog({ onClose }: Props) {
         label="To which step"
         placeholder="To which step?"
         empty="No step matches."
-        items={(query) => found(document.steps.filter((step) => step.key !== key), query, stepTexts)}
+        items={(query) =>
+          found(
+            document.steps.filter((step) => step.key !== key),
+            query,
+            stepTexts,
+          )
+        }
         idOf={(step) => step.key}
         row={(step) => <StepRow step={step} />}
         onPick={(step) => {

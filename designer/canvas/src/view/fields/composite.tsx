@@ -5,7 +5,8 @@ import { Icon } from "../icon.tsx";
 import { useScope } from "./scope.ts";
 import type { ControlProps } from "./types.ts";
 
-const objectOf = (value: Json | undefined): JsonObject => (isJsonObject(value) && !isExpression(value) ? value : {});
+const objectOf = (value: Json | undefined): JsonObject =>
+  isJsonObject(value) && !isExpression(value) ? value : {};
 const listOf = (value: Json | undefined): Json[] => (Array.isArray(value) ? value : []);
 
 const without = (value: JsonObject, name: string): JsonObject => {
@@ -26,7 +27,8 @@ export function ObjectControl({ field, root, path, value, onChange, Row }: Contr
           path={`${path}.${inner.name}`}
           value={current[inner.name]}
           onChange={(next) => {
-            const changed = next === undefined ? without(current, inner.name) : { ...current, [inner.name]: next };
+            const changed =
+              next === undefined ? without(current, inner.name) : { ...current, [inner.name]: next };
             onChange(Object.keys(changed).length || field.required ? changed : undefined);
           }}
         />
@@ -41,18 +43,45 @@ const itemField = (field: Field, root: Schema, index: number): Field => {
   return { ...item, label: `${field.label} ${index + 1}`, help: "", expression: field.expression };
 };
 
-function Tools({ index, count, onMove, onRemove }: { index: number; count: number; onMove(by: number): void; onRemove(): void }) {
+function Tools({
+  index,
+  count,
+  onMove,
+  onRemove,
+}: {
+  index: number;
+  count: number;
+  onMove(by: number): void;
+  onRemove(): void;
+}) {
   const { readOnly } = useScope();
   if (readOnly) return null;
   return (
     <span className="item-tools">
-      <button type="button" className="icon-button tiny" aria-label={`Move item ${index + 1} up`} disabled={index === 0} onClick={() => onMove(-1)}>
+      <button
+        type="button"
+        className="icon-button tiny"
+        aria-label={`Move item ${index + 1} up`}
+        disabled={index === 0}
+        onClick={() => onMove(-1)}
+      >
         <Icon name="arrow-up" size={12} />
       </button>
-      <button type="button" className="icon-button tiny" aria-label={`Move item ${index + 1} down`} disabled={index === count - 1} onClick={() => onMove(1)}>
+      <button
+        type="button"
+        className="icon-button tiny"
+        aria-label={`Move item ${index + 1} down`}
+        disabled={index === count - 1}
+        onClick={() => onMove(1)}
+      >
         <Icon name="arrow-down" size={12} />
       </button>
-      <button type="button" className="icon-button tiny" aria-label={`Remove item ${index + 1}`} onClick={onRemove}>
+      <button
+        type="button"
+        className="icon-button tiny"
+        aria-label={`Remove item ${index + 1}`}
+        onClick={onRemove}
+      >
         <Icon name="x" size={12} />
       </button>
     </span>
@@ -114,7 +143,11 @@ export function ListControl({ field, root, path, value, onChange, Row }: Control
         </div>
       ))}
       {!readOnly && (
-        <button type="button" className="button small" onClick={() => change([...items, newItem(field, root, items)])}>
+        <button
+          type="button"
+          className="button small"
+          onClick={() => change([...items, newItem(field, root, items)])}
+        >
           <Icon name="plus" size={12} /> Add {singular(field.label)}
         </button>
       )}
@@ -122,7 +155,11 @@ export function ListControl({ field, root, path, value, onChange, Row }: Control
   );
 }
 
-const singular = (label: string): string => label.toLowerCase().replace(/ies$/, "y").replace(/(?<!s)s$/, "");
+const singular = (label: string): string =>
+  label
+    .toLowerCase()
+    .replace(/ies$/, "y")
+    .replace(/(?<!s)s$/, "");
 
 /** Names and values; each value may be text or an expression. */
 export function MapControl({ field, root, path, value, onChange, Row }: ControlProps) {
@@ -165,7 +202,9 @@ export function MapControl({ field, root, path, value, onChange, Row }: ControlP
               type="button"
               className="icon-button tiny"
               aria-label={`Remove ${name}`}
-              onClick={() => onChange(entries.length > 1 || field.required ? without(current, name) : undefined)}
+              onClick={() =>
+                onChange(entries.length > 1 || field.required ? without(current, name) : undefined)
+              }
             >
               <Icon name="x" size={12} />
             </button>
@@ -173,7 +212,11 @@ export function MapControl({ field, root, path, value, onChange, Row }: ControlP
         </div>
       ))}
       {!readOnly && (
-        <button type="button" className="button small" onClick={() => onChange({ ...current, [freeName()]: "" })}>
+        <button
+          type="button"
+          className="button small"
+          onClick={() => onChange({ ...current, [freeName()]: "" })}
+        >
           <Icon name="plus" size={12} /> Add {singular(field.label)}
         </button>
       )}
@@ -202,11 +245,18 @@ export function AssigneesControl({ field, root, path, value, onChange, Row }: Co
       {WHO.map(([name, label]) => (
         <Row
           key={name}
-          field={{ ...fieldOf(name, { type: "array", items: { type: "string" } }, root, false), label, widget: "names", expression: field.expression }}
+          field={{
+            ...fieldOf(name, { type: "array", items: { type: "string" } }, root, false),
+            label,
+            widget: "names",
+            expression: field.expression,
+          }}
           root={root}
           path={`${path}.${name}`}
           value={current[name]}
-          onChange={(next) => onChange(next === undefined ? without(current, name) : { ...current, [name]: next })}
+          onChange={(next) =>
+            onChange(next === undefined ? without(current, name) : { ...current, [name]: next })
+          }
         />
       ))}
     </div>

@@ -43,7 +43,8 @@ export function ArgumentsControl(props: ControlProps & { functionName: string | 
   const schema = catalogue.functions.find((item) => item.name === functionName)?.arguments_schema;
   const declared = schema ? fieldsOf(schema) : [];
   if (!schema || !declared.length) {
-    if (schema && schema.additionalProperties !== true) return <p className="quiet">This function takes no arguments.</p>;
+    if (schema && schema.additionalProperties !== true)
+      return <p className="quiet">This function takes no arguments.</p>;
     return <MapControl {...props} />;
   }
   const current: JsonObject = isJsonObject(value) ? value : {};
@@ -57,7 +58,9 @@ export function ArgumentsControl(props: ControlProps & { functionName: string | 
       {declared.map((field) => (
         <Row
           key={field.name}
-          field={field.schema.type === undefined && field.widget === "json" ? { ...field, widget: "any" } : field}
+          field={
+            field.schema.type === undefined && field.widget === "json" ? { ...field, widget: "any" } : field
+          }
           root={schema}
           path={`${path}.${field.name}`}
           value={current[field.name]}

@@ -17,7 +17,10 @@ export function NamesControl({ id, value, onChange, field }: ControlProps) {
       readOnly={readOnly}
       onChange={(event) => {
         setTyped(event.target.value);
-        const names = event.target.value.split(",").map((name) => name.trim()).filter(Boolean);
+        const names = event.target.value
+          .split(",")
+          .map((name) => name.trim())
+          .filter(Boolean);
         onChange(names.length ? names : undefined);
       }}
       onBlur={() => setTyped(null)}

@@ -8,7 +8,8 @@ const shown = (value: Json | undefined): string =>
   value === undefined || value === null ? "" : typeof value === "string" ? value : JSON.stringify(value);
 
 /** Clearing an optional text removes the value; a required one stays as empty text for the validator to name. */
-const cleared = (text: string, { field }: ControlProps): Json | undefined => (text === "" && !field.required ? undefined : text);
+const cleared = (text: string, { field }: ControlProps): Json | undefined =>
+  text === "" && !field.required ? undefined : text;
 
 const placeholderOf = ({ field }: ControlProps): string =>
   field.placeholder || (field.default === undefined || field.default === null ? "" : shown(field.default));
@@ -88,20 +89,24 @@ export function DurationControl(props: ControlProps) {
         onChange={(event) => typed.change(event.target.value)}
         onBlur={typed.done}
       />
-      {typed.wrong && <p className="field-problem">Write a time like “90 s”, “5 min”, “1 h 30 min” or PT1H30M.</p>}
+      {typed.wrong && (
+        <p className="field-problem">Write a time like “90 s”, “5 min”, “1 h 30 min” or PT1H30M.</p>
+      )}
     </>
   );
 }
 
 export function ToggleControl({ id, value, field, onChange }: ControlProps) {
   const { readOnly } = useScope();
+  const on = value === undefined ? field.default === true : value === true;
   return (
     <input
       id={id}
       type="checkbox"
       role="switch"
       className="switch"
-      checked={value === undefined ? field.default === true : value === true}
+      checked={on}
+      aria-checked={on}
       disabled={readOnly}
       onChange={(event) => onChange(event.target.checked)}
     />

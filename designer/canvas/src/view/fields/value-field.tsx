@@ -144,7 +144,9 @@ export function FieldRow(props: RowProps & { functionName?: string | null }) {
         ) : (
           <label className={bare ? "visually-hidden" : "field-label"} htmlFor={id}>
             {field.label}
-            {field.required && !bare && <span className="required" title="Required" aria-hidden="true" />}
+            {field.required && field.default === undefined && !bare && (
+              <span className="required" title="Required" aria-hidden="true" />
+            )}
           </label>
         )}
         {isSecret(value) && <span className="tag">secret</span>}
@@ -159,8 +161,8 @@ export function FieldRow(props: RowProps & { functionName?: string | null }) {
         <div className="field-control">{control}</div>
       )}
       {field.help && !bare && <p className="field-help">{field.help}</p>}
-      {mine.map((problem, index) => (
-        <p className="field-problem" key={`${problem.code}:${index}`}>
+      {mine.map((problem) => (
+        <p className="field-problem" key={`${problem.code}:${problem.message}`}>
           {problem.message}
         </p>
       ))}

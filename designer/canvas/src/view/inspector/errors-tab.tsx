@@ -1,11 +1,11 @@
 import { editStep } from "../../core/edits.ts";
 import { failurePorts, outgoing, portOf, portsOf } from "../../core/graph.ts";
 import type { Retry, Step } from "../../core/types.ts";
+import { portTitle } from "../canvas/step-card.tsx";
 import { useDesigner } from "../designer.ts";
 import { FieldRow } from "../fields/value-field.tsx";
 import { Icon } from "../icon.tsx";
 import { pickAfter } from "../steps.ts";
-import { portTitle } from "../canvas/step-card.tsx";
 import { plainField, Section } from "./section.tsx";
 
 const RETRY_FIELDS = [
@@ -19,7 +19,10 @@ const RETRY_FIELDS = [
 
 const LIMITS = [
   plainField("timeout", "Time-out of one attempt", "duration", { placeholder: "the kind's own" }),
-  plainField("queue", "Queue", "text", { placeholder: "default", help: "Workers that serve this queue take the step." }),
+  plainField("queue", "Queue", "text", {
+    placeholder: "default",
+    help: "Workers that serve this queue take the step.",
+  }),
 ];
 
 function RetryForm({ step }: { step: Step }) {
@@ -27,7 +30,10 @@ function RetryForm({ step }: { step: Step }) {
   const retry: Retry = step.retry ?? {};
   const several = (retry.attempts ?? 1) > 1;
   return (
-    <Section title="Retry" help="Passing errors are tried again; a business error goes to the error port at once.">
+    <Section
+      title="Retry"
+      help="Passing errors are tried again; a business error goes to the error port at once."
+    >
       {RETRY_FIELDS.filter((field) => field.name === "attempts" || several).map((field) => (
         <FieldRow
           key={field.name}
@@ -64,7 +70,13 @@ function FailurePorts({ step }: { step: Step }) {
             <li key={port}>
               <span className={`port-dot port-${port}`} />
               <span>{portTitle(port)}</span>
-              <small>{names.length ? names.join(", ") : port === "timeout" ? "takes the error port" : "the run fails"}</small>
+              <small>
+                {names.length
+                  ? names.join(", ")
+                  : port === "timeout"
+                    ? "takes the error port"
+                    : "the run fails"}
+              </small>
               {!designer.editor.readOnly && (
                 <button
                   type="button"

@@ -1,6 +1,12 @@
 import { useState } from "react";
 import { editWorkflow } from "../../core/edits.ts";
-import { INPUT_TYPES, type InputProperty, type InputType, propertiesOf, withProperties } from "../../core/input-schema.ts";
+import {
+  INPUT_TYPES,
+  type InputProperty,
+  type InputType,
+  propertiesOf,
+  withProperties,
+} from "../../core/input-schema.ts";
 import type { JsonObject } from "../../core/types.ts";
 import { useDesigner } from "../designer.ts";
 import { FieldRow } from "../fields/value-field.tsx";
@@ -37,7 +43,11 @@ function PropertyRow({ property, number, onChange, onRemove }: RowProps) {
           ))}
         </select>
         <label className="check" title="Required">
-          <input type="checkbox" checked={property.required} onChange={(event) => set({ required: event.target.checked })} />
+          <input
+            type="checkbox"
+            checked={property.required}
+            onChange={(event) => set({ required: event.target.checked })}
+          />
           <span>required</span>
         </label>
         <button
@@ -49,7 +59,12 @@ function PropertyRow({ property, number, onChange, onRemove }: RowProps) {
         >
           <Icon name={open ? "chevron-down" : "chevron-right"} size={12} />
         </button>
-        <button type="button" className="icon-button tiny" aria-label={`Remove ${property.name}`} onClick={onRemove}>
+        <button
+          type="button"
+          className="icon-button tiny"
+          aria-label={`Remove ${property.name}`}
+          onClick={onRemove}
+        >
           <Icon name="x" size={12} />
         </button>
       </div>
@@ -57,11 +72,19 @@ function PropertyRow({ property, number, onChange, onRemove }: RowProps) {
         <div className="input-more">
           <label className="field">
             <span className="field-label">Description</span>
-            <input value={property.description} onChange={(event) => set({ description: event.target.value })} />
+            <input
+              value={property.description}
+              onChange={(event) => set({ description: event.target.value })}
+            />
           </label>
           <label className="field">
             <span className="field-label">Default</span>
-            <input className="code" value={property.default} placeholder="none" onChange={(event) => set({ default: event.target.value })} />
+            <input
+              className="code"
+              value={property.default}
+              placeholder="none"
+              onChange={(event) => set({ default: event.target.value })}
+            />
           </label>
         </div>
       )}
@@ -87,17 +110,32 @@ export function InputSchema({ input }: { input: JsonObject }) {
   const add = (): void => {
     let number = properties.length + 1;
     while (properties.some((property) => property.name === `value_${number}`)) number += 1;
-    const fresh = { name: `value_${number}`, type: "string" as const, required: true, description: "", default: "", rest: {} };
+    const fresh = {
+      name: `value_${number}`,
+      type: "string" as const,
+      required: true,
+      description: "",
+      default: "",
+      rest: {},
+    };
     change([...properties, fresh]);
   };
   return (
     <Section title="Input of a run">
       {raw ? (
-        <FieldRow field={RAW} root={{}} path="input" value={input} onChange={(value) => save((value ?? { type: "object" }) as JsonObject)} />
+        <FieldRow
+          field={RAW}
+          root={{}}
+          path="input"
+          value={input}
+          onChange={(value) => save((value ?? { type: "object" }) as JsonObject)}
+        />
       ) : (
         <fieldset className="input-table" disabled={designer.editor.readOnly}>
           <legend className="visually-hidden">Inputs</legend>
-          {!properties.length && <p className="quiet">Runs start without input. Add what a run needs to know.</p>}
+          {!properties.length && (
+            <p className="quiet">Runs start without input. Add what a run needs to know.</p>
+          )}
           <ul>
             {properties.map((property, index) => (
               <PropertyRow

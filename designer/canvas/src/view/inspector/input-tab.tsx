@@ -11,17 +11,29 @@ import { Icon } from "../icon.tsx";
 import { plainField, Section } from "./section.tsx";
 
 const JOIN_FIELDS = [
-  plainField("mode", "Goes on when", "choice", { choices: ["all", "any", "quorum"], default: "all", required: true }),
+  plainField("mode", "Goes on when", "choice", {
+    choices: ["all", "any", "quorum"],
+    default: "all",
+    required: true,
+  }),
   plainField("quorum", "How many branches", "number"),
   plainField("deadline", "Waits at most", "duration"),
-  plainField("on_deadline", "After that", "choice", { choices: ["proceed", "fail"], default: "fail", required: true }),
+  plainField("on_deadline", "After that", "choice", {
+    choices: ["proceed", "fail"],
+    default: "fail",
+    required: true,
+  }),
   plainField("on_branch_failure", "When a branch fails", "choice", {
     choices: ["abort", "finish", "continue"],
     default: "finish",
     required: true,
     help: "abort the others, let them finish and fail, or continue with what arrived",
   }),
-  plainField("late", "Branches that come late", "choice", { choices: ["ignore", "cancel"], default: "ignore", required: true }),
+  plainField("late", "Branches that come late", "choice", {
+    choices: ["ignore", "cancel"],
+    default: "ignore",
+    required: true,
+  }),
 ];
 
 function JoinForm({ step, branches }: { step: Step; branches: number }) {
@@ -90,7 +102,9 @@ function Tree({ name, value, path, depth }: { name: string; value: Json; path: s
       <button type="button" className="tree-name" title={`Copy ${path}`} onClick={copy}>
         {name}
       </button>
-      <small>{entries.length ? (Array.isArray(value) ? `${value.length} items` : "") : brief(value, 60)}</small>
+      <small>
+        {entries.length ? (Array.isArray(value) ? `${value.length} items` : "") : brief(value, 60)}
+      </small>
     </>
   );
   if (!entries.length || depth > 6) return <li className="tree-leaf">{label}</li>;
@@ -100,7 +114,13 @@ function Tree({ name, value, path, depth }: { name: string; value: Json; path: s
         <summary>{label}</summary>
         <ul>
           {entries.map(([key, item]) => (
-            <Tree key={key} name={key} value={item} path={key.startsWith("[") ? path + key : `${path}.${key}`} depth={depth + 1} />
+            <Tree
+              key={key}
+              name={key}
+              value={item}
+              path={key.startsWith("[") ? path + key : `${path}.${key}`}
+              depth={depth + 1}
+            />
           ))}
         </ul>
       </details>

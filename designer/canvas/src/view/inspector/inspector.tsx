@@ -68,7 +68,13 @@ function StepPanel({ step }: { step: Step }) {
   return (
     <FormScope.Provider value={scope}>
       <TabBar current={tab} />
-      <div id="tab-panel" role="tabpanel" aria-labelledby={`tab-${tab}`} className="tab-panel" key={`${step.key}:${tab}`}>
+      <div
+        id="tab-panel"
+        role="tabpanel"
+        aria-labelledby={`tab-${tab}`}
+        className="tab-panel"
+        key={`${step.key}:${tab}`}
+      >
         <Panel step={step} />
       </div>
     </FormScope.Provider>
@@ -78,7 +84,9 @@ function StepPanel({ step }: { step: Step }) {
 function Several({ count }: { count: number }) {
   return (
     <div className="tab-panel">
-      <p className="quiet">{count} steps selected. Move, copy, disable or delete them together; select one to edit it.</p>
+      <p className="quiet">
+        {count} steps selected. Move, copy, disable or delete them together; select one to edit it.
+      </p>
     </div>
   );
 }
@@ -101,7 +109,13 @@ export function Inspector() {
         }
       }}
     >
-      {step ? <StepPanel step={step} /> : keys.length > 1 ? <Several count={keys.length} /> : <WorkflowPanel />}
+      {step ? (
+        <StepPanel step={step} />
+      ) : keys.length > 1 ? (
+        <Several count={keys.length} />
+      ) : (
+        <WorkflowPanel />
+      )}
     </aside>
   );
 }

@@ -12,7 +12,12 @@ export function Section({ title, help, children }: { title: string; help?: strin
 }
 
 /** A field of the document itself (not of a config), described here because no schema from the server does. */
-export const plainField = (name: string, label: string, widget: string, more: Partial<Field> = {}): Field => ({
+export const plainField = (
+  name: string,
+  label: string,
+  widget: string,
+  more: Partial<Field> = {},
+): Field => ({
   name,
   label,
   help: "",

@@ -36,7 +36,8 @@ function KeyField({ step }: { step: Step }) {
   const [typed, setTyped] = useState<string | null>(null);
   const answer = typed === null ? null : mayRenameKey(designer.editor.document, step.key, typed);
   const done = (): void => {
-    if (typed !== null && typed !== step.key && answer?.ok) designer.run((doc) => renameKey(doc, step.key, typed));
+    if (typed !== null && typed !== step.key && answer?.ok)
+      designer.run((doc) => renameKey(doc, step.key, typed));
     setTyped(null);
   };
   return (
@@ -96,7 +97,9 @@ export function SettingsTab({ step }: { step: Step }) {
           kind={kind}
           config={step.config}
           path="config"
-          onChange={(config) => designer.run((doc) => editStep(doc, step.key, { config }, `config:${step.key}`))}
+          onChange={(config) =>
+            designer.run((doc) => editStep(doc, step.key, { config }, `config:${step.key}`))
+          }
         />
       )}
       <Section title="About">
@@ -107,7 +110,9 @@ export function SettingsTab({ step }: { step: Step }) {
           path="note"
           value={step.note ?? undefined}
           onChange={(note) =>
-            designer.run((doc) => editStep(doc, step.key, { note: note as string } as Partial<Step>, `note:${step.key}`))
+            designer.run((doc) =>
+              editStep(doc, step.key, { note: note as string } as Partial<Step>, `note:${step.key}`),
+            )
           }
         />
       </Section>

@@ -19,16 +19,17 @@ function SavedState() {
   const { phase, savedAt, message } = useStore(sync);
   const [now, setNow] = useState(Date.now());
   useEffect(() => {
-    setNow(Date.now());
     const timer = setInterval(() => setNow(Date.now()), 5_000);
     return () => clearInterval(timer);
-  }, [savedAt]);
+  }, []);
   const [icon, words] = LOOKS[phase];
   const when = savedAt ? new Date(savedAt).toLocaleString() : "";
   return (
     <span className={`saved is-${phase}`} title={message || when}>
       <Icon name={icon} size={14} />
-      <span>{phase === "saved" ? (savedAt ? `Saved ${ago(savedAt, now)}` : "Saved") : words}</span>
+      <span>
+        {phase === "saved" ? (savedAt ? `Saved ${ago(savedAt, Math.max(now, savedAt))}` : "Saved") : words}
+      </span>
       {phase === "refused" && <small>{message}</small>}
     </span>
   );
@@ -52,9 +53,26 @@ function Name() {
   );
 }
 
-function IconButton({ icon, label, onClick, disabled }: { icon: string; label: string; onClick(): void; disabled?: boolean }) {
+function IconButton({
+  icon,
+  label,
+  onClick,
+  disabled,
+}: {
+  icon: string;
+  label: string;
+  onClick(): void;
+  disabled?: boolean;
+}) {
   return (
-    <button type="button" className="icon-button" aria-label={label} title={label} disabled={disabled} onClick={onClick}>
+    <button
+      type="button"
+      className="icon-button"
+      aria-label={label}
+      title={label}
+      disabled={disabled}
+      onClick={onClick}
+    >
       <Icon name={icon} />
     </button>
   );
@@ -73,7 +91,15 @@ export function Header() {
       <Name />
       <SavedState />
       <span className="version">
-        {live ? config.pages.versions ? <a href={config.pages.versions}>Version {live} live</a> : `Version ${live} live` : "Never published"}
+        {live ? (
+          config.pages.versions ? (
+            <a href={config.pages.versions}>Version {live} live</a>
+          ) : (
+            `Version ${live} live`
+          )
+        ) : (
+          "Never published"
+        )}
       </span>
       {editor.readOnly && (
         <span className="read-only">
@@ -83,9 +109,23 @@ export function Header() {
       <span className="spring" />
       {!editor.readOnly && (
         <span className="tool-group">
-          <IconButton icon="undo-2" label="Undo (Ctrl+Z)" disabled={!canUndo} onClick={() => void editor.undo()} />
-          <IconButton icon="redo-2" label="Redo (Ctrl+Y)" disabled={!canRedo} onClick={() => void editor.redo()} />
-          <IconButton icon="wand-sparkles" label="Tidy up (Shift+Alt+T)" onClick={() => void tidyUp(designer)} />
+          <IconButton
+            icon="undo-2"
+            label="Undo (Ctrl+Z)"
+            disabled={!canUndo}
+            onClick={() => void editor.undo()}
+          />
+          <IconButton
+            icon="redo-2"
+            label="Redo (Ctrl+Y)"
+            disabled={!canRedo}
+            onClick={() => void editor.redo()}
+          />
+          <IconButton
+            icon="wand-sparkles"
+            label="Tidy up (Shift+Alt+T)"
+            onClick={() => void tidyUp(designer)}
+          />
         </span>
       )}
       <span className="tool-group">
@@ -94,7 +134,11 @@ export function Header() {
           label={outline ? "Show the canvas (O)" : "Show the outline (O)"}
           onClick={() => designer.screen.update({ outline: !outline })}
         />
-        <IconButton icon="command" label="Command palette (Ctrl+K)" onClick={() => designer.open("commands")} />
+        <IconButton
+          icon="command"
+          label="Command palette (Ctrl+K)"
+          onClick={() => designer.open("commands")}
+        />
         <IconButton icon="circle-question-mark" label="Keys (?)" onClick={() => designer.open("help")} />
       </span>
       {config.may.run && (

@@ -50,7 +50,6 @@ export function SearchList<T>({ label, placeholder, empty, items, idOf, row, onP
         }}
         onKeyDown={onKey}
       />
-      {/* biome-ignore lint/a11y/useSemanticElements: a combobox needs its own listbox, a select cannot show icons */}
       <div id={id} role="listbox" aria-label={label} ref={list} className="search-rows" tabIndex={-1}>
         {found.map((item, index) => (
           // biome-ignore lint/a11y/useKeyWithClickEvents: the keys are handled by the search field

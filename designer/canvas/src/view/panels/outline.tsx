@@ -62,7 +62,10 @@ export function Outline() {
   const { document, selected } = useStore(designer.editor);
   const found = useStore(designer.found);
   const steps = useMemo(() => inOrder(document), [document]);
-  const speak = useMemo(() => speaker(document, designer.kindOf, (key) => found.byStep.get(key) ?? []), [document, found, designer]);
+  const speak = useMemo(
+    () => speaker(document, designer.kindOf, (key) => found.byStep.get(key) ?? []),
+    [document, found, designer],
+  );
   const [renaming, setRenaming] = useState<string | null>(null);
   const list = useRef<HTMLDivElement>(null);
   const current = steps.find((step) => selected.has(step.key)) ?? steps[0];
@@ -93,7 +96,6 @@ export function Outline() {
   return (
     <section className="outline" aria-label="Outline" data-panel="outline">
       {!steps.length && <p className="quiet">No steps yet. Choose one in the palette on the left.</p>}
-      {/* biome-ignore lint/a11y/useSemanticElements: a select cannot be renamed in place */}
       <div role="listbox" aria-label="Steps in running order" ref={list} onKeyDown={onKey} tabIndex={-1}>
         {steps.map((step) => (
           <Item
@@ -114,7 +116,8 @@ export function Outline() {
       </div>
       {steps.length > 0 && (
         <p className="outline-keys">
-          <kbd>Enter</kbd> open <kbd>F2</kbd> rename <kbd>C</kbd> connect <kbd>D</kbd> disable <kbd>Delete</kbd> delete
+          <kbd>Enter</kbd> open <kbd>F2</kbd> rename <kbd>C</kbd> connect <kbd>D</kbd> disable{" "}
+          <kbd>Delete</kbd> delete
         </p>
       )}
     </section>

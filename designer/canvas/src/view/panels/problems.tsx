@@ -59,17 +59,27 @@ function Row({ problem }: { problem: Problem }) {
   );
 }
 
+const idOf = ({ code, step, edge, field, message }: Problem): string =>
+  [code, step, edge && edgeId(makeEdge(edge.from, edge.port, edge.to)), field, message].join("|");
+
 const counted = (count: number, word: string): string => `${count} ${word}${count === 1 ? "" : "s"}`;
 
 /** Live list of what is wrong; every line leads to its spot and, where there is one, offers the fix. */
 export function Problems() {
   const designer = useDesigner();
   const { problems, checking } = useStore(designer.found);
-  const [open, setOpen] = useState(true);
+  // On a narrow screen the list would hide the drawing, so there it waits to be opened.
+  const [open, setOpen] = useState(() => matchMedia("(min-width: 720px)").matches);
   const errors = problems.filter((problem) => problem.severity === "error").length;
   const warnings = problems.length - errors;
-  const words = [errors && counted(errors, "error"), warnings && counted(warnings, "warning")].filter(Boolean).join(", ");
-  const [tone, icon] = errors ? ["is-error", "circle-x"] : warnings ? ["is-warning", "triangle-alert"] : ["is-fine", "circle-check"];
+  const words = [errors && counted(errors, "error"), warnings && counted(warnings, "warning")]
+    .filter(Boolean)
+    .join(", ");
+  const [tone, icon] = errors
+    ? ["is-error", "circle-x"]
+    : warnings
+      ? ["is-warning", "triangle-alert"]
+      : ["is-fine", "circle-check"];
   return (
     <section className="problems raised" aria-label="Problems" data-panel="problems">
       <button
@@ -86,8 +96,8 @@ export function Problems() {
       </button>
       {open && problems.length > 0 && (
         <ul>
-          {problems.map((problem, index) => (
-            <Row key={`${problem.code}:${problem.step}:${problem.field}:${index}`} problem={problem} />
+          {problems.map((problem) => (
+            <Row key={idOf(problem)} problem={problem} />
           ))}
         </ul>
       )}

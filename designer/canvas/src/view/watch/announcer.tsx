@@ -21,7 +21,8 @@ export function Announcer({ doc, state }: { doc: Document; state: string }) {
         const view = status.get(step.key)?.shown;
         if (!view || told.current.get(step.key) === view.state) continue;
         told.current.set(step.key, view.state);
-        if (SPOKEN.has(view.state)) news.push(`${step.name} ${view.waiting?.text ?? lookOf(view).word.toLowerCase()}`);
+        if (SPOKEN.has(view.state))
+          news.push(`${step.name} ${view.waiting?.text ?? lookOf(view).word.toLowerCase()}`);
       }
       if (news.length) setText(news.slice(0, 3).join(". "));
     };

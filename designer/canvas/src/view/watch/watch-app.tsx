@@ -66,12 +66,15 @@ function LinkState({ link, ended }: { link: Link; ended: boolean }) {
 export function WatchApp(props: Props) {
   const status = useMemo(() => new StatusStore(), []);
   const doc = useMemo(() => normalise(props.config.document ?? {}), [props.config]);
-  const kinds = useMemo(() => new Map(props.catalogue.kinds.map((kind) => [kind.kind, kind])), [props.catalogue]);
+  const kindOf = useMemo(() => {
+    const kinds = new Map(props.catalogue.kinds.map((kind) => [kind.kind, kind]));
+    return (kind: string) => kinds.get(kind);
+  }, [props.catalogue]);
   const { link, state } = useRun(props, status);
   return (
     <StatusContext.Provider value={status}>
       <div className="island watch">
-        <WatchCanvas doc={doc} kindOf={(kind) => kinds.get(kind)} />
+        <WatchCanvas doc={doc} kindOf={kindOf} />
         <LinkState link={link} ended={FINAL_RUN.has(state)} />
         <Announcer doc={doc} state={state} />
       </div>

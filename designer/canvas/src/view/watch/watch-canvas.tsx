@@ -4,7 +4,6 @@ import {
   BaseEdge,
   Controls,
   type EdgeProps,
-  MarkerType,
   MiniMap,
   ReactFlow,
   ReactFlowProvider,
@@ -16,10 +15,11 @@ import { portOf } from "../../core/graph.ts";
 import { speaker } from "../../core/speech.ts";
 import type { Document, StepKind } from "../../core/types.ts";
 import { type Direction, walk } from "../../core/walk.ts";
-import { CULL_FROM, firstViewport, MAX_ZOOM, MIN_ZOOM } from "../canvas/drawing.ts";
+import { ArrowHead } from "../canvas/arrow-head.tsx";
+import { CULL_FROM, firstViewport, MAX_ZOOM, MIN_ZOOM, MINI } from "../canvas/drawing.ts";
 import { useFar } from "../canvas/far.ts";
 import { type AnyNode, NodeCache, type NoteFlowNode, type WireEdge } from "../canvas/nodes.ts";
-import { wireClass, wirePath } from "../canvas/wire-path.ts";
+import { ARROW, wireClass, wirePath } from "../canvas/wire-path.ts";
 import { useTaken } from "./status-context.ts";
 import { WatchStep } from "./watch-step.tsx";
 
@@ -38,7 +38,7 @@ const WatchWire = memo(function WatchWire(props: EdgeProps<WireEdge>) {
       id={props.id}
       path={path}
       className={`${wireClass(port)} ${taken ? "is-taken" : "is-not-taken"}`}
-      {...(props.markerEnd ? { markerEnd: props.markerEnd } : {})}
+      markerEnd={ARROW}
     />
   );
 });
@@ -53,7 +53,6 @@ const ReadNote = memo(function ReadNote({ data }: { data: NoteFlowNode["data"] }
 
 const nodeTypes = { step: WatchStep, note: ReadNote };
 const edgeTypes = { wire: WatchWire };
-const defaultEdgeOptions = { markerEnd: { type: MarkerType.ArrowClosed, width: 16, height: 16 } };
 
 const fromHash = (): string | null => new URLSearchParams(location.hash.slice(1)).get("step");
 
@@ -91,14 +90,14 @@ function Surface({ doc, kindOf, size }: Props & { size: { width: number; height:
   const cache = useRef(new NodeCache());
   const [chosen, choose] = useChosenStep();
   const [stop, setStop] = useState<string | null>(null);
-  const speak = useMemo(() => speaker(doc, kindOf), [doc]);
+  const speak = useMemo(() => speaker(doc, kindOf), [doc, kindOf]);
   const nodes = useMemo(() => {
     const selected = new Set(chosen ? [chosen] : []);
     const tab = stop ?? chosen ?? doc.steps[0]?.key ?? null;
     return cache.current.nodes(doc, { selected, places: new Map(), stop: tab, spoken: speak, kindOf });
-  }, [doc, chosen, stop, speak]);
+  }, [doc, chosen, stop, speak, kindOf]);
   const wires = useMemo(() => cache.current.edges(doc, new Set()), [doc]);
-  const start = useMemo(() => firstViewport(doc, kindOf, size), []);
+  const [start] = useState(() => firstViewport(doc, kindOf, size));
   const focus = (key: string): void => {
     const step = doc.steps.find((item) => item.key === key);
     if (!step) return;
@@ -122,13 +121,13 @@ function Surface({ doc, kindOf, size }: Props & { size: { width: number; height:
         event.preventDefault();
       }}
     >
+      <ArrowHead />
       <ReactFlow<AnyNode, WireEdge>
         nodes={nodes}
         edges={wires}
         nodeTypes={nodeTypes as never}
         edgeTypes={edgeTypes}
         defaultViewport={start}
-        defaultEdgeOptions={defaultEdgeOptions}
         minZoom={MIN_ZOOM}
         maxZoom={MAX_ZOOM}
         onlyRenderVisibleElements={doc.steps.length > CULL_FROM}
@@ -148,7 +147,13 @@ function Surface({ doc, kindOf, size }: Props & { size: { width: number; height:
         <Background variant={BackgroundVariant.Dots} gap={24} size={1} />
         <Controls showInteractive={false} position="bottom-right" />
         {doc.steps.length > 12 && (
-          <MiniMap position="bottom-right" pannable zoomable ariaLabel="Overview of the drawing" />
+          <MiniMap
+            style={MINI}
+            position="bottom-right"
+            pannable
+            zoomable
+            ariaLabel="Overview of the drawing"
+          />
         )}
       </ReactFlow>
     </div>

@@ -36,7 +36,12 @@ export const WatchStep = memo(function WatchStep({ data }: NodeProps<StepFlowNod
   if (far) return <FarStep shape={data.shape} className={className} />;
   const waiting = status?.shown.waiting?.text;
   return (
-    <StepCard {...data} className={className} connectable={false} line={status ? <StateLine status={status} /> : undefined}>
+    <StepCard
+      {...data}
+      className={className}
+      connectable={false}
+      line={status ? <StateLine status={status} /> : undefined}
+    >
       {waiting && <span className="step-waiting">{waiting}</span>}
     </StepCard>
   );
