@@ -29,11 +29,12 @@ from orchestrator.core.schema_example import example_of
 from orchestrator.core.states import FINAL_RUN, RunState, StepRunState
 from orchestrator.models import Run, User, Version, Workflow, Workspace
 from orchestrator.models.fields import DrawnJSONField
-from orchestrator.policy import Action, may, narrowed, require
+from orchestrator.policy import SOCKETS, Action, may, narrowed, require
 from orchestrator.queries.captions import Caption, captions_of, document_of, workflow_names
 from orchestrator.queries.cursor import MOST as MOST_ITEMS
 from orchestrator.queries.dashboard import Dashboard, dashboard, oldest_waiting, recent_runs
 from orchestrator.queries.history import history
+from orchestrator.queries.live import Frame, Lost, Viewer, admit, read_changes, standings, watchable
 from orchestrator.queries.preview import RanData, evaluate, last_run_data
 from orchestrator.queries.runs import (
     RunFilter,
@@ -64,6 +65,7 @@ __all__ = [
     "FORMAT",
     "KINDS",
     "MOST_ITEMS",
+    "SOCKETS",
     "TASK_TABS",
     "Action",
     "Actor",
@@ -78,9 +80,11 @@ __all__ = [
     "DrawnJSONField",
     "ExpressionFailed",
     "Forbidden",
+    "Frame",
     "Json",
     "JsonInvalid",
     "JsonObject",
+    "Lost",
     "NotFound",
     "Problem",
     "RanData",
@@ -98,8 +102,10 @@ __all__ = [
     "TaskDetail",
     "User",
     "Version",
+    "Viewer",
     "Workflow",
     "Workspace",
+    "admit",
     "cancel_run",
     "captions_of",
     "card_for",
@@ -130,6 +136,7 @@ __all__ = [
     "people_for",
     "publish_version",
     "reachable",
+    "read_changes",
     "read_posted",
     "reassign_task",
     "recent_runs",
@@ -143,6 +150,7 @@ __all__ = [
     "run_views",
     "runs_for",
     "spans_of",
+    "standings",
     "start_run",
     "step_detail",
     "step_kinds_json",
@@ -152,5 +160,6 @@ __all__ = [
     "task_detail",
     "task_page",
     "tasks_of_run",
+    "watchable",
     "workflow_names",
 ]

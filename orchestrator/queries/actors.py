@@ -19,6 +19,11 @@ def actor_in(workspace_slug: str, user: User, *, token: ApiToken | None = None) 
     )
     if member is None or (token is not None and token.workspace_id != member.workspace_id):
         return None
+    return actor_as(member, user, token=token)
+
+
+def actor_as(member: Membership, user: User, *, token: ApiToken | None = None) -> Actor:
+    """The member, fetched with its workspace, as an actor."""
     roles = frozenset(member.roles)
     via: Via = "session" if token is None else "token"
     return Actor(

@@ -1,0 +1,130 @@
+"""What live sockets read: who their people are now, and what changed. Few statements for any number of sockets."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, cast
+from uuid import UUID
+
+from django.contrib.auth import HASH_SESSION_KEY
+from django.contrib.sessions.backends.base import SessionBase
+from django.contrib.sessions.models import Session
+from django.db.models.functions import Now
+from django.utils.crypto import constant_time_compare
+
+from orchestrator.core.actor import Actor
+from orchestrator.core.json_types import Json
+from orchestrator.models import Membership, Run, User
+from orchestrator.policy import Action, may
+from orchestrator.queries.actors import actor_as, actor_in, find_token, valid_tokens
+from orchestrator.queries.drawing import drawing_of
+from orchestrator.queries.runs import run_error, runs_for
+from orchestrator.queries.step_runs import step_runs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Viewer:
+    """A person at the other end of a socket, and by what they came in: a session, or the actor's token."""
+
+    actor: Actor
+    session_key: str | None = None
+    #: Changes with the password, so that a new one ends the sockets of old sessions.
+    session_mark: str = ""
+
+
+class Lost(IntEnum):
+    """Why somebody may not be here (any more): the close code of their socket."""
+
+    SIGNED_OUT = 4401  #: the session, the token or the account is not valid
+    REMOVED = 4403  #: no member of the workspace, or without a role that may watch anything
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """What a socket is told of a run."""
+
+    run_id: UUID
+    seq: int
+    state: str
+    changes: tuple[Json, ...]
+    error: Json
+
+    def as_json(self) -> dict[str, Json]:
+        frame: dict[str, Json] = {
+            "run": str(self.run_id),
+            "seq": self.seq,
+            "changes": self.changes,
+            "state": self.state,
+        }
+        return {**frame, "error": self.error} if self.error else frame
+
+
+def admit(workspace_slug: str, *, user: User | None, session: SessionBase, bearer: str) -> Viewer | Lost:
+    """Who comes in by a bearer token, or else by a session. A workspace that does not exist has no members."""
+    token = find_token(bearer) if bearer else None
+    person = token.user if token else user
+    if person is None or (bearer and token is None):
+        return Lost.SIGNED_OUT
+    actor = actor_in(workspace_slug, person, token=token)
+    if actor is None or not _may_watch(actor):
+        return Lost.REMOVED
+    if token:
+        return Viewer(actor=actor)
+    return Viewer(actor=actor, session_key=session.session_key, session_mark=session.get(HASH_SESSION_KEY, ""))
+
+
+def standings(viewers: Collection[Viewer]) -> dict[Viewer, Actor | Lost]:
+    """How each viewer stands now, in at most four statements."""
+    people = User.objects.filter(is_active=True).in_bulk({_user_id(viewer) for viewer in viewers})
+    members = _members(viewers)
+    keys = [viewer.session_key for viewer in viewers if viewer.session_key]
+    sessions = set(Session.objects.filter(pk__in=keys, expire_date__gt=Now()).values_list("pk", flat=True))
+    tokens = valid_tokens().in_bulk({viewer.actor.token_id for viewer in viewers if viewer.actor.token_id})
+    marks = {user.pk: user.get_session_auth_hash() for user in people.values()} if keys else {}
+
+    def standing(viewer: Viewer) -> Actor | Lost:
+        user = people.get(_user_id(viewer))
+        token = tokens.get(viewer.actor.token_id or 0)
+        by_session = viewer.session_key in sessions and constant_time_compare(
+            viewer.session_mark, marks.get(_user_id(viewer), "")
+        )
+        if user is None or not (token if viewer.actor.token_id else by_session):
+            return Lost.SIGNED_OUT
+        member = members.get((viewer.actor.workspace_id, user.pk))
+        now = actor_as(member, user, token=token) if member else None
+        return now if now and _may_watch(now) else Lost.REMOVED
+
+    return {viewer: standing(viewer) for viewer in viewers}
+
+
+def _may_watch(actor: Actor) -> bool:
+    return may(actor, Action.RUN_READ) or may(actor, Action.TASK_READ)
+
+
+def _user_id(viewer: Viewer) -> int:
+    return viewer.actor.user_id or 0
+
+
+def _members(viewers: Collection[Viewer]) -> Mapping[tuple[int, int], Membership]:
+    rows = Membership.objects.select_related("workspace").filter(
+        workspace_id__in={viewer.actor.workspace_id for viewer in viewers},
+        user_id__in={_user_id(viewer) for viewer in viewers},
+    )
+    return {(row.workspace_id, row.user_id): row for row in rows}
+
+
+def watchable(actor: Actor, run_ids: Collection[UUID]) -> dict[UUID, Run]:
+    """Those of the runs that the actor may watch."""
+    return {run.pk: run for run in runs_for(actor).filter(pk__in=run_ids).only("pk", "version_id")}
+
+
+def read_changes(run: Run, after: int | None) -> Frame:
+    """What changed in a run since `after`. One statement. Raises NotFound when the run is gone."""
+    read = step_runs(run, after=after)
+    return Frame(
+        run_id=run.pk,
+        seq=read.seq,
+        state=read.run_state,
+        changes=tuple(item.as_json() for item in read.items),
+        error=run_error(cast("Mapping[str, Any] | None", read.run_error), list(drawing_of(run.version_id).keys)),
+    )
