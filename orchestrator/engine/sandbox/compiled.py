@@ -12,6 +12,7 @@ from functools import lru_cache
 from orchestrator.core.errors import ExpressionFailed
 from orchestrator.core.references import ROOTS, SCRIPT_ROOTS, chains, references
 from orchestrator.core.rewrite import rewrite_expression, rewrite_script
+from orchestrator.core.scopes import surveyed
 from orchestrator.core.syntax import parse_expression
 
 #: Pure functions only: nothing here reads, writes, imports, or assigns a name.
@@ -60,10 +61,10 @@ def compile_script(source: str) -> Compiled:
     return Compiled(_answering(text, tree), {**needs, **{name: {} for name in whole}})
 
 
-def _needs(tree: ast.AST, roots: frozenset[str]) -> dict[str, Need]:
+def _needs(tree: ast.Expression | ast.Module, roots: frozenset[str]) -> dict[str, Need]:
     needs: dict[str, Need] = {}
     whole: list[Need] = []
-    for chain in chains(tree, roots):
+    for chain in chains(surveyed(tree), roots):
         node = needs.setdefault(chain.root, {})
         for key in chain.keys:
             if not isinstance(key, str):
