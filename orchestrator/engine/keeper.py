@@ -24,10 +24,18 @@ NEGLECT = 1.0  # seconds that a ready token may lie before its queue is woken ag
 
 
 class Keeper:
-    """`end_overdue(run_id)` closes a run past its deadline through the ordinary door."""
+    """`end_overdue(run_id)` closes a run past its deadline through the ordinary door; `wake(queue, count)` tells workers."""
 
-    def __init__(self, end_overdue: Callable[[Any], None], *, ttl: float = TTL, grace: float = GRACE) -> None:
+    def __init__(
+        self,
+        end_overdue: Callable[[Any], None],
+        *,
+        wake: Callable[[str, int], None] = dispatch.wake,
+        ttl: float = TTL,
+        grace: float = GRACE,
+    ) -> None:
         self._end_overdue = end_overdue
+        self._wake = wake
         self._ttl = ttl
         self._grace = grace
         self._stopping = threading.Event()
@@ -72,12 +80,12 @@ class Keeper:
         connection = self._open()
         for row in connection.execute(statements.TAKE_OVER, (self._ttl, LIMIT)).fetchall():
             log.info("took over steps", queue=row["queue"], steps=row["n"], dead=row["dead"])
-            dispatch.wake(row["queue"], row["n"])
+            self._wake(row["queue"], row["n"])
         connection.execute(statements.STOP_CANCELLED, (self._grace, LIMIT))
         for row in connection.execute(statements.OVERDUE_RUNS, (LIMIT,)).fetchall():
             self._end_overdue(row["id"])
         for row in connection.execute(statements.NEGLECTED_QUEUES, (NEGLECT,)).fetchall():
-            dispatch.wake(row["queue"], row["n"])
+            self._wake(row["queue"], row["n"])
         connection.execute(statements.FORGET_SESSIONS)
         untold = connection.execute(statements.UNTOLD_TASKS).fetchone()
         if untold is not None and untold["some"]:
@@ -91,7 +99,7 @@ class Keeper:
             rows = connection.execute(statements.FIRE_TIMERS, (LIMIT,)).fetchall()
             woken = sum(row["n"] for row in rows)
             for row in rows:
-                dispatch.wake(row["queue"], row["n"])
+                self._wake(row["queue"], row["n"])
         due = connection.execute(statements.NEXT_TIMER).fetchone()
         seconds = TICK if due is None or due["seconds"] is None else due["seconds"]
         return min(TICK, max(0.005, seconds))

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from orchestrator.engine.sandbox import Sandbox
-from tests.engine.house import House, make_house, make_tools, worker_at_work
+from tests.engine.house import House, make_house, keeper_at_work, make_tools, worker_at_work
 
 
 @pytest.fixture(scope="session")
@@ -21,6 +21,6 @@ def house(transactional_db: None) -> House:
 
 @pytest.fixture
 def at_work(house: House, sandbox: Sandbox) -> Iterator[None]:
-    """A worker serves the queue `default`."""
-    with worker_at_work(make_tools(sandbox)) as house.worker:
+    """A worker serves the queue `default`, a keeper sweeps."""
+    with worker_at_work(make_tools(sandbox)) as house.worker, keeper_at_work(house.worker.poke):
         yield

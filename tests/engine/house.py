@@ -1,6 +1,6 @@
 """A workspace with one published workflow, and a worker in this process."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,10 +12,12 @@ from orchestrator.core.actor import Actor
 from orchestrator.core.kinds import Kinds
 from orchestrator.core.parse import parse_document
 from orchestrator.core.states import FINAL_RUN
+from orchestrator.engine.keeper import Keeper
 from orchestrator.engine.perform import Tools
 from orchestrator.engine.sandbox import Sandbox
 from orchestrator.engine.worker import Worker
 from orchestrator.models import Run, Version, Workflow, Workspace
+from orchestrator.services.control import fail_overdue_run
 from orchestrator.services.runs import start_run
 from orchestrator.services.versions import publish_version
 from orchestrator.steps import KINDS
@@ -98,6 +100,17 @@ def worker_at_work(tools: Tools, *, slots: int = 6, queues: tuple[str, ...] = ("
         yield worker
     finally:
         worker.stop(grace=5)
+
+
+@contextmanager
+def keeper_at_work(poke: Callable[[], None], *, ttl: float = 15.0) -> Iterator[Keeper]:
+    """A keeper whose wake-ups poke the worker in this process."""
+    keeper = Keeper(fail_overdue_run, wake=lambda queue, count: poke(), ttl=ttl)
+    keeper.start()
+    try:
+        yield keeper
+    finally:
+        keeper.stop()
 
 
 def leftovers(run_id: UUID) -> dict[str, int]:
