@@ -1,4 +1,4 @@
-"""What uvicorn serves: Django's pages and API over HTTP, live frames over sockets."""
+"""What uvicorn serves: Django's pages and API over HTTP, the monitor's live frames over websockets."""
 
 import os
 
@@ -6,8 +6,9 @@ from channels.routing import ProtocolTypeRouter
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orchestrator.project.settings")
-http = get_asgi_application()
+# Sets Django up, so it comes before everything that has models.
+pages = get_asgi_application()
 
-from monitor.sockets import application as sockets  # noqa: E402 - needs the apps, which the line above loads
+from monitor.sockets import application as sockets  # noqa: E402
 
-application = ProtocolTypeRouter({"http": http, "websocket": sockets})
+application = ProtocolTypeRouter({"http": pages, "websocket": sockets})

@@ -105,7 +105,7 @@ def test_it_is_closed_by_default(name: str) -> None:
 def test_production_settings_pass_the_deployment_checks(folder: Path) -> None:
     done = manage(
         folder,
-        *("check", "--deploy", "--fail-level", "WARNING"),
+        *("check", "--deploy", "--tag", "security", "--fail-level", "WARNING"),
         BRANCHLINE_URL="https://branchline.example",
         BRANCHLINE_HOSTS="branchline.example",
         BRANCHLINE_REDIRECT_TO_HTTPS="1",
