@@ -44,6 +44,7 @@ class Access(StrEnum):
 
     PUBLIC = "public"  #: anybody, signed in or not
     SIGNED_IN = "signed_in"  #: a session, whatever the workspace
+    MACHINE = "machine"  #: callers on this machine, or with the machine's own token; the view checks it
     MEMBER = "member"  #: a member of the workspace, whatever the role
 
 
@@ -206,6 +207,7 @@ ROUTES: Final[Mapping[str, Mapping[str, Need]]] = {
     "api-docs": reads(PUBLIC),
     "healthz": reads(PUBLIC),
     "readyz": reads(PUBLIC),
+    "metrics": reads(Access.MACHINE),
 }
 
 #: What a socket may watch -> the action it needs. The handshake itself asks for MEMBER.

@@ -1,9 +1,10 @@
 """Every address of Branchline, composed from its parts."""
 
 from django.urls import URLPattern, URLResolver, include, path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView
 
 from orchestrator.project import health
+from orchestrator.web.docs import docs
 
 WORKSPACE_PAGES = "w/<slug:workspace>/"
 WORKSPACE_API = "api/v1/w/<slug:workspace>/"
@@ -13,7 +14,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("readyz", health.readyz, name="readyz"),
     path("metrics", health.metrics, name="metrics"),
     path("api/v1/schema/", SpectacularAPIView.as_view(), name="api-schema"),
-    path("api/docs/", SpectacularSwaggerView.as_view(url_name="api-schema"), name="api-docs"),
+    path("api/docs/", docs, name="api-docs"),
     path(WORKSPACE_API, include("orchestrator.rest.urls")),
     path(WORKSPACE_API, include("designer.api_urls")),
     path(WORKSPACE_API, include("monitor.api_urls")),

@@ -43,6 +43,7 @@ class ApiView(APIView):
     query_parameters: frozenset[str] | None = None
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        self.format_kwarg = None
         request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
         self.admit(request, **kwargs)
         throttle.check(request)

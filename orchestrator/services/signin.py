@@ -34,13 +34,13 @@ def create_signin_link(user: User) -> str:
 def use_signin_link(plain: str) -> User:
     """Use the link up and return whose it is. Raises LinkInvalid, also for the second of two uses at once."""
     now = timezone.now()
-    open_links = SigninLink.objects.filter(digest=digest(plain), used_at=None, expires_at__gt=now, user__is_active=True)
     with transaction.atomic():
-        # Claimed by one conditional UPDATE: of two people with one link the second finds zero rows.
-        won = open_links.update(used_at=now)
-        if not won:
+        # Claimed by one conditional UPDATE: of two people with one link the second finds zero rows. No join in it:
+        # Django would turn that into a subselect, which PostgreSQL does not check again after waiting for the row.
+        won = SigninLink.objects.filter(digest=digest(plain), used_at=None, expires_at__gt=now).update(used_at=now)
+        user = User.objects.filter(signin_links__digest=digest(plain), is_active=True).first()
+        if not won or user is None:
             raise LinkInvalid("This link was used already or is older than 15 minutes. Ask for a new one.")
-        user = User.objects.get(signin_links__digest=digest(plain))
         audit.record_outside("signin", user_id=user.pk, username=user.username, detail={"by": "link"})
     return user
 

@@ -1,5 +1,6 @@
 """What every page knows of its viewer: workspace, permissions, the inbox's count, the theme."""
 
+from functools import cache
 from typing import Any
 
 from django.http import HttpRequest
@@ -26,7 +27,8 @@ def viewer(request: HttpRequest) -> dict[str, Any]:
     if isinstance(actor, Actor):
         context |= permissions(actor)
         context["actor"] = actor
-        context["inbox_count"] = SimpleLazyObject(lambda: waiting_count(actor))
+        # Templates call it when they reach it, so pages without the bar never count.
+        context["inbox_count"] = cache(lambda: waiting_count(actor))
     return context
 
 
