@@ -99,10 +99,9 @@ def _key_edit(text: bytes, offset: Callable[[int, int], int], node: ast.Attribut
     start = offset(node.value.end_lineno or 1, node.value.end_col_offset or 0)
     end = offset(node.end_lineno or 1, node.end_col_offset or 0)
     match = _TAIL.fullmatch(text[start:end].decode())
-    if match is None:
-        raise ValueError
+    before, gap = (match["before"], match["gap"]) if match else ("", "")
     # Line ends between the dot and the name move into the brackets, where they are free.
-    key = f"{match['before']}[{json.dumps(node.attr, ensure_ascii=False)}{_LINE_END * match['gap'].count(_LINE_END)}]"
+    key = f"{before}[{json.dumps(node.attr, ensure_ascii=False)}{_LINE_END * gap.count(_LINE_END)}]"
     return start, end, key.encode()
 
 

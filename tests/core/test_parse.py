@@ -41,6 +41,19 @@ def test_it_reads_durations_and_defaults() -> None:
     assert read.queue == "default"
 
 
+def test_it_leaves_defaults_out() -> None:
+    spelled_out = step("a", config={}, disabled=False, queue="default", note="", join={"mode": "all", "late": "ignore"})
+    written = document_as_json(document([spelled_out], "a.out -> b", settings={"on_failure": "fail"}))
+    assert written == {
+        "format": "branchline/1",
+        "name": "Test",
+        "input": {},
+        "steps": [{"key": "a", "name": "A", "kind": "transform", "at": [0, 0], "config": {}, "join": {}}],
+        "edges": [{"from": "a", "to": "b"}],
+        "notes": [],
+    }
+
+
 def test_a_null_output_is_an_output() -> None:
     assert document([], output=None).has_output
     assert not document([]).has_output

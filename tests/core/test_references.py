@@ -32,6 +32,7 @@ def _reads(found: References) -> dict[str, object]:
         ("errors.charge.code", {"errors": {"charge": ["code"]}}),
         ("input.name.upper()", {"input": ["name"]}),  # a call is a method, not a key
         ("input.get('name')", {"input": [""]}),
+        ("input.get('order').sku", {"input": [""]}),  # which part a method gives is not known
         ("steps.get('a')", {"whole": True}),
         ("steps[input.which]", {"input": ["which"], "whole": True}),
         ("[steps for _ in (1,)]", {"whole": True}),

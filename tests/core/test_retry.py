@@ -54,6 +54,11 @@ def test_it_gives_up_without_a_policy() -> None:
     assert next_attempt(Retry(), 1, 0.0, None, 0.5) is None
 
 
+def test_a_billion_attempts_cost_nothing() -> None:
+    policy = Retry(attempts=2 * 10**9, first=1.0, factor=2, cap=60.0, jitter="none")  # a whole number as factor, too
+    assert next_attempt(policy, 10**9, 0.0, None, 0.0) == 60.0
+
+
 policies = st.builds(
     Retry,
     attempts=st.integers(-5, 2 * 10**9),

@@ -31,6 +31,7 @@ from orchestrator.core.rewrite import rewrite_expression, rewrite_script
         ("input.größe.é", 'input["größe"]["é"]'),
         ("'ß' + input.a", "'ß' + input[\"a\"]"),  # places are counted in bytes
         ("  input.a\r\n", 'input["a"]'),
+        ("(input).a·b", "input['a·b']"),  # a letter that `re` does not count as one: spelled anew
     ],
 )
 def test_it_reads_keys(source: str, rewritten: str) -> None:

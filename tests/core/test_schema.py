@@ -189,6 +189,19 @@ def test_a_large_value_times_a_large_schema_has_an_end(monkeypatch: pytest.Monke
     assert check_input({"items": {"type": "integer"}}, [1] * 9_000) == []
 
 
+@pytest.mark.parametrize(
+    ("items", "unique"),
+    [
+        ([1, True, 0, False, None, "", "1"], True),
+        ([1, 1.0], False),  # JSON has one kind of number
+        ([{"a": 1, "b": [2]}, {"b": [2.0], "a": 1}], False),
+        ([[1], [True], {"a": 1}, {"a": True}, [[1]]], True),
+    ],
+)
+def test_unique_items_compare_by_value(items: list[Json], *, unique: bool) -> None:
+    assert found({"uniqueItems": True}, items) == ([] if unique else [("", "uniqueItems")])
+
+
 def test_unique_items_are_found_in_linear_time() -> None:
     started = time.thread_time()
     assert check_input({"uniqueItems": True}, [{"n": number} for number in range(20_000)]) == []
