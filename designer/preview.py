@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 from designer.queries.drafts import load_draft
 from orchestrator.api import (
@@ -23,16 +24,16 @@ from orchestrator.api import (
     successors,
 )
 
+EXAMPLE_TIME = "2026-01-01T00:00:00Z"
 #: Outputs with a shape of their own, for steps that have not run yet.
 EXAMPLES: Mapping[str, Json] = {
     "http": {"status": 200, "headers": {}, "body": None},
     "email": {"message_id": "<1@example.org>"},
     "choose": {"ports": ["otherwise"]},
     "merge": {"branches": {}, "arrived": [], "missing": []},
-    "delay": {"at": "2026-01-01T00:00:00Z"},
-    "human_task": {"outcome": "", "values": {}, "by": "", "at": "2026-01-01T00:00:00Z", "comment": ""},
+    "delay": {"at": EXAMPLE_TIME},
+    "human_task": {"outcome": "", "values": {}, "by": "", "at": EXAMPLE_TIME, "comment": ""},
 }
-EXAMPLE_RUN: Json = {"id": "00000000-0000-0000-0000-000000000000", "correlation_id": "example"}
 #: Roots are shown cut: completion needs names and a taste of the values, not megabytes.
 MOST_ITEMS = 20
 LONGEST_TEXT = 500
@@ -47,7 +48,7 @@ def roots_for(workflow: Workflow, step: str, actor: Actor, *, wanted: Collection
     document = parse_document(load_draft(workflow).document)
     before = [key for key in steps_before(document, step) if wanted is None or key in wanted]
     ran = last_run_data(workflow.pk, before) if may(actor, Action.RUN_READ_DATA) else None
-    return _examples(document, before) if ran is None else _overlaid(document, before, ran)
+    return _examples(workflow, document, before) if ran is None else _overlaid(workflow, document, before, ran)
 
 
 def steps_before(document: Document, step: str) -> list[str]:
@@ -60,18 +61,32 @@ def steps_before(document: Document, step: str) -> list[str]:
     return [key for key in keys if key in before]
 
 
-def _examples(document: Document, before: Collection[str]) -> dict[str, Json]:
+def _examples(workflow: Workflow, document: Document, before: Collection[str]) -> dict[str, Json]:
     kinds = {step.key: step.kind for step in document.steps}
     return {
         "input": example_of(document.input_schema),
         "steps": {key: EXAMPLES.get(kinds[key]) for key in before},
         "errors": {},
-        "run": EXAMPLE_RUN,
+        "run": _example_run(workflow),
     }
 
 
-def _overlaid(document: Document, before: Collection[str], ran: RanData) -> dict[str, Json]:
-    roots: dict[str, Any] = _examples(document, before)
+def _example_run(workflow: Workflow) -> Json:
+    """What the engine tells of a run, for one that is not there."""
+    return {
+        "id": str(UUID(int=0)),
+        "workflow": workflow.slug,
+        "version": workflow.live_version.number if workflow.live_version else 1,
+        "workspace": workflow.workspace.slug,
+        "started_at": EXAMPLE_TIME,
+        "correlation_id": "example",
+        "business_key": None,
+        "trigger": "api",
+    }
+
+
+def _overlaid(workflow: Workflow, document: Document, before: Collection[str], ran: RanData) -> dict[str, Json]:
+    roots: dict[str, Any] = _examples(workflow, document, before)
     roots["steps"] |= ran.steps
     roots["errors"] = dict(ran.errors)
     roots["run"] = {**roots["run"], "id": ran.run_id}

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from orchestrator.api import CsvInvalid, Json, JsonInvalid, JsonObject, check_input, csv_input, parse_json
+from orchestrator.api import CsvInvalid, Json, JsonInvalid, JsonObject, csv_input, parse_json
 
 Widget = Literal["text", "long_text", "number", "date", "datetime", "email", "url", "choice", "flag", "json", "rows"]
 #: JSON Schema formats of texts that browsers have a field for.
@@ -72,9 +72,15 @@ def bound(schema: JsonObject, typed: Mapping[str, str], file: bytes | None) -> S
     for item in form.fields:
         item.typed = typed.get(item.name, "")
         _read(item, form, file)
-    if form.is_valid:
-        _check(form)
     return form
+
+
+def blame(form: StartForm, problems: Sequence[Mapping[str, Json]]) -> None:
+    """Put the complaints of an input check ({"path", "message"}) beside the fields they concern."""
+    by_key = {item.key: item for item in form.fields}
+    for problem in problems:
+        item = by_key.get(str(problem["path"]).partition(".")[0])
+        (form.errors if item is None else item.errors).append(str(problem["message"]))
 
 
 def _field(key: str, part: Any, required: bool) -> Field:  # noqa: FBT001  a value, not a switch
@@ -167,14 +173,3 @@ def _read_json(item: Field, form: StartForm) -> None:
         form.input[item.key] = parse_json(text, max_bytes=MOST_CHARACTERS)
     except JsonInvalid as error:
         item.errors.append("Type a number." if item.widget == "number" else error.message)
-
-
-def _check(form: StartForm) -> None:
-    """Put the schema's complaints beside the fields they concern."""
-    by_key = {item.key: item for item in form.fields}
-    for problem in check_input(form.schema, form.input):
-        item = by_key.get(problem.path.partition(".")[0])
-        if item is None:
-            form.errors.append(problem.message)
-        else:
-            item.errors.append(problem.message)

@@ -1,5 +1,6 @@
 """Documents and workflows for tests of the designer."""
 
+from itertools import pairwise
 from typing import Any
 
 from rest_framework.test import APIClient
@@ -11,7 +12,14 @@ from tests.factories import actor_of, make_member, make_workspace
 
 def transform(key: str, value: Any = 1, at: tuple[int, int] = (0, 0), **more: Any) -> dict[str, Any]:
     """A step that gives out a value."""
-    return {"key": key, "name": key.capitalize(), "kind": "transform", "at": list(at), "config": {"value": value}, **more}
+    return {
+        "key": key,
+        "name": key.capitalize(),
+        "kind": "transform",
+        "at": list(at),
+        "config": {"value": value},
+        **more,
+    }
 
 
 def document(*steps: dict[str, Any], name: str = "Order payment", **more: Any) -> dict[str, Any]:
@@ -20,7 +28,7 @@ def document(*steps: dict[str, Any], name: str = "Order payment", **more: Any) -
     body: dict[str, Any] = {"format": "branchline/1", "name": name, "input": {"type": "object", "properties": {}}}
     body |= more
     body["steps"] = list(steps)
-    body["edges"] = more.get("edges", [{"from": a, "to": b} for a, b in zip(keys, keys[1:], strict=False)])
+    body["edges"] = more.get("edges", [{"from": a, "to": b} for a, b in pairwise(keys)])
     body["notes"] = more.get("notes", [])
     return body
 

@@ -30,7 +30,7 @@ def checked(serializer: type[StrictSerializer], request: Request) -> dict[str, A
 
 
 def base_revision(request: Request) -> int | None:
-    """The revision in `If-Match` (quotes optional), or None without the header. Raises RevisionRequired for nonsense."""
+    """The revision in `If-Match` (quotes optional), None without the header. Raises RevisionRequired for nonsense."""
     header = request.headers.get("If-Match")
     if header is None:
         return None

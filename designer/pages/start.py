@@ -7,8 +7,8 @@ from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 
 from designer.queries.workflows import find_workflow
-from designer.start_form import FILE, MOST_CHARACTERS, StartForm, bound, form_for
-from orchestrator.api import BranchlineError, Workflow, start_run
+from designer.start_form import FILE, MOST_CHARACTERS, StartForm, blame, bound, form_for
+from orchestrator.api import BranchlineError, InputInvalid, Workflow, start_run
 from orchestrator.web.access import WorkspacePage, WorkspaceRequest
 
 LONGEST_ONCE = 64
@@ -29,9 +29,10 @@ class StartPage(WorkspacePage):
         once = request.POST.get("once", "")[:LONGEST_ONCE]
         if form.is_valid:
             try:
-                return HttpResponseRedirect(
-                    f"/w/{request.actor.workspace_slug}/runs/{started(request, workflow, form, once)}/"
-                )
+                run_id = started(request, workflow, form, once)
+                return HttpResponseRedirect(f"/w/{request.actor.workspace_slug}/runs/{run_id}/")
+            except InputInvalid as error:
+                blame(form, error.details["problems"])  # type: ignore[arg-type]  # a list of objects
             except BranchlineError as error:
                 form.errors.append(error.message)
         return show(request, workflow, form, once, status=400)

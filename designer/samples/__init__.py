@@ -1,1 +1,1 @@
-"""What a fresh workspace starts with."""
+"""What a fresh workspace starts with: three documents, and the functions they call."""

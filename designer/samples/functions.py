@@ -1,6 +1,8 @@
 """What the sample workflows call: a shop, a report, and plain arithmetic. Nothing here leaves the process."""
 
 from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal
 from hashlib import sha256
 from typing import Annotated, Literal
 
@@ -95,6 +97,62 @@ def summarise_region(rows: Sequence[Row], region: str) -> Summary:
         total=round(total, 2),
         mean=round(total / len(own), 2) if own else 0.0,
     )
+
+
+class Sale(BaseModel):
+    """One line of a sales file; CSV cells are text, so numbers are read from text too."""
+
+    product: str
+    quantity: int = Field(ge=0)
+    price: Decimal = Field(ge=0)
+
+
+class RegionRows(BaseModel):
+    """The lines of one region."""
+
+    region: str
+    rows: Sequence[Sale]
+
+
+class RegionTotals(BaseModel):
+    """What a region sold; money is added up exactly and rounded once, at the end."""
+
+    region: str
+    rows: int
+    quantity: int
+    revenue: float
+    products: dict[str, float]
+
+
+@step("reports.totals", effects="none")
+def totals(regions: Sequence[RegionRows]) -> list[RegionTotals]:
+    """Add up quantity and revenue (quantity times price) of each region, in all and by product."""
+    return [_totals(part) for part in regions]
+
+
+def _totals(part: RegionRows) -> RegionTotals:
+    products: dict[str, Decimal] = {}
+    for sale in part.rows:
+        products[sale.product] = products.get(sale.product, Decimal(0)) + sale.quantity * sale.price
+    return RegionTotals(
+        region=part.region,
+        rows=len(part.rows),
+        quantity=sum(sale.quantity for sale in part.rows),
+        revenue=_money(sum(products.values(), Decimal(0))),
+        products={name: _money(revenue) for name, revenue in sorted(products.items())},
+    )
+
+
+def _money(amount: Decimal) -> float:
+    return float(amount.quantize(Decimal("0.01")))
+
+
+@step("leave.book")
+def book_leave(
+    context: StepContext, employee: str, first_day: date, days: Annotated[int, Field(ge=1, le=365)]
+) -> dict[str, object]:
+    """Enter a leave into the calendar."""
+    return {"id": _number("leave", context), "employee": employee, "from": first_day.isoformat(), "days": days}
 
 
 @step("demo.fibonacci", effects="none")

@@ -52,7 +52,7 @@ def create_workflow(*, name: str, actor: Actor, document: Json = None, slug: str
 
 
 def rename_workflow(*, workflow: Workflow, name: str, actor: Actor) -> None:
-    """Give it another name; its slug, and so every address, stays. The draft's revision rises: the name is part of it."""
+    """Give it another name; its slug, and so every address, stays. The draft's revision rises: it holds the name."""
     name = checked_name(name)
     if name == workflow.name:
         return

@@ -18,7 +18,7 @@ class DrawnJSONField(models.JSONField):
     def db_type(self, connection: BaseDatabaseWrapper) -> str:
         return "json"
 
-    def get_db_prep_value(self, value: Json, connection: BaseDatabaseWrapper, prepared: bool = False) -> object:  # noqa: FBT  Django's
+    def get_db_prep_value(self, value: Json, connection: BaseDatabaseWrapper, prepared: bool = False) -> object:  # noqa: FBT001, FBT002  Django decides
         if value is None:
             return None
         return JsonText(value, dumps=_dumps)

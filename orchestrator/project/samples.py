@@ -1,7 +1,8 @@
-"""What a first start finds: the workspace `demo` and one administrator, who signs in by a one-time link."""
+"""What a first start finds: the workspace `demo`, three published workflows, and one administrator to sign in."""
 
 from django.db import transaction
 
+from designer.samples import load as designer_samples
 from orchestrator.models import Membership, User, Workspace
 from orchestrator.models.workspace import Role
 from orchestrator.project.people import account
@@ -21,7 +22,9 @@ def load() -> None:
     """Make the sample workspace. Its administrator has no password: `manage.py signin` makes a link."""
     user = account(ADMINISTRATOR)
     workspace = create_workspace(slug=WORKSPACE, name="Demo", admin=user)
-    set_member(actor=machine_actor(workspace), username=user.username, roles=[str(role) for role in Role])
+    actor = machine_actor(workspace)
+    set_member(actor=actor, username=user.username, roles=[str(role) for role in Role])
+    designer_samples.load(workspace, actor)
 
 
 def administrator() -> User | None:

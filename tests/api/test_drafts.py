@@ -68,7 +68,10 @@ def test_it_gives_back_the_same_bytes(cast: Cast) -> None:
 
 def test_a_draft_is_steps_and_edges_as_rows(cast: Cast) -> None:
     workflow = cast.workflow(RICH)
-    assert list(Step.objects.filter(draft=workflow.pk).order_by("position").values_list("key", flat=True)) == ["reserve", "charge"]
+    assert list(Step.objects.filter(draft=workflow.pk).order_by("position").values_list("key", flat=True)) == [
+        "reserve",
+        "charge",
+    ]
     assert Edge.objects.filter(draft=workflow.pk, port="error", target="reserve").count() == 1
 
 
@@ -119,7 +122,9 @@ def test_it_refuses_what_is_not_well_formed(cast: Cast, body: Any, code: str) ->
     assert load_draft(workflow) == before
 
 
-@pytest.mark.parametrize("raw", [b"[" * 100_000, b'{"a":' * 100_000, b'{"name": "\\u0000"}', b'{"a":1,"a":2}', b"{", b"1e999"])
+@pytest.mark.parametrize(
+    "raw", [b"[" * 100_000, b'{"a":' * 100_000, b'{"name": "\\u0000"}', b'{"a":1,"a":2}', b"{", b"1e999"]
+)
 def test_it_refuses_odd_json(cast: Cast, raw: bytes) -> None:
     workflow = cast.workflow()
     answer = cast.client.put(
@@ -160,7 +165,9 @@ def test_it_touches_only_rows_that_changed(cast: Cast) -> None:
     # One taken out, one put in between, one changed.
     drawn = [*steps[:10], transform("new"), *steps[10:20], *steps[21:]]
     drawn[3] = transform("s3", "other")
-    with CaptureQueriesContext(connection, ) as captured:
+    with CaptureQueriesContext(
+        connection,
+    ) as captured:
         assert put(cast, workflow.slug, document(*drawn), 1).status_code == 200
     after = dict(Step.objects.filter(draft=workflow.pk).values_list("key", "pk"))
     assert set(after) - set(before) == {"new"}
@@ -177,7 +184,10 @@ def test_the_order_of_steps_survives_any_shuffle(cast: Cast) -> None:
     keys = [f"s{n}" for n in range(12)]
     workflow = cast.workflow(document(*(transform(key) for key in keys), edges=[]))
     for revision, order in enumerate(([*keys[::-1]], [*keys[6:], *keys[:6]], [keys[11], *keys[:11]], keys), start=1):
-        assert put(cast, workflow.slug, document(*(transform(key) for key in order), edges=[]), revision).status_code == 200
+        assert (
+            put(cast, workflow.slug, document(*(transform(key) for key in order), edges=[]), revision).status_code
+            == 200
+        )
         assert [step["key"] for step in load_draft(workflow).document["steps"]] == order  # type: ignore[union-attr, call-overload, index]
 
 
@@ -196,7 +206,9 @@ def test_problems_of_the_draft_and_of_a_sent_document(cast: Cast) -> None:
     saved = cast.client.get(url).json()
     assert saved["revision"] == 1
     assert {problem["code"] for problem in saved["problems"]} == {"no_steps"}
-    sent = cast.client.post(url, document({"key": "a", "name": "A", "kind": "levitate", "at": [0, 0], "config": {}}), format="json")
+    sent = cast.client.post(
+        url, document({"key": "a", "name": "A", "kind": "levitate", "at": [0, 0], "config": {}}), format="json"
+    )
     assert {problem["step"] for problem in sent.json()["problems"]} == {"a"}
     assert load_draft(workflow).revision == 1
 

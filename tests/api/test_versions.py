@@ -59,7 +59,9 @@ def test_it_publishes_only_what_was_reviewed_when_asked_so(cast: Cast) -> None:
     answer = cast.client.post(publish_url(cast, workflow), {}, format="json", headers={"If-Match": '"1"'})
     assert answer.status_code == 412
     assert not Version.objects.exists()
-    assert cast.client.post(publish_url(cast, workflow), {}, format="json", headers={"If-Match": "2"}).status_code == 201
+    assert (
+        cast.client.post(publish_url(cast, workflow), {}, format="json", headers={"If-Match": "2"}).status_code == 201
+    )
 
 
 def test_rolling_back_moves_the_live_pointer_only(cast: Cast) -> None:
@@ -92,9 +94,13 @@ def test_the_list_is_newest_first_and_paged(cast: Cast) -> None:
 def test_the_difference_of_two_versions_is_by_step_key(cast: Cast) -> None:
     before = document(transform("same"), transform("moved"), transform("changed"), transform("gone"), name="Flow")
     after = document(
-        transform("same"), transform("moved", at=(50, 60)), transform("changed", 2, note="Why"), transform("fresh"), name="Flow",
+        transform("same"),
+        transform("moved", at=(50, 60)),
+        transform("changed", 2, note="Why"),
+        transform("fresh"),
+        name="Flow",
         output={"$": "steps.fresh"},
-    )  # fmt: skip
+    )
     workflow = cast.workflow(before)
     publish(workflow=workflow, note="", actor=cast.actor)
     save(cast, workflow, after, 1)
@@ -121,7 +127,9 @@ def test_foreign_versions_do_not_exist(cast: Cast, path: str) -> None:
 
 
 def test_a_version_is_exported_as_it_was_drawn(cast: Cast) -> None:
-    drawing = document(transform("a", {"zeta": 1, "b": 2}), name="Flow", input={"type": "object", "properties": {"zz": {}, "a": {}}})
+    drawing = document(
+        transform("a", {"zeta": 1, "b": 2}), name="Flow", input={"type": "object", "properties": {"zz": {}, "a": {}}}
+    )
     workflow = cast.workflow(drawing)
     publish(workflow=workflow, note="", actor=cast.actor)
     exported = cast.client.get(cast.url("workflows/flow/export/?version=1"))

@@ -25,7 +25,10 @@ def cast(valkey: str) -> Cast:
 
 def test_it_creates_a_workflow_with_an_empty_draft_and_a_free_slug(cast: Cast) -> None:
     url = cast.url("workflows/")
-    slugs = [cast.client.post(url, {"name": name}, format="json").json()["slug"] for name in ("Ünïted Orders!", "United orders")]
+    slugs = [
+        cast.client.post(url, {"name": name}, format="json").json()["slug"]
+        for name in ("Ünïted Orders!", "United orders")
+    ]
     assert slugs == ["united-orders", "united-orders-2"]
     made = Workflow.objects.get(slug="united-orders")
     assert made.name == "Ünïted Orders!"

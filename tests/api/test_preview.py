@@ -1,0 +1,112 @@
+"""Trying expressions while drawing."""
+
+from typing import Any
+
+import pytest
+
+from designer.preview import LONGEST_TEXT, MOST_ITEMS, MOST_PARTS, cut
+from designer.services.publishing import publish
+from orchestrator.api import Run
+from tests.designer_cast import Cast, document, transform
+from tests.run_factories import make_log, make_run
+
+pytestmark = pytest.mark.django_db
+
+INPUT = {
+    "type": "object",
+    "properties": {"amount": {"type": "integer", "default": 7}, "name": {"type": "string", "examples": ["Ann"]}},
+}
+
+
+@pytest.fixture
+def cast(valkey: str) -> Cast:
+    return Cast("demo")
+
+
+def flow(cast: Cast) -> Any:
+    drawing = document(transform("first"), transform("second"), transform("third"), name="Flow", input=INPUT)
+    return cast.workflow(drawing)
+
+
+def ask(cast: Cast, expression: str, step: str = "second") -> dict[str, Any]:
+    answer = cast.client.post(
+        cast.url("workflows/flow/draft/preview/"), {"expression": expression, "step": step}, format="json"
+    )
+    assert answer.status_code == 200, answer.content
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+def test_without_a_run_it_reads_the_schemas_examples(cast: Cast) -> None:
+    flow(cast)
+    assert ask(cast, "input.amount + 1") == {"value": 8}
+    assert ask(cast, "f'Hello {input.name}'") == {"value": "Hello Ann"}
+
+
+def test_the_last_runs_data_come_first(cast: Cast) -> None:
+    workflow = flow(cast)
+    version = publish(workflow=workflow, note="", actor=cast.actor)
+    run = make_run(version, input={"amount": 40}, state="succeeded")
+    make_log(run, "first", output={"found": [1, 2, 3]})
+    assert ask(cast, "input.amount + len(steps.first.found)") == {"value": 43}
+    roots = cast.client.get(cast.url("workflows/flow/draft/preview/"), {"step": "second"}).json()["roots"]
+    assert roots["input"] == {"amount": 40, "name": "Ann"}
+    assert roots["steps"] == {"first": {"found": [1, 2, 3]}}
+    assert Run.objects.count() == 1
+
+
+def test_only_steps_before_it_can_be_read(cast: Cast) -> None:
+    workflow = flow(cast)
+    run = make_run(publish(workflow=workflow, note="", actor=cast.actor), state="succeeded")
+    make_log(run, "third", output=3)
+    assert "third" in ask(cast, "steps.third", step="second")["error"]["message"]
+    assert ask(cast, "steps.third", step="") == {"value": 3}
+
+
+@pytest.mark.parametrize(
+    ("expression", "code"),
+    [
+        ("input.", "expression_invalid"),
+        ("a = 1", "expression_invalid"),
+        ("().__class__", "expression_invalid"),
+        ("input.nothing", "expression_failed"),
+        ("sum(range(10**9))", "expression_timeout"),
+        ("'x' * 10**10", "expression_memory"),
+    ],
+)
+def test_a_bad_expression_is_an_answer_not_a_failure(cast: Cast, expression: str, code: str) -> None:
+    flow(cast)
+    assert ask(cast, expression)["error"]["code"] == code
+
+
+@pytest.mark.parametrize("text", ["{{7*7}}", "${7*7}", "%(x)s", "=7*7"])
+def test_data_are_never_evaluated(cast: Cast, text: str) -> None:
+    workflow = flow(cast)
+    make_run(publish(workflow=workflow, note="", actor=cast.actor), input={"name": text}, state="succeeded")
+    assert ask(cast, "input.name") == {"value": text}
+
+
+def test_another_workspaces_runs_stay_unseen(cast: Cast) -> None:
+    other = Cast("other")
+    theirs = other.workflow(document(transform("first"), transform("second"), name="Flow", input=INPUT))
+    make_run(publish(workflow=theirs, note="", actor=other.actor), input={"name": "canary"}, state="succeeded")
+    flow(cast)
+    assert ask(cast, "input.name") == {"value": "Ann"}
+
+
+def test_too_long_an_expression_is_refused(cast: Cast) -> None:
+    flow(cast)
+    answer = cast.client.post(cast.url("workflows/flow/draft/preview/"), {"expression": "1" * 4_097}, format="json")
+    assert answer.status_code == 400
+    answer = cast.client.post(
+        cast.url("workflows/flow/draft/preview/"), {"expression": "1", "version": 1}, format="json"
+    )
+    assert answer.json()["code"] == "unknown_field"
+
+
+def test_what_is_shown_is_cut() -> None:
+    assert cut(list(range(100))) == list(range(MOST_ITEMS))
+    assert cut("x" * 1_000) == "x" * LONGEST_TEXT + "…"
+    wide = cut({f"k{n}": [n] for n in range(10_000)})
+    assert isinstance(wide, dict)
+    assert len(wide) < MOST_PARTS

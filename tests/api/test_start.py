@@ -1,0 +1,137 @@
+"""Starting runs by the API."""
+
+import asyncio
+import threading
+import time
+from typing import Any
+
+import pytest
+from asgiref.sync import async_to_sync
+from channels.layers import get_channel_layer
+from django.db import connection
+
+from designer.services.publishing import publish
+from orchestrator.api import Run, Workflow
+from tests.designer_cast import Cast, document, transform
+
+pytestmark = pytest.mark.django_db
+
+INPUT = {"type": "object", "properties": {"amount": {"type": "integer"}}, "required": ["amount"]}
+
+
+@pytest.fixture
+def cast(valkey: str) -> Cast:
+    return Cast("demo")
+
+
+@pytest.fixture
+def workflow(cast: Cast) -> Workflow:
+    made = cast.workflow(document(transform("a"), name="Flow", input=INPUT))
+    publish(workflow=made, note="", actor=cast.actor)
+    return made
+
+
+def start(cast: Cast, body: Any, query: str = "", **headers: str) -> Any:
+    return cast.client.post(cast.url(f"workflows/flow/runs/{query}"), body, format="json", headers=headers)
+
+
+def test_it_starts_a_run_of_the_live_version(cast: Cast, workflow: Workflow) -> None:
+    answer = start(cast, {"input": {"amount": 3}, "correlation_id": "c-1", "business_key": "order-1"})
+    assert answer.status_code == 201, answer.content
+    body = answer.json()
+    assert (body["state"], body["version"], body["workflow"]) == ("running", 1, "flow")
+    run = Run.objects.get(pk=body["id"])
+    assert (run.input, run.correlation_id, run.business_key) == ({"amount": 3}, "c-1", "order-1")
+    assert run.started_by_id == cast.editor.pk
+
+
+def test_an_input_that_does_not_fit_names_the_field(cast: Cast, workflow: Workflow) -> None:
+    answer = start(cast, {"input": {"amount": "much"}})
+    assert (answer.status_code, answer.json()["code"]) == (400, "input_invalid")
+    assert answer.json()["details"]["problems"][0]["path"] == "amount"
+    assert not Run.objects.exists()
+
+
+def test_a_workflow_that_is_not_published_starts_nothing(cast: Cast) -> None:
+    cast.workflow(document(transform("a"), name="Flow"))
+    assert (start(cast, {}).status_code, start(cast, {}).json()["code"]) == (409, "not_published")
+
+
+def test_an_idempotency_key_starts_one_run(cast: Cast, workflow: Workflow) -> None:
+    first = start(cast, {"input": {"amount": 1}}, **{"Idempotency-Key": "k"})
+    again = start(cast, {"input": {"amount": 1}}, **{"Idempotency-Key": "k"})
+    other = start(cast, {"input": {"amount": 2}}, **{"Idempotency-Key": "k"})
+    assert (first.status_code, again.status_code, other.status_code) == (201, 200, 409)
+    assert first.json()["id"] == again.json()["id"]
+    assert Run.objects.count() == 1
+
+
+@pytest.mark.parametrize("key", ["", "x" * 201])
+def test_an_idempotency_key_has_bounds(cast: Cast, workflow: Workflow, key: str) -> None:
+    answer = start(cast, {"input": {"amount": 1}}, **{"Idempotency-Key": key})
+    assert (answer.status_code, answer.json()["code"]) == (400, "idempotency_key_invalid")
+
+
+@pytest.mark.parametrize("field", ["id", "workspace", "version", "state", "started_by", "trigger"])
+def test_it_refuses_unknown_fields(cast: Cast, workflow: Workflow, field: str) -> None:
+    answer = start(cast, {"input": {"amount": 1}, field: "x"})
+    assert (answer.status_code, answer.json()["code"]) == (400, "unknown_field")
+    assert not Run.objects.exists()
+
+
+@pytest.mark.parametrize("wait", ["-1", "31", "x", "1e1", "9" * 40, ""])
+def test_wait_is_bounded(cast: Cast, workflow: Workflow, wait: str) -> None:
+    answer = start(cast, {"input": {"amount": 1}}, query=f"?wait={wait}")
+    assert (answer.status_code, answer.json()["code"]) == (400, "wait_invalid")
+
+
+@pytest.mark.parametrize("role", ["viewer", "approver"])
+def test_viewers_and_approvers_start_nothing(cast: Cast, workflow: Workflow, role: str) -> None:
+    answer = cast.member(role).post(cast.url("workflows/flow/runs/"), {"input": {"amount": 1}}, format="json")
+    assert answer.status_code == 403
+    assert not Run.objects.exists()
+
+
+def test_a_foreign_workflow_starts_nothing(cast: Cast, workflow: Workflow) -> None:
+    other = Cast("other")
+    assert other.client.post(cast.url("workflows/flow/runs/"), {"input": {}}, format="json").status_code == 404
+    assert other.client.post(other.url("workflows/flow/runs/"), {"input": {}}, format="json").status_code == 404
+    assert not Run.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_waiting_answers_as_soon_as_the_end_is_announced(cast: Cast, workflow: Workflow) -> None:
+    ended: list[float] = []
+
+    def end_it() -> None:
+        try:
+            deadline = time.monotonic() + 10
+            while (run := Run.objects.first()) is None:
+                assert time.monotonic() < deadline
+            Run.objects.filter(pk=run.pk).update(state="succeeded", finished_at=run.started_at, output={"ok": True})
+            ended.append(time.monotonic())
+            message = {"type": "runs.changed", "runs": [str(run.pk)], "tasks": False}
+            async_to_sync(send_after_a_turn)(f"workspace.{cast.workspace.pk}", message)
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=end_it)
+    thread.start()
+    answer = start(cast, {"input": {"amount": 1}}, query="?wait=30")
+    answered = time.monotonic()
+    thread.join(timeout=10)
+    assert (answer.status_code, answer.json()["state"], answer.json()["output"]) == (201, "succeeded", {"ok": True})
+    assert answered - ended[0] < 2
+
+
+async def send_after_a_turn(group: str, message: dict[str, Any]) -> None:
+    await get_channel_layer().group_send(group, message)
+    await asyncio.sleep(0)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_waiting_ends_when_its_time_is_up(cast: Cast, workflow: Workflow) -> None:
+    before = time.monotonic()
+    answer = start(cast, {"input": {"amount": 1}}, query="?wait=1")
+    assert answer.json()["state"] == "running"
+    assert 0.9 < time.monotonic() - before < 4
