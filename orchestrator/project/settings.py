@@ -7,6 +7,7 @@ from orchestrator.project import environment as env
 from orchestrator.project.embedded.places import Places
 from orchestrator.project.logs import logging_settings
 from orchestrator.project.secret_key import secret_key
+from orchestrator.project.static_names import IMMUTABLE
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 environment = env.process_environment()
@@ -119,7 +120,13 @@ CACHES = {
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.core.RedisChannelLayer",
-        "CONFIG": {"hosts": [REDIS_URL], "prefix": "branchline", "capacity": 1000, "expiry": 30},
+        "CONFIG": {
+            # Waiting for a message takes up to five seconds of silence, which is also the client's own time-out.
+            "hosts": [{"address": REDIS_URL, "socket_timeout": 15}],
+            "prefix": "branchline",
+            "capacity": 1000,
+            "expiry": 30,
+        },
     }
 }
 
@@ -141,7 +148,7 @@ STORAGES = {
 }
 # Without a collected folder WhiteNoise serves straight from the sources: nothing to build at start.
 WHITENOISE_USE_FINDERS = True
-WHITENOISE_IMMUTABLE_FILE_TEST = "orchestrator.project.static.is_immutable"
+WHITENOISE_IMMUTABLE_FILE_TEST = IMMUTABLE
 
 # --- Sign-in and browsers' walls --------------------------------------------------------------------------------
 
@@ -208,6 +215,11 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
+    "ENUM_NAME_OVERRIDES": {
+        "RunState": "monitor.api_shapes.RUN_STATES",
+        "StepRunState": "monitor.api_shapes.STEP_RUN_STATES",
+        "WorkflowState": ["unpublished", "changed", "published"],
+    },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "orchestrator.rest.schema.add_errors",
