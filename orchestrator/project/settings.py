@@ -215,6 +215,8 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
+    # What follows it names the tag: workflows, runs, tasks, ...
+    "SCHEMA_PATH_PREFIX": r"/api/v1/w/\{workspace\}",
     "ENUM_NAME_OVERRIDES": {
         "RunState": "monitor.api_shapes.RUN_STATES",
         "StepRunState": "monitor.api_shapes.STEP_RUN_STATES",
