@@ -142,7 +142,7 @@ def compile_plan(document: Document, kinds: Kinds) -> Plan:
         gates=gates,
         starts=tuple(step.node for step in steps if step.node not in entered),
         output=document.output,
-        has_output=document.has_output,
+        has_output=document.has_output and document.output is not None,
         output_reads=output_reads,
         deadline=document.settings.deadline,
         on_failure=document.settings.on_failure,

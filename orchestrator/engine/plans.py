@@ -21,7 +21,6 @@ class VersionFacts:
     workflow: str
     workflow_name: str
     workspace: str
-    allowed_hosts: frozenset[str]
 
 
 class Plans:
@@ -54,5 +53,4 @@ class Plans:
             workflow=row["slug"],
             workflow_name=row["name"],
             workspace=row["workspace"],
-            allowed_hosts=frozenset(row["allowed_hosts"]),
         )

@@ -26,7 +26,7 @@ ARRIVALS = "SELECT edge, outcome FROM orchestrator_gate_arrival WHERE run_id = %
 PAYLOAD = "SELECT body FROM orchestrator_payload WHERE id = %s"
 
 PLAN = """
-SELECT v.plan, v.number, w.slug, w.name, s.slug AS workspace, s.allowed_hosts FROM orchestrator_version v
+SELECT v.plan, v.number, w.slug, w.name, s.slug AS workspace FROM orchestrator_version v
 JOIN orchestrator_workflow w ON w.id = v.workflow_id JOIN orchestrator_workspace s ON s.id = w.workspace_id
 WHERE v.id = %s
 """

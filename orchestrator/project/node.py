@@ -27,6 +27,8 @@ GRACE = 8.0  # seconds that steps may take to end when the node stops
 
 #: Made in the parent, inherited by every pool process of this node.
 NODE_ID: UUID = uuid4()
+#: Set by `manage.py work` before the pool starts.
+QUEUES: list[str] = ["default"]
 _worker: Worker | None = None
 
 
@@ -42,7 +44,7 @@ def begin(**_: Any) -> None:
     """A pool process starts: open a session and look for work."""
     global _worker
     connections.close_all()  # inherited from the parent: its sockets, not ours
-    _worker = Worker(NODE_ID, settings.BRANCHLINE_QUEUES, make_tools(), slots=settings.BRANCHLINE_SLOTS)
+    _worker = Worker(NODE_ID, QUEUES, make_tools(), slots=settings.BRANCHLINE_SLOTS)
     _worker.start()
 
 

@@ -4,9 +4,9 @@ from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.core.mail.message import make_msgid
 
-from orchestrator.engine.egress import http_for_workspaces
 from orchestrator.engine.perform import Tools
 from orchestrator.engine.sandbox import Sandbox
+from orchestrator.project.allowed_hosts import http_for_workspaces
 from orchestrator.steps import KINDS, load_modules
 
 
@@ -26,4 +26,4 @@ class DjangoMailer:
 def make_tools() -> Tools:
     """Called once in each worker process, after its fork."""
     load_modules(settings.BRANCHLINE_STEP_MODULES)
-    return Tools(kinds=KINDS, sandbox=Sandbox(), mail=DjangoMailer(), http_for=http_for_workspaces)
+    return Tools(kinds=KINDS, sandbox=Sandbox(), mail=DjangoMailer(), http_for=http_for_workspaces())

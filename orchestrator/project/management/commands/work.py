@@ -10,6 +10,8 @@ from celery.exceptions import SecurityWarning
 from celery.utils.nodenames import default_nodename, host_format
 from django.core.management.base import BaseCommand
 
+from orchestrator.project import node as engine_node
+from orchestrator.project import tasks  # noqa: F401  registers the tasks
 from orchestrator.project.celery import app
 from orchestrator.project.environment import process_environment
 
@@ -31,12 +33,13 @@ class Command(BaseCommand):
         warnings.simplefilter("ignore", SecurityWarning)
         # Celery would load every address and page to check them, in a process that serves none.
         os.environ["CELERY_SKIP_CHECKS"] = "1"
+        engine_node.QUEUES[:] = options["queues"].split(",")
         # Not `app.worker_main`: Celery's command line brings an interactive shell that takes a second to import.
         node = app.Worker(
             hostname=host_format(default_nodename(options["name"])),
             pool_cls="prefork",
             concurrency=options["processes"],
-            queues=options["queues"].split(","),
+            queues=engine_node.QUEUES,
             loglevel="WARNING",
             quiet=True,
             # Nodes never talk to each other: the database says who lives.
