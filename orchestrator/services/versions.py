@@ -13,18 +13,21 @@ from orchestrator.core.actor import Actor
 from orchestrator.core.advance import closed, fail, skip
 from orchestrator.core.document import Document
 from orchestrator.core.json_types import JsonObject
+from orchestrator.core.kinds import Kinds
 from orchestrator.core.plan import Plan, compile_plan, failure_port
 from orchestrator.core.plan_json import plan_as_json
 from orchestrator.models import PlanGate, Version, Workflow
 from orchestrator.steps.registry import KINDS
 
 
-def publish_version(*, workflow: Workflow, document: Document, raw: JsonObject, note: str, actor: Actor) -> Version:
+def publish_version(
+    *, workflow: Workflow, document: Document, raw: JsonObject, note: str, actor: Actor, kinds: Kinds = KINDS
+) -> Version:
     """Compile and freeze `document` as the next version and make it live. Open runs stay on their version.
 
     The document must be free of problems. `raw` is the same document as JSON: what export gives back.
     """
-    plan = compile_plan(document, KINDS)
+    plan = compile_plan(document, kinds)
     with transaction.atomic():
         Workflow.objects.select_for_update().get(pk=workflow.pk)  # numbers have no gaps and no twins
         last = Version.objects.filter(workflow=workflow).aggregate(last=Max("number"))["last"] or 0

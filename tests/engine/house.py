@@ -43,12 +43,13 @@ class House:
     actor: Actor
     worker: Worker | None = None
 
-    def publish(self, raw: dict[str, Any], slug: str = "") -> Version:
+    def publish(self, raw: dict[str, Any], slug: str = "", kinds: Kinds = KINDS) -> Version:
         """Publish a document as a workflow of its own."""
         workflow = Workflow.objects.create(
             workspace=self.workspace, slug=slug or f"w{uuid4().hex[:12]}", name=raw["name"]
         )
-        return publish_version(workflow=workflow, document=parse_document(raw), raw=raw, note="", actor=self.actor)
+        document = parse_document(raw)
+        return publish_version(workflow=workflow, document=document, raw=raw, note="", actor=self.actor, kinds=kinds)
 
     def start(self, version: Version, value: Any = None, **more: Any) -> UUID:
         """Start a run."""
