@@ -2,9 +2,9 @@
 
 from orchestrator.core.document import DEFAULT_PORT, ERROR_PORT
 from orchestrator.core.json_types import JsonObject
-from orchestrator.core.kinds import Group, Resumed, StepContext
+from orchestrator.core.kinds import ConfigProblem, Group, Resumed, StepContext
 from orchestrator.core.outcome import Done, Wait
-from orchestrator.steps.delay.config import DelayConfig, seconds_of
+from orchestrator.steps.delay.config import EITHER, DelayConfig, seconds_of
 from orchestrator.steps.kind import Kind
 
 
@@ -20,6 +20,13 @@ class Delay(Kind[DelayConfig]):
 
     def ports(self, config: JsonObject) -> tuple[str, ...]:
         return (DEFAULT_PORT, ERROR_PORT)
+
+    def check(self, config: JsonObject) -> list[ConfigProblem]:
+        problems = super().check(config)
+        # Seen here, not only by the model: with an expression in a field the model's own test does not run.
+        if (config.get("for") is None) == (config.get("until") is None) and not any(p.path == "" for p in problems):
+            problems.append(ConfigProblem(code="config_invalid", message=f"config: {EITHER}.", path=""))
+        return problems
 
     def run(self, config: DelayConfig, context: StepContext) -> Done | Wait:
         if config.until is not None:

@@ -1,11 +1,12 @@
-from collections.abc import Mapping
-from typing import Any
+from typing import Self
 
 from pydantic import AwareDatetime, Field, field_validator, model_validator
 
 from orchestrator.core.durations import parse_duration
 from orchestrator.core.errors import BranchlineError
 from orchestrator.steps.fields import Config, ui
+
+EITHER = "set either `for` (a duration) or `until` (a moment)"
 
 
 def seconds_of(text: str) -> float:
@@ -35,12 +36,11 @@ class DelayConfig(Config):
         ),
     )
 
-    @model_validator(mode="before")
-    @classmethod
-    def _exactly_one(cls, config: Any) -> Any:
-        if isinstance(config, Mapping) and (config.get("for") is None) == (config.get("until") is None):
-            raise ValueError("set either `for` (a duration) or `until` (a moment)")
-        return config
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if (self.for_ is None) == (self.until is None):
+            raise ValueError(EITHER)
+        return self
 
     @field_validator("for_")
     @classmethod

@@ -1,0 +1,66 @@
+"""Every kind keeps the promises that validator, engine and canvas rely on."""
+
+import json
+from typing import Any, get_args
+
+import pytest
+
+from orchestrator.core.errors import ConfigInvalid
+from orchestrator.core.kinds import Group, StepKind
+from orchestrator.steps import KINDS, step_kinds_json
+from orchestrator.steps.fields import Widget
+
+NONSENSE: list[Any] = [None, 7, "x", [], [[]], {}, {"a": [1]}, [None], {"$": 5}]
+EACH = pytest.mark.parametrize("kind", KINDS.values(), ids=list(KINDS))
+
+
+@EACH
+def test_it_says_what_people_must_know(kind: StepKind) -> None:
+    assert KINDS[kind.kind] is kind
+    assert kind.group in get_args(Group)
+    assert kind.name
+    assert kind.description.endswith(".")
+    assert kind.icon
+    assert kind.default_timeout > 0
+
+
+@EACH
+def test_every_field_says_how_it_is_shown(kind: StepKind) -> None:
+    orders = []
+    for name, field in _properties(kind.schema()):
+        shown = field.get("x-ui")
+        assert shown, f"{kind.kind}.{name} has no x-ui"
+        assert shown["widget"] in get_args(Widget)
+        assert shown["label"]
+        orders.append(shown["order"])
+    assert all(isinstance(order, int) for order in orders)
+
+
+@EACH
+def test_it_refuses_unknown_fields_and_survives_nonsense(kind: StepKind) -> None:
+    assert any(problem.path == "surprise" for problem in kind.check({"surprise": 1}))
+    with pytest.raises(ConfigInvalid):
+        kind.build({"surprise": 1})
+    for name, _ in _properties(kind.schema()):
+        for nonsense in NONSENSE:
+            kind.check({name: nonsense})
+            assert len(set(kind.ports({name: nonsense}))) == len(kind.ports({name: nonsense}))
+
+
+def test_the_canvas_can_read_it() -> None:
+    payload = json.loads(json.dumps(step_kinds_json()))
+    assert [kind["kind"] for kind in payload["kinds"]] == list(KINDS)
+    ports = {kind["kind"]: kind["ports"] for kind in payload["kinds"]}
+    assert ports["http"] == ["out", "error", "timeout"]
+    assert ports["end"] == []
+    assert {kind["kind"]: kind["ports_from"] for kind in payload["kinds"] if kind["ports_from"]} == {
+        "choose": "cases",
+        "human_task": "outcomes",
+    }
+
+
+def _properties(schema: Any) -> list[tuple[str, Any]]:
+    found = list(schema.get("properties", {}).items())
+    for definition in schema.get("$defs", {}).values():
+        found += definition.get("properties", {}).items()
+    return found
