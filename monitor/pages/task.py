@@ -1,7 +1,7 @@
 """The form of a human task: the request, its history, the decision. Opening it changes nothing."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
@@ -99,13 +99,13 @@ def task_page(
 ) -> HttpResponse:
     """The form, with what was typed and why it was refused, answered by the refusal's own status."""
     actor = request.actor
-    errors = refusal.details.get("fields", {}) if refusal else {}
+    errors = errors_of(refusal)
     waits = detail.card.closed_at is None
     context = {
         "task": detail,
         "card": detail.card,
-        "fields": [field_view(one, typed, errors if isinstance(errors, dict) else {}) for one in detail.fields],
-        "unknown": {key: text for key, text in dict(errors).items() if not known(detail, key)} if errors else {},
+        "fields": [field_view(one, typed, errors) for one in detail.fields],
+        "unknown": {key: text for key, text in errors.items() if not known(detail, key)},
         "comment": typed.get("comment", "") if typed else "",
         "refusal": refusal,
         "waits": waits,
@@ -117,6 +117,12 @@ def task_page(
     }
     status = refusal.status if refusal else 200
     return live_page(request, "monitor/task.html", context, status=status)
+
+
+def errors_of(refusal: BranchlineError | None) -> dict[str, str]:
+    """One sentence per field that was refused."""
+    errors = refusal.details.get("fields") if refusal else None
+    return {str(key): str(text) for key, text in errors.items()} if isinstance(errors, Mapping) else {}
 
 
 def known(detail: TaskDetail, key: str) -> bool:
@@ -132,7 +138,7 @@ def may_release(request: WorkspaceRequest, detail: TaskDetail) -> bool:
     return "admin" in request.actor.roles or detail.card.claimed_by_me
 
 
-def field_view(form_field: JsonObject, typed: QueryDict | None, errors: dict[str, Any]) -> FieldView:
+def field_view(form_field: JsonObject, typed: QueryDict | None, errors: dict[str, str]) -> FieldView:
     """A field with what was typed; on first sight with its default."""
     key = str(form_field.get("key"))
     value = typed.get(PREFIX + key, "") if typed is not None else text_of(form_field.get("default"))
@@ -144,7 +150,7 @@ def field_view(form_field: JsonObject, typed: QueryDict | None, errors: dict[str
         placeholder=text_of(form_field.get("placeholder")),
         required=form_field.get("required") is True,
         value=value,
-        error=str(errors.get(key, "")),
+        error=errors.get(key, ""),
         options=tuple(options_of(form_field)),
         lowest=form_field.get("min"),
         highest=form_field.get("max"),

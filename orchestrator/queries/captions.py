@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+from orchestrator.core.json_types import Json
 from orchestrator.models import Version, Workflow
 from orchestrator.policy import Action, Actor, may
 
@@ -28,9 +29,10 @@ def captions_of(version_id: int) -> Mapping[str, Caption]:
     }
 
 
-def document_of(version_id: int) -> Mapping[str, object]:
+def document_of(version_id: int) -> Mapping[str, Json]:
     """The whole drawing of a version, for the canvas."""
-    return Version.objects.values_list("document", flat=True).get(pk=version_id)
+    document: Mapping[str, Json] = Version.objects.values_list("document", flat=True).get(pk=version_id)
+    return document
 
 
 def workflow_names(actor: Actor) -> tuple[tuple[str, str], ...]:

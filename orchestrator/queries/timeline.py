@@ -61,7 +61,7 @@ def spans_of(run: Run) -> Spans:
             ended=ended,
         )
         for node, scope, attempt, outcome, begun, ended in logged[:MOST_SPANS]
-        if begun <= ended
+        if begun and begun <= ended
     ]
     spans += _working(run, keys) + _asking(run)
     return Spans(tuple(sorted(spans, key=lambda span: span.begun)), len(logged) > MOST_SPANS)
@@ -81,6 +81,7 @@ def _working(run: Run, keys: tuple[str, ...]) -> list[Span]:
             ended=None,
         )
         for node, scope, attempt, begun in rows
+        if begun
     ]
 
 

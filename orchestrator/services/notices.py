@@ -11,9 +11,8 @@ from django.core.mail.backends.base import BaseEmailBackend
 from django.db import connection, transaction
 from django.db.models.functions import Now
 
-from orchestrator.core.approval import Voter, assigned_text, why_not_eligible
+from orchestrator.core.approval import Ballot, Voter, assigned_text, why_not_eligible
 from orchestrator.models import HumanTask, Membership, User
-from orchestrator.models.ballot import ballot_of
 from orchestrator.models.workspace import Role
 from orchestrator.services.task_rows import current_ballot
 
@@ -62,8 +61,9 @@ def _tell(task_id: UUID, outgoing: BaseEmailBackend) -> int:
         )
         if task is None:
             return 0
-        for person in _recipients(task):
-            _send(outgoing, task, person)
+        ballot = current_ballot(task)
+        for person in _recipients(task, ballot):
+            _send(outgoing, task, person, assigned_text(ballot))
         # The version: who was named in between (a reassignment) is told by the next call.
         return HumanTask.objects.filter(pk=task_id, version=task.version).update(notified_at=Now())
 
@@ -75,9 +75,8 @@ def _locked(task_id: UUID) -> bool:
     return bool(row and row[0])
 
 
-def _recipients(task: HumanTask) -> list[User]:
+def _recipients(task: HumanTask, ballot: Ballot) -> list[User]:
     """Everybody who may decide and has an address."""
-    ballot = current_ballot(task)
     members = Membership.objects.filter(workspace_id=task.workspace_id).with_role(Role.APPROVER)
     found = []
     for member in members.select_related("user").order_by("user_id"):
@@ -92,11 +91,11 @@ def _recipients(task: HumanTask) -> list[User]:
     return found[:MOST_RECIPIENTS]
 
 
-def _send(outgoing: BaseEmailBackend, task: HumanTask, person: User) -> None:
+def _send(outgoing: BaseEmailBackend, task: HumanTask, person: User, deciders: str) -> None:
     """One message to one person: nobody learns the others' addresses."""
     message = EmailMessage(
         subject=one_line(f"Your decision: {task.title}", LONGEST_SUBJECT),
-        body=_body(task, person),
+        body=_body(task, person, deciders),
         to=[person.email],
         connection=outgoing,
         headers={"Auto-Submitted": "auto-generated"},
@@ -110,8 +109,7 @@ def _send(outgoing: BaseEmailBackend, task: HumanTask, person: User) -> None:
         logger.warning("a task notice was not accepted", task=str(task.pk), user=person.username, error=str(error))
 
 
-def _body(task: HumanTask, person: User) -> str:
-    ballot = ballot_of(task, publisher=None)
+def _body(task: HumanTask, person: User, deciders: str) -> str:
     requester = task.requester.label if task.requester else "Branchline"
     due = f"Due:       {task.due_at:%d %b %Y %H:%M} UTC\n" if task.due_at else ""
     return (
@@ -119,7 +117,7 @@ def _body(task: HumanTask, person: User) -> str:
         f"{one_line(task.title, 400)}\n\n"
         f"Workflow:  {one_line(task.run.workflow.name, 200)}\n"
         f"Asked by:  {one_line(requester, 80)}\n"
-        f"Decides:   {one_line(assigned_text(ballot), 300)}\n"
+        f"Decides:   {one_line(deciders, 300)}\n"
         f"{due}\n"
         f"Read the request and decide:\n{task_address(task)}\n\n"
         "Opening the link decides nothing: it asks you to sign in and shows the form.\n"

@@ -1,6 +1,6 @@
 """Who holds a human task while it waits: claim, release, reassign. None of these moves a run."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
 from django.db import transaction
@@ -9,6 +9,8 @@ from django.db.models import F
 from orchestrator import audit
 from orchestrator.core.approval import is_assigned, why_not_eligible
 from orchestrator.core.errors import Forbidden
+from orchestrator.core.json_types import JsonObject
+from orchestrator.engine import dispatch
 from orchestrator.models import HumanTask, Membership
 from orchestrator.models.task import TaskState
 from orchestrator.models.workspace import Role
@@ -89,9 +91,15 @@ def reassign_task(
         HumanTask.objects.waiting().filter(pk=task.pk).update(
             **after, state=TaskState.OPEN, claimed_by=None, notified_at=None, version=F("version") + 1
         )
-        detail = {"before": before, "after": after, "comment": comment[:LONGEST_COMMENT]}
+        detail = _change(before, after, comment)
         audit.record(actor, "task.reassign", target=f"task {task.pk}", detail=detail)
         announce_task(task)
+        transaction.on_commit(dispatch.notify)
+
+
+def _change(before: Mapping[str, list[str]], after: Mapping[str, list[str]], comment: str) -> JsonObject:
+    """What the audit trail keeps of it."""
+    return {"before": dict(before), "after": dict(after), "comment": comment[:LONGEST_COMMENT]}
 
 
 def _require_may_reassign(task: HumanTask, actor: Actor) -> None:

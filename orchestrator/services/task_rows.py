@@ -50,13 +50,12 @@ def current_ballot(task: HumanTask) -> Ballot:
 
 def voter_now(actor: Actor) -> Voter:
     """The actor with the rights of this moment: what the membership says, cut to what the token carries."""
-    member = Membership.objects.filter(
-        workspace_id=actor.workspace_id, user_id=actor.user_id, user__is_active=True
-    ).first()
-    if member is None or actor.user_id is None:
+    members = Membership.objects.filter(workspace_id=actor.workspace_id, user__is_active=True)
+    member = members.filter(user_id=actor.user_id).first() if actor.user_id else None
+    if member is None:
         raise Forbidden("Only members of this workspace decide.", code="not_eligible")
     return Voter(
-        user_id=actor.user_id,
+        user_id=member.user_id,
         username=actor.username,
         roles=frozenset(member.roles) & actor.roles,
         groups=frozenset(member.groups),
@@ -76,7 +75,7 @@ def require_may_decide(task: HumanTask, actor: Actor) -> None:
 def announce_task(task: HumanTask) -> None:
     """Tell the sockets, once this commits."""
     workspace_id, run_id = task.workspace_id, task.run_id
-    transaction.on_commit(lambda: dispatch.announce(workspace_id, run_id))
+    transaction.on_commit(lambda: dispatch.announce(workspace_id, run_id, tasks=True))
 
 
 @contextmanager

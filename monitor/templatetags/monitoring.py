@@ -1,0 +1,68 @@
+"""Filters of the monitor's templates."""
+
+from datetime import datetime
+from typing import Any
+
+from django import template
+from django.utils import timezone
+
+from monitor.words import between
+
+register = template.Library()
+
+ATTEMPTS = {"S": "succeeded", "F": "failed", "T": "timed_out", "U": "failed", "K": "cancelled"}
+HAPPENED = {
+    "started": "Run started",
+    "cancel_requested": "Cancellation asked",
+    "deadline_passed": "The run's deadline passed",
+    "paused": "Run paused",
+    "resumed": "Run resumed",
+    "succeeded": "Run succeeded",
+    "failed": "Run failed",
+    "cancelled": "Run cancelled",
+}
+
+
+@register.filter
+def took(begun: datetime | None, ended: datetime | None) -> str:
+    """How long it took: `{{ run.started_at|took:run.finished_at }}`; until now while it lasts."""
+    return between(begun, ended or timezone.now())
+
+
+@register.filter
+def attempt_state(outcome: str) -> str:
+    """The state an attempt's letter stands for."""
+    return ATTEMPTS.get(outcome, outcome)
+
+
+@register.filter
+def happened(kind: str) -> str:
+    """What a record of a run says."""
+    return HAPPENED.get(kind, kind.replace("_", " ").capitalize())
+
+
+@register.filter
+def lookup(mapping: Any, key: str) -> Any:
+    """A value of a mapping by a key that is only known here."""
+    return mapping.get(key) if mapping else None
+
+
+@register.filter
+def overdue(moment: datetime | None) -> bool:
+    """Whether a due date has passed."""
+    return moment is not None and moment < timezone.now()
+
+
+@register.filter
+def wait_icon(kind: str) -> str:
+    """The icon of what a step waits for."""
+    return {
+        "person": "person",
+        "event": "signal",
+        "time": "clock",
+        "retry": "retry",
+        "branch": "merge",
+        "worker": "settings",
+        "paused": "pause",
+        "child": "nested",
+    }.get(kind, "clock")

@@ -1,0 +1,397 @@
+"""Deciding human tasks: exactly once, by the right person, on the content shown, while the run waits."""
+
+import uuid
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from threading import Barrier
+
+import pytest
+from django.db import connection, connections, transaction
+
+from orchestrator.core.errors import BranchlineError, Forbidden, NotFound
+from orchestrator.models import AuditEntry, Decision, HumanTask, Token, User
+from orchestrator.models.ballot import digest_of
+from orchestrator.models.task import TaskState
+from orchestrator.services import task_rows, tasks
+from orchestrator.services.control import cancel_run
+from orchestrator.services.task_errors import AnswerInvalid, ContentChanged, TaskConflict, ValuesInvalid
+from orchestrator.services.task_holders import claim_task, reassign_task, release_task
+from orchestrator.services.tasks import decide_task
+from tests.factories import actor_of, make_member, make_workspace
+from tests.run_factories import drawn, make_run, make_task, make_version, make_workflow
+
+OUTCOMES = [{"key": "approved", "label": "Approve"}, {"key": "rejected", "label": "Reject"}]
+DRAWING = drawn("ask.approved -> go", "ask.rejected -> stop", steps={"ask": {"kind": "human_task"}})
+
+
+@pytest.fixture(autouse=True)
+def woken(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Queues that were told to look, instead of a broker."""
+    queues: list[str] = []
+    for module in (tasks, task_rows):
+        monkeypatch.setattr(module.dispatch, "wake", lambda queue, *_: queues.append(queue))
+        monkeypatch.setattr(module.dispatch, "announce", lambda *_, **__: None)
+        monkeypatch.setattr(module.dispatch, "notify", lambda: None)
+    return queues
+
+
+class House:
+    """One workspace with a requester, an editor who published, and approvers."""
+
+    def __init__(self) -> None:
+        self.workspace = make_workspace()
+        self.requester = make_member(self.workspace, "operator", "approver")
+        self.publisher = make_member(self.workspace, "editor", "approver")
+        self.bob = make_member(self.workspace, "approver", groups=["finance"])
+        self.version = make_version(make_workflow(self.workspace), DRAWING, by=self.publisher)
+
+    def task(self, **fields: object) -> HumanTask:
+        run = make_run(self.version, started_by=self.requester)
+        return make_task(run, "ask", **{"outcomes": OUTCOMES, "requester": self.requester, **fields})
+
+    def decide(self, task: HumanTask, user: User, *, outcome: str = "approved", digest: str = "", **more: object):
+        return decide_task(
+            task_id=task.pk,
+            actor=actor_of(self.workspace, user),
+            outcome=outcome,
+            values=more.pop("values", {}),
+            digest=digest or digest_of(task),
+            **more,
+        )
+
+
+@pytest.fixture
+def house(db: None) -> House:
+    return House()
+
+
+def code_of(attempt: Callable[[], object]) -> str:
+    """The code of the refusal; the attempt must be refused."""
+    with pytest.raises(BranchlineError) as refusal:
+        attempt()
+    return refusal.value.error_code
+
+
+def test_a_decision_closes_the_task_and_wakes_its_token(house, woken, django_capture_on_commit_callbacks):
+    task = house.task()
+    with django_capture_on_commit_callbacks(execute=True):
+        decided = house.decide(task, house.bob, comment="  well done  ")
+    assert (decided.closed, decided.outcome, decided.given) == (True, "approved", 1)
+    task.refresh_from_db()
+    assert (task.state, task.outcome) == (TaskState.DONE, "approved")
+    token = Token.objects.get(pk=task.token_id)
+    assert (token.state, token.epoch) == ("R", task.epoch + 1)
+    assert token.signal | {"at": ""} == {
+        "outcome": "approved",
+        "values": {},
+        "by": house.bob.username,
+        "at": "",
+        "comment": "well done",
+    }
+    assert woken == ["default"]
+    entry = AuditEntry.objects.get(action="task.decide")
+    assert (entry.actor, entry.allowed, entry.detail["outcome"]) == (house.bob, True, "approved")
+
+
+def test_the_same_answer_twice_is_refused(house):
+    task = house.task()
+    house.decide(task, house.bob)
+    with pytest.raises(TaskConflict, match="already") as refusal:
+        house.decide(task, house.bob)
+    assert refusal.value.error_code == "not_waiting"
+    assert Decision.objects.count() == 1
+
+
+@pytest.mark.parametrize("who", ["requester", "publisher"])
+@pytest.mark.parametrize("named", [{}, {"users": True}, {"groups": ["finance"]}, {"roles": ["approver"]}])
+def test_nobody_approves_their_own_request(house, who, named):
+    person = getattr(house, who)
+    house.workspace.memberships.filter(user=person).update(groups=["finance"])
+    task = house.task(**({"users": [person.username]} if named.get("users") else named))
+    assert code_of(lambda: house.decide(task, person)) == "self_approval"
+    assert not task.decisions.exists()
+    assert AuditEntry.objects.filter(actor=person, action="task.decide", allowed=False).count() == 1
+    # and neither can they choose who does
+    attempt = {"task_id": task.pk, "actor": actor_of(house.workspace, person), "users": [house.bob.username]}
+    assert code_of(lambda: reassign_task(**attempt)) == "self_approval"
+
+
+def test_the_workflow_may_allow_it(house):
+    assert house.decide(house.task(allow_requester=True), house.requester).closed
+
+
+def test_losing_the_role_counts_at_once(house):
+    task = house.task()
+    actor = actor_of(house.workspace, house.bob)  # as the session knew them
+    house.workspace.memberships.filter(user=house.bob).update(roles=["viewer"])
+    attempt = {"task_id": task.pk, "actor": actor, "outcome": "approved", "values": {}, "digest": digest_of(task)}
+    assert code_of(lambda: decide_task(**attempt)) == "not_eligible"
+    house.workspace.memberships.filter(user=house.bob).delete()
+    assert code_of(lambda: decide_task(**attempt)) == "not_eligible"
+
+
+def test_a_token_without_the_right_cannot_decide(house):
+    task = house.task()
+    member = actor_of(house.workspace, house.bob)
+    weak = type(member)(
+        user_id=member.user_id,
+        username=member.username,
+        label=member.label,
+        workspace_id=member.workspace_id,
+        workspace_slug=member.workspace_slug,
+        roles=frozenset({"viewer"}),
+        via="token",
+    )
+    with pytest.raises(Forbidden):
+        decide_task(task_id=task.pk, actor=weak, outcome="approved", values={}, digest=digest_of(task))
+    assert not task.decisions.exists()
+
+
+def test_another_workspaces_task_does_not_exist(house):
+    task = house.task()
+    other = House()
+    for attempt in (
+        lambda: other.decide(task, other.bob),
+        lambda: claim_task(task_id=task.pk, actor=actor_of(other.workspace, other.bob)),
+        lambda: release_task(task_id=task.pk, actor=actor_of(other.workspace, other.bob)),
+        lambda: reassign_task(task_id=task.pk, actor=actor_of(other.workspace, other.bob), users=[other.bob.username]),
+    ):
+        with pytest.raises(NotFound) as foreign:
+            attempt()
+        assert foreign.value.message == "No such task in this workspace."
+    with pytest.raises(NotFound):
+        house.decide(HumanTask(pk=uuid.uuid4(), fields=[], outcomes=[]), house.bob)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"title": "Approve 99"},
+        {"text": "other"},
+        {"fields": [{"key": "x", "kind": "text"}]},
+        {"outcomes": [OUTCOMES[0]]},
+        {"quorum": 2},
+    ],
+)
+def test_a_decision_on_other_content_is_refused_with_the_new_digest(house, change):
+    task = house.task(text="1,200 EUR")
+    seen = digest_of(task)
+    HumanTask.objects.filter(pk=task.pk).update(**change)
+    with pytest.raises(ContentChanged) as refusal:
+        house.decide(task, house.bob, digest=seen)
+    task.refresh_from_db()
+    assert refusal.value.details == {"digest": digest_of(task)}
+    assert refusal.value.status == 412
+    assert task.state == TaskState.OPEN
+
+
+def test_who_holds_it_is_no_content(house):
+    task = house.task()
+    seen = digest_of(task)
+    claim_task(task_id=task.pk, actor=actor_of(house.workspace, house.bob))
+    assert house.decide(task, house.bob, digest=seen).closed
+
+
+def test_values_are_checked_and_stored_as_typed(house):
+    fields = [{"key": "amount", "kind": "number", "label": "Amount", "required": True}]
+    task = house.task(fields=fields)
+    with pytest.raises(ValuesInvalid) as refusal:
+        house.decide(task, house.bob, values={"amount": [1], "extra": 1})
+    assert set(refusal.value.details["fields"]) == {"amount", "extra"}
+    house.decide(task, house.bob, values={"amount": 12})
+    assert task.decisions.get().values == {"amount": 12}
+
+
+@pytest.mark.parametrize(
+    ("more", "code"),
+    [
+        ({"outcome": "burned"}, "unknown_outcome"),
+        ({"outcome": ""}, "unknown_outcome"),
+        ({"comment": "x" * 4001}, "comment_invalid"),
+        ({"comment": "a\x00b"}, "comment_invalid"),
+    ],
+)
+def test_the_answer_as_a_whole_is_checked(house, more, code):
+    task = house.task()
+    with pytest.raises(AnswerInvalid) as refusal:
+        house.decide(task, house.bob, **more)
+    assert refusal.value.error_code == code
+    assert not task.decisions.exists()
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda house, task: cancel_run(task.run_id, actor_of(house.workspace, house.requester)),
+        lambda house, task: HumanTask.objects.filter(pk=task.pk).update(state="expired", closed_at=datetime.now(UTC)),
+        lambda house, task: Token.objects.filter(pk=task.token_id).delete(),
+        lambda house, task: Token.objects.filter(pk=task.token_id).update(epoch=task.epoch + 1),
+        lambda house, task: Token.objects.filter(pk=task.token_id).update(state="R"),
+    ],
+    ids=["cancelled", "expired", "token gone", "token moved on", "token woken"],
+)
+def test_nothing_dead_is_revived(house, end):
+    task = house.task()
+    end(house, task)
+    before = list(Token.objects.values())
+    assert code_of(lambda: house.decide(task, house.bob)) == "not_waiting"
+    assert list(Token.objects.values()) == before
+    assert not task.decisions.exists()
+
+
+def test_a_due_task_expires_and_cannot_be_decided(house):
+    task = house.task(due_at=datetime.now(UTC) - timedelta(seconds=1))
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT * FROM branchline_fire_timers(10)")
+    assert code_of(lambda: house.decide(task, house.bob)) == "not_waiting"
+
+
+def test_a_paused_run_keeps_the_decision(house):
+    task = house.task()
+    run = task.run
+    run.control, run.state = "P", "paused"
+    run.save()
+    assert house.decide(task, house.bob).closed
+    assert Token.objects.get(pk=task.token_id).state == "H"
+
+
+def test_a_quorum_needs_different_people_for_one_outcome(house):
+    first, second, third = (make_member(house.workspace, "approver") for _ in range(3))
+    task = house.task(quorum=2)
+    assert not house.decide(task, first).closed
+    assert code_of(lambda: house.decide(task, first)) == "already_decided"
+    assert not house.decide(task, second, outcome="rejected").closed
+    assert Token.objects.get(pk=task.token_id).state == "W"
+    decided = house.decide(task, third)
+    assert (decided.closed, decided.given, decided.quorum) == (True, 2, 2)
+
+
+def test_claim_keeps_others_away_until_release(house):
+    task, carl = house.task(), make_member(house.workspace, "approver")
+    bob_acts, carl_acts = actor_of(house.workspace, house.bob), actor_of(house.workspace, carl)
+    claim_task(task_id=task.pk, actor=bob_acts)
+    claim_task(task_id=task.pk, actor=bob_acts)  # again changes nothing
+    assert code_of(lambda: house.decide(task, carl)) == "claimed"
+    assert code_of(lambda: claim_task(task_id=task.pk, actor=carl_acts)) == "claimed"
+    assert code_of(lambda: release_task(task_id=task.pk, actor=carl_acts)) == "not_claimer"
+    release_task(task_id=task.pk, actor=bob_acts)
+    assert house.decide(task, carl).closed
+    assert list(AuditEntry.objects.filter(allowed=True).order_by("pk").values_list("action", flat=True)) == [
+        "task.claim",
+        "task.release",
+        "task.decide",
+    ]
+
+
+def test_a_claim_makes_no_sense_where_several_must_agree(house):
+    task = house.task(quorum=2)
+    attempt = {"task_id": task.pk, "actor": actor_of(house.workspace, house.bob)}
+    assert code_of(lambda: claim_task(**attempt)) == "claim_not_useful"
+
+
+def test_an_admin_releases_and_reassigns(house):
+    admin = make_member(house.workspace, "admin")
+    carl = make_member(house.workspace, "approver", username="carl")
+    task = house.task(notified_at=datetime.now(UTC))
+    claim_task(task_id=task.pk, actor=actor_of(house.workspace, house.bob))
+    release_task(task_id=task.pk, actor=actor_of(house.workspace, admin))
+    reassign_task(task_id=task.pk, actor=actor_of(house.workspace, admin), users=["carl"])
+    task.refresh_from_db()
+    assert (task.users, task.state, task.notified_at, task.version) == (["carl"], TaskState.OPEN, None, 4)
+    assert code_of(lambda: house.decide(task, house.bob)) == "not_eligible"
+    assert house.decide(task, carl).closed
+
+
+@pytest.mark.parametrize(
+    "given", [{}, {"users": ["nobody"]}, {"groups": ["ghosts"]}, {"roles": ["emperor"]}, {"users": ["x"] * 60}]
+)
+def test_a_task_is_given_to_approvers_only(house, given):
+    admin = actor_of(house.workspace, make_member(house.workspace, "admin"))
+    if given.get("users") == ["x"] * 60:
+        given = {"users": [f"x{number}" for number in range(60)]}
+    attempt = {"task_id": house.task().pk, "actor": admin, **given}
+    assert code_of(lambda: reassign_task(**attempt)) == "assignee_unknown"
+
+
+def race(attempts: list[Callable[[], object]]) -> Counter[str]:
+    """Run all at once, each on a connection of its own; how often each outcome (or code) came."""
+    barrier = Barrier(len(attempts))
+
+    def one(attempt: Callable[[], object]) -> str:
+        try:
+            barrier.wait(30)
+            attempt()
+        except BranchlineError as error:
+            return error.error_code
+        finally:
+            connections.close_all()
+        return "done"
+
+    with ThreadPoolExecutor(len(attempts)) as pool:
+        return Counter(pool.map(one, attempts))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_fifty_decisions_at_once_exactly_one_counts():
+    house = House()
+    people = [make_member(house.workspace, "approver") for _ in range(50)]
+    for _ in range(3):
+        task = house.task()
+        attempts = [
+            lambda person=person, task=task, outcome=outcome: house.decide(task, person, outcome=outcome)
+            for person, outcome in zip(people, ["approved", "rejected"] * 25, strict=True)
+        ]
+        assert race(attempts) == {"done": 1, "not_waiting": 49}
+        task.refresh_from_db()
+        assert task.decisions.count() == 1
+        token = Token.objects.get(pk=task.token_id)
+        assert token.epoch == task.epoch + 1  # woken once
+        assert token.signal["outcome"] == task.outcome == task.decisions.get().outcome
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_same_person_twice_at_once_counts_once():
+    house = House()
+    task = house.task(quorum=3)
+    found = race([lambda: house.decide(task, house.bob)] * 20)
+    assert found == {"done": 1, "already_decided": 19}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_decision_and_a_cancellation_at_once_agree():
+    house = House()
+    operator = actor_of(house.workspace, house.requester)
+    for _ in range(10):
+        task = house.task()
+        found = race(
+            [
+                lambda task=task: house.decide(task, house.bob),
+                lambda task=task: cancel_run(task.run_id, operator),
+            ]
+        )
+        task.refresh_from_db()
+        # Whichever came first: the task tells the same story as the decision's answer, and no token is left.
+        assert found["done"] + found["not_waiting"] == 2
+        assert task.state == (TaskState.DONE if found["done"] == 2 else TaskState.CANCELLED)
+        assert task.decisions.count() == found["done"] - 1
+        assert not Token.objects.filter(run_id=task.run_id).exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_decision_that_rolls_back_leaves_nothing():
+    house = House()
+    task = house.task()
+
+    def decide_then_fail() -> None:
+        with transaction.atomic():
+            house.decide(task, house.bob)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        decide_then_fail()
+    task.refresh_from_db()
+    assert task.state == TaskState.OPEN
+    assert Token.objects.get(pk=task.token_id).state == "W"
+    assert not Decision.objects.exists()
