@@ -43,7 +43,6 @@ class _Text:
     field: str
     roots: frozenset[str]
     is_script: bool = False
-    names: frozenset[str] = frozenset()
 
     def problem(self, code: str, message: str, *, is_warning: bool = False) -> Problem:
         key = self.reader.key if self.reader else None
@@ -75,7 +74,7 @@ def _config_problems(
     for name in script_fields(drawing.kinds[kind]) if kind in drawing.kinds else ():
         source = config.get(name)
         if isinstance(source, str) and source.strip():
-            text = _Text(step, f"{field}.{name}", roots | {"arguments"}, is_script=True, names=_argument_names(config))
+            text = _Text(step, f"{field}.{name}", roots | {"arguments"}, is_script=True)
             yield from _text_problems(drawing, text, source)
 
 
@@ -88,11 +87,6 @@ def script_fields(kind: StepKind) -> list[str]:
         if isinstance(hints, Mapping) and (hints.get("widget"), hints.get("language")) == ("code", "python"):
             found.append(name)
     return found
-
-
-def _argument_names(config: JsonObject) -> frozenset[str]:
-    arguments = config.get("arguments")
-    return frozenset(arguments) if isinstance(arguments, Mapping) else frozenset()
 
 
 def _value_problems(
@@ -128,7 +122,7 @@ def _text_problems(drawing: Drawing, text: _Text, source: str) -> Iterator[Probl
 
 def _name_problems(drawing: Drawing, text: _Text, found: References) -> Iterator[Problem]:
     for name in found.names:
-        if name in EXPRESSION_FUNCTIONS or name in text.names:
+        if name in EXPRESSION_FUNCTIONS:
             continue
         if name in _PYTHON_NAMES:
             if not text.is_script or name in _SCRIPT_FORBIDDEN:

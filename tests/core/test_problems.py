@@ -211,8 +211,8 @@ def test_an_undo_reads_output_and_error() -> None:
 
 
 def test_it_checks_scripts() -> None:
-    code = "x = arguments.a + steps.later.b\nprint(x, sku, missing)\nimport math\nmath.pi"
-    config = {"code": code, "arguments": {"a": 1, "sku": {"$": "input.sku"}}}
+    code = "x = arguments.a + steps.later.b\nprint(x, missing)\nimport math\nmath.pi"
+    config = {"code": code, "arguments": {"a": 1}}
     found = problems([step("a", "script", config=config), step("later")], "a -> later")
     assert [(problem.code, problem.field) for problem in found] == [
         ("unknown_name", "config.code"),

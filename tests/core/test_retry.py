@@ -55,7 +55,7 @@ def test_it_gives_up_without_a_policy() -> None:
 
 
 def test_a_billion_attempts_cost_nothing() -> None:
-    policy = Retry(attempts=2 * 10**9, first=1.0, factor=2, cap=60.0, jitter="none")  # a whole number as factor, too
+    policy = Retry(attempts=2 * 10**9, first=1.0, factor=3, cap=60.0, jitter="none")  # a whole number, too
     assert next_attempt(policy, 10**9, 0.0, None, 0.0) == 60.0
 
 
