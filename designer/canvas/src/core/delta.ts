@@ -3,7 +3,7 @@
  * Because it names entities and not positions in lists, it still applies after somebody else's change was merged in,
  * which is what lets undo reach across a merge.
  */
-import { equal } from "./equal.ts";
+import { equal, isJsonObject } from "./equal.ts";
 import { edgeId } from "./graph.ts";
 import type { Document } from "./types.ts";
 
@@ -92,13 +92,29 @@ export const inverse = (delta: Delta): Delta => ({
   ),
 });
 
+/**
+ * What `before` -> `after` did, done to `now`: only what the change touched is set, field by field.
+ * So an undo after a merge takes back my edit and leaves the other person's in the same step alone.
+ */
+function rebased(before: unknown, after: unknown, now: unknown): unknown {
+  if (equal(now, before) || !isJsonObject(before) || !isJsonObject(after) || !isJsonObject(now)) return after;
+  const next: Record<string, unknown> = { ...now };
+  for (const name of new Set([...Object.keys(before), ...Object.keys(after)])) {
+    if (equal(before[name], after[name])) continue;
+    const value = name in after ? rebased(before[name], after[name], now[name]) : undefined;
+    if (value === undefined) delete next[name];
+    else next[name] = value;
+  }
+  return next;
+}
+
 function applyList(list: ListName, items: unknown[], changes: Change[]): unknown[] {
   const byId = new Map(changes.map((change) => [change.id, change]));
   const present = new Set(items.map((item) => idOf(list, item)));
   const kept = items.flatMap((item) => {
     const change = byId.get(idOf(list, item));
     if (!change) return [item];
-    return change.after === undefined ? [] : [change.after];
+    return change.after === undefined ? [] : [rebased(change.before, change.after, item)];
   });
   const added = changes.filter((change) => change.after !== undefined && !present.has(change.id));
   added.sort((left, right) => (left.afterIndex ?? 0) - (right.afterIndex ?? 0));
@@ -111,7 +127,9 @@ export function applyDelta(doc: Document, delta: Delta): Document {
   for (const [list, changes] of Object.entries(delta.lists)) {
     next[list] = applyList(list as ListName, doc[list as ListName], changes);
   }
-  for (const [field, { after }] of Object.entries(delta.fields)) next[field] = after;
+  for (const [field, { before, after }] of Object.entries(delta.fields)) {
+    next[field] = rebased(before, after, next[field]);
+  }
   return next as unknown as Document;
 }
 

@@ -36,7 +36,7 @@ const edgeTypes = { wire: Wire };
 const NOWHERE: ReadonlyMap<string, Point> = new Map();
 
 /** The nodes and edges of the present document, with steps that are being dragged at their passing places. */
-function useDrawing(places: ReadonlyMap<string, Point>) {
+function useDrawing(places: ReadonlyMap<string, Point>, far: boolean) {
   const designer = useDesigner();
   const { document, selected, edges } = useStore(designer.editor);
   const found = useStore(designer.found);
@@ -48,9 +48,16 @@ function useDrawing(places: ReadonlyMap<string, Point>) {
   const nodes = useMemo(() => {
     const [first] = selected;
     const stop = first ?? document.steps[0]?.key ?? null;
-    return cache.current.nodes(document, { selected, places, stop, spoken: speak, kindOf: designer.kindOf });
-  }, [document, selected, places, speak, designer]);
-  const wires = useMemo(() => cache.current.edges(document, edges), [document, edges]);
+    return cache.current.nodes(document, {
+      selected,
+      places,
+      stop,
+      spoken: speak,
+      kindOf: designer.kindOf,
+      far,
+    });
+  }, [document, selected, places, speak, designer, far]);
+  const wires = useMemo(() => (far ? [] : cache.current.edges(document, edges)), [document, edges, far]);
   return { nodes, wires, count: document.steps.length };
 }
 
@@ -138,18 +145,18 @@ function Surface({ size }: { size: { width: number; height: number } }) {
   const { editor } = designer;
   const dragging = useDragging();
   const selection = useSelection();
-  const { nodes, wires, count } = useDrawing(dragging.places);
+  const far = useFar();
+  const { nodes, wires, count } = useDrawing(dragging.places, far);
   const wrapper = useRef<HTMLDivElement>(null);
   const drop = useDrop();
   const onConnectEnd = useConnectEnd();
-  const far = useFar();
   useCanvasHandle(wrapper);
   const [start] = useState(() => firstViewport(editor.document, designer.kindOf, size));
   const readOnly = editor.readOnly;
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: only remembers where the pointer is, for "paste here" and the picker
     <div
-      className={`canvas ${far ? "is-far" : ""}`}
+      className="canvas"
       ref={wrapper}
       onPointerMove={(event) => {
         designer.pointer = [event.clientX, event.clientY];

@@ -2,11 +2,13 @@
 import { getViewportForBounds, type Viewport } from "@xyflow/react";
 import { bounds } from "../../core/geometry.ts";
 import type { Document, StepKind } from "../../core/types.ts";
+import { FAR } from "./far.ts";
 
 /** From here on only visible steps are mounted: 2,000 steps then pan at 16.7 ms a frame. */
 export const CULL_FROM = 300;
 export const MIN_ZOOM = 0.05;
 export const MAX_ZOOM = 2;
+const START_ZOOM = 0.75;
 /** The overview's size in pixels. */
 export const MINI = { width: 160, height: 108 };
 
@@ -21,5 +23,9 @@ export function firstViewport(
 ): Viewport {
   const box = bounds(doc, kindOf);
   if (!box || !size.width) return { x: 80, y: 80, zoom: 1 };
-  return getViewportForBounds(box, size.width, size.height, MIN_ZOOM, 1, 0.1);
+  const whole = getViewportForBounds(box, size.width, size.height, MIN_ZOOM, 1, 0.1);
+  if (whole.zoom >= FAR) return whole;
+  // So large that nothing could be read: begin where the drawing begins. Mounting 2,000 steps for an overview
+  // takes two seconds; this takes half of one, and "show everything" is one key away.
+  return { x: 40 - box.x * START_ZOOM, y: 40 - box.y * START_ZOOM, zoom: START_ZOOM };
 }

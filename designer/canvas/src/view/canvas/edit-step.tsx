@@ -6,7 +6,6 @@ import { useDesigner } from "../designer.ts";
 import { Icon } from "../icon.tsx";
 import { pickAfter } from "../steps.ts";
 import { useChosen } from "../use-store.ts";
-import { useFar } from "./far.ts";
 import type { StepFlowNode } from "./nodes.ts";
 import { FarStep, portTitle, StepCard } from "./step-card.tsx";
 
@@ -84,13 +83,12 @@ function ProblemBadge({ stepKey }: { stepKey: string }) {
 
 export const EditStep = memo(function EditStep({ data, selected }: NodeProps<StepFlowNode>) {
   const designer = useDesigner();
-  const far = useFar();
   const { step } = data;
   const renaming = useChosen(designer.screen, (screen) => screen.renaming === step.key);
   const problems = useProblems(step.key);
   const wrong = problems?.some((problem) => problem.severity === "error") ? "has-error" : "";
   const looks = `${step.disabled ? "is-disabled" : ""} ${wrong}`;
-  if (far) return <FarStep shape={data.shape} className={`step-${data.kind?.group ?? "unknown"} ${looks}`} />;
+  if (data.far) return <FarStep className={`step-${data.kind?.group ?? "unknown"} ${looks}`} />;
   return (
     <StepCard
       {...data}

@@ -6,7 +6,7 @@ import { HANDLE, type StepShape, stepShape } from "../../core/geometry.ts";
 import { edgeId, portOf } from "../../core/graph.ts";
 import type { Document, Edge, Note, Point, Step, StepKind } from "../../core/types.ts";
 
-export type StepData = { step: Step; kind: StepKind | undefined; shape: StepShape };
+export type StepData = { step: Step; kind: StepKind | undefined; shape: StepShape; far: boolean };
 export type NoteData = { note: Note };
 export type StepFlowNode = FlowNode<StepData, "step">;
 export type NoteFlowNode = FlowNode<NoteData, "note">;
@@ -39,6 +39,9 @@ const handle = (id: string, type: "source" | "target", x: number, y: number, sid
 
 export const INPUT = "in";
 
+/** The spoken name of a step stays the same while a run goes on; an element of this id says its state. */
+export const stateId = (key: string): string => `state-of-${key}`;
+
 interface StepCell {
   step: Step;
   kind: StepKind | undefined;
@@ -47,6 +50,8 @@ interface StepCell {
   selected: boolean;
   stop: boolean;
   spoken: string;
+  /** Far away steps are drawn without ports; coming near needs a new node so that React Flow reads its handles again. */
+  far: boolean;
   node: StepFlowNode;
 }
 
@@ -57,6 +62,10 @@ export interface Looks {
   stop: string | null;
   spoken(step: Step): string;
   kindOf(kind: string): StepKind | undefined;
+  /** Too far away to read: plain boxes, no connections. */
+  far: boolean;
+  /** True where every step shows the state of a run. */
+  live?: boolean;
 }
 
 /** Keeps one node per step and answers the same object while nothing about it changed. */
@@ -85,6 +94,7 @@ export class NodeCache {
       selected: looks.selected.has(step.key),
       stop: looks.stop === step.key,
       spoken: looks.spoken(step),
+      far: looks.far,
     };
     if (
       old &&
@@ -93,10 +103,15 @@ export class NodeCache {
       return old;
     }
     const data =
-      old && old.step === step && old.kind === fresh.kind && old.lost === fresh.lost
+      old && old.step === step && old.kind === fresh.kind && old.lost === fresh.lost && old.far === fresh.far
         ? old.node.data
-        : { step, kind: fresh.kind, shape: shapeWith(stepShape(step, fresh.kind), lostPortNames) };
-    return { ...fresh, node: stepNode(fresh, data) };
+        : {
+            step,
+            kind: fresh.kind,
+            shape: shapeWith(stepShape(step, fresh.kind), lostPortNames),
+            far: fresh.far,
+          };
+    return { ...fresh, node: stepNode(fresh, data, looks.live ?? false) };
   }
 
   #noteCell(note: Note, looks: Looks) {
@@ -137,7 +152,7 @@ export class NodeCache {
   }
 }
 
-function stepNode(cell: Omit<StepCell, "node">, data: StepData): StepFlowNode {
+function stepNode(cell: Omit<StepCell, "node">, data: StepData, live: boolean): StepFlowNode {
   const { shape } = data;
   return {
     id: cell.step.key,
@@ -153,9 +168,11 @@ function stepNode(cell: Omit<StepCell, "node">, data: StepData): StepFlowNode {
     selected: cell.selected,
     data,
     ariaLabel: cell.spoken,
-    domAttributes: { tabIndex: cell.stop ? 0 : -1, "aria-roledescription": "step" } as NonNullable<
-      StepFlowNode["domAttributes"]
-    >,
+    domAttributes: {
+      tabIndex: cell.stop ? 0 : -1,
+      "aria-roledescription": "step",
+      ...(live ? { "aria-describedby": stateId(cell.step.key) } : {}),
+    } as NonNullable<StepFlowNode["domAttributes"]>,
   };
 }
 

@@ -76,16 +76,6 @@ export function StepCard(props: CardProps) {
 }
 
 /** Far out a step is a plain box: nobody can read it there, and 2,000 of them must still pan. */
-export function FarStep({ shape, className }: Pick<StepData, "shape"> & { className: string }) {
-  return (
-    <div className={`step step-far ${className}`}>
-      <Handle
-        id={INPUT}
-        type="target"
-        position={Position.Left}
-        style={{ top: shape.input.y }}
-        isConnectable={false}
-      />
-    </div>
-  );
+export function FarStep({ className }: { className: string }) {
+  return <div className={`step step-far ${className}`} />;
 }

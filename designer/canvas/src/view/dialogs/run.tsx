@@ -1,13 +1,19 @@
 import { useMemo, useState } from "react";
 import { ApiError } from "../../api/http.ts";
 import { isJsonObject } from "../../core/equal.ts";
-import { fieldsOf } from "../../core/schema.ts";
+import { type Field, fieldsOf } from "../../core/schema.ts";
 import type { Json, JsonObject, Schema } from "../../core/types.ts";
 import { useDesigner } from "../designer.ts";
 import { FormScope } from "../fields/scope.ts";
 import { FieldRow } from "../fields/value-field.tsx";
 import { useStore } from "../use-store.ts";
 import { DialogFrame } from "./frame.tsx";
+
+/** Nothing in a run's input is an expression; a shape that nobody declared is written as JSON. */
+const inputField = (field: Field): Field => {
+  const open = field.widget === "map" || (field.widget === "list" && !field.schema.items);
+  return { ...field, expression: false, widget: open ? "json" : field.widget };
+};
 
 function defaults(schema: Schema): JsonObject {
   const values: JsonObject = {};
@@ -50,7 +56,7 @@ export function RunDialog({ onClose }: { onClose(): void }) {
   const [business, setBusiness] = useState("");
   const [busy, setBusy] = useState(false);
   const [refused, setRefused] = useState<{ message: string; more: string[] } | null>(null);
-  const fields = fieldsOf(schema).map((field) => ({ ...field, expression: false }));
+  const fields = fieldsOf(schema).map(inputField);
 
   const start = async (): Promise<void> => {
     setBusy(true);

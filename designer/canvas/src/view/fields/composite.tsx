@@ -148,18 +148,20 @@ export function ListControl({ field, root, path, value, onChange, Row }: Control
           className="button small"
           onClick={() => change([...items, newItem(field, root, items)])}
         >
-          <Icon name="plus" size={12} /> Add {singular(field.label)}
+          <Icon name="plus" size={12} /> {addLabel(field.label)}
         </button>
       )}
     </div>
   );
 }
 
-const singular = (label: string): string =>
-  label
-    .toLowerCase()
-    .replace(/ies$/, "y")
-    .replace(/(?<!s)s$/, "");
+/** "Accepted statuses" -> "Add accepted status"; a label that is no plural gives just "Add". */
+const addLabel = (label: string): string => {
+  const text = label.toLowerCase();
+  if (!/[^su]s$|uses$/.test(text)) return "Add";
+  const one = text.replace(/ies$/, "y").replace(/uses$/, "us");
+  return `Add ${one === text ? text.replace(/s$/, "") : one}`;
+};
 
 /** Names and values; each value may be text or an expression. */
 export function MapControl({ field, root, path, value, onChange, Row }: ControlProps) {
@@ -217,7 +219,7 @@ export function MapControl({ field, root, path, value, onChange, Row }: ControlP
           className="button small"
           onClick={() => onChange({ ...current, [freeName()]: "" })}
         >
-          <Icon name="plus" size={12} /> Add {singular(field.label)}
+          <Icon name="plus" size={12} /> {addLabel(field.label)}
         </button>
       )}
     </div>

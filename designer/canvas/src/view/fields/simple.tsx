@@ -1,5 +1,6 @@
 import { useState } from "react";
 import { readDuration, spokenDuration } from "../../core/durations.ts";
+import { equal } from "../../core/equal.ts";
 import type { Json } from "../../core/types.ts";
 import { useScope } from "./scope.ts";
 import type { ControlProps } from "./types.ts";
@@ -24,6 +25,7 @@ export function TextControl(props: ControlProps) {
       value={shown(props.value)}
       placeholder={placeholderOf(props)}
       readOnly={readOnly}
+      aria-required={props.field.required}
       onChange={(event) => props.onChange(cleared(event.target.value, props))}
     />
   );
@@ -38,6 +40,7 @@ export function LongTextControl(props: ControlProps) {
       value={shown(props.value)}
       placeholder={placeholderOf(props)}
       readOnly={readOnly}
+      aria-required={props.field.required}
       onChange={(event) => props.onChange(cleared(event.target.value, props))}
     />
   );
@@ -113,8 +116,11 @@ export function ToggleControl({ id, value, field, onChange }: ControlProps) {
   );
 }
 
+const ACRONYMS = new Set(["json", "html", "url", "csv"]);
+
 const words = (value: Json): string => {
   const text = shown(value).replaceAll("_", " ");
+  if (ACRONYMS.has(text)) return text.toUpperCase();
   return /^[A-Z0-9]+$/.test(text) ? text : text.charAt(0).toUpperCase() + text.slice(1);
 };
 
@@ -156,7 +162,10 @@ export function JsonControl(props: ControlProps) {
   const { readOnly } = useScope();
   const text = props.value === undefined ? "" : JSON.stringify(props.value, null, 2);
   const [typed, setTyped] = useState<string | null>(null);
-  const wrong = typed !== null && typed.trim() !== "" && typed.trim() !== "null" && readJson(typed) === null;
+  const parsedTyped = typed === null ? undefined : readJson(typed);
+  const wrong = typed !== null && typed.trim() !== "" && typed.trim() !== "null" && parsedTyped === null;
+  // What was typed stays as it was typed: reformatting on blur would move the button that is being clicked.
+  const mine = typed !== null && (wrong || equal(parsedTyped ?? undefined, props.value ?? undefined));
   return (
     <>
       <textarea
@@ -164,7 +173,7 @@ export function JsonControl(props: ControlProps) {
         className="code"
         rows={4}
         spellCheck={false}
-        value={typed ?? text}
+        value={mine ? (typed ?? "") : text}
         placeholder={props.field.placeholder || '"text", 12, true, {"key": "value"}'}
         readOnly={readOnly}
         aria-invalid={wrong}
@@ -178,7 +187,6 @@ export function JsonControl(props: ControlProps) {
             if (parsed !== null) props.onChange(parsed);
           }
         }}
-        onBlur={() => !wrong && setTyped(null)}
       />
       {wrong && <p className="field-problem">Not JSON yet. Text needs quotes: "like this".</p>}
     </>

@@ -71,7 +71,12 @@ function Literal(props: ControlProps & { functionName: string | null }) {
   return <Control {...props} />;
 }
 
-function SwitchKind({ value, field, onChange }: Pick<RowProps, "value" | "field" | "onChange">) {
+function SwitchKind({
+  value,
+  field,
+  onChange,
+  describedBy,
+}: Pick<RowProps, "value" | "field" | "onChange"> & { describedBy: string }) {
   const { readOnly } = useScope();
   if (!field.expression || readOnly) return null;
   const formula = isExpression(value);
@@ -87,7 +92,8 @@ function SwitchKind({ value, field, onChange }: Pick<RowProps, "value" | "field"
       type="button"
       className="switch-kind"
       aria-pressed={formula}
-      aria-label={`${field.label}: ${label.toLowerCase()}`}
+      aria-label={label}
+      aria-describedby={describedBy}
       title={label}
       onClick={toggle}
     >
@@ -142,7 +148,7 @@ export function FieldRow(props: RowProps & { functionName?: string | null }) {
             {field.label}
           </span>
         ) : (
-          <label className={bare ? "visually-hidden" : "field-label"} htmlFor={id}>
+          <label id={`${id}-label`} className={bare ? "visually-hidden" : "field-label"} htmlFor={id}>
             {field.label}
             {field.required && field.default === undefined && !bare && (
               <span className="required" title="Required" aria-hidden="true" />
@@ -150,7 +156,7 @@ export function FieldRow(props: RowProps & { functionName?: string | null }) {
           </label>
         )}
         {isSecret(value) && <span className="tag">secret</span>}
-        <SwitchKind value={value} field={field} onChange={onChange} />
+        <SwitchKind value={value} field={field} onChange={onChange} describedBy={`${id}-label`} />
       </div>
       {composite ? (
         // biome-ignore lint/a11y/useSemanticElements: a fieldset cannot be laid out as a grid everywhere

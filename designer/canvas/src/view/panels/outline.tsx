@@ -39,7 +39,8 @@ function Item({ step, spoken, stop, selected, renaming, onRenamed, onFocus }: It
         <input
           defaultValue={step.name}
           aria-label="Name of the step"
-          ref={(input) => input?.focus()}
+          ref={focusOnce}
+          onFocus={(event) => event.stopPropagation()}
           onBlur={(event) => onRenamed(event.target.value)}
           onKeyDown={(event) => {
             event.stopPropagation();
@@ -55,6 +56,12 @@ function Item({ step, spoken, stop, selected, renaming, onRenamed, onFocus }: It
     </div>
   );
 }
+
+/** Stable, so that React calls it once and typing is not selected away. */
+const focusOnce = (input: HTMLInputElement | null): void => {
+  input?.focus();
+  input?.select();
+};
 
 /** The same draft as a list in running order: everything by keyboard, everything spoken. */
 export function Outline() {

@@ -94,9 +94,17 @@ function Surface({ doc, kindOf, size }: Props & { size: { width: number; height:
   const nodes = useMemo(() => {
     const selected = new Set(chosen ? [chosen] : []);
     const tab = stop ?? chosen ?? doc.steps[0]?.key ?? null;
-    return cache.current.nodes(doc, { selected, places: new Map(), stop: tab, spoken: speak, kindOf });
-  }, [doc, chosen, stop, speak, kindOf]);
-  const wires = useMemo(() => cache.current.edges(doc, new Set()), [doc]);
+    return cache.current.nodes(doc, {
+      selected,
+      places: new Map(),
+      stop: tab,
+      spoken: speak,
+      kindOf,
+      far,
+      live: true,
+    });
+  }, [doc, chosen, stop, speak, kindOf, far]);
+  const wires = useMemo(() => (far ? [] : cache.current.edges(doc, new Set())), [doc, far]);
   const [start] = useState(() => firstViewport(doc, kindOf, size));
   const focus = (key: string): void => {
     const step = doc.steps.find((item) => item.key === key);
@@ -110,7 +118,7 @@ function Surface({ doc, kindOf, size }: Props & { size: { width: number; height:
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: the steps inside are focusable, the keys bubble up to here
     <div
-      className={`canvas ${far ? "is-far" : ""}`}
+      className="canvas"
       onKeyDown={(event) => {
         const key = (event.target as HTMLElement).closest<HTMLElement>(".react-flow__node")?.dataset.id;
         const direction = ARROWS[event.key];

@@ -2,8 +2,8 @@ import type { NodeProps } from "@xyflow/react";
 import { memo } from "react";
 import { attemptsText, lookOf } from "../../core/run.ts";
 import type { StepStatus } from "../../core/status.ts";
-import { useFar } from "../canvas/far.ts";
 import type { StepFlowNode } from "../canvas/nodes.ts";
+import { stateId } from "../canvas/nodes.ts";
 import { FarStep, StepCard } from "../canvas/step-card.tsx";
 import { Icon } from "../icon.tsx";
 import { useStatus } from "./status-context.ts";
@@ -30,10 +30,10 @@ function StateLine({ status }: { status: StepStatus }) {
 /** A step on the run page: what it is, how it stands, and why it waits. */
 export const WatchStep = memo(function WatchStep({ data }: NodeProps<StepFlowNode>) {
   const status = useStatus(data.step.key);
-  const far = useFar();
   const tone = status ? `has-state tone-${lookOf(status.shown).tone}` : "not-reached";
-  const className = `${tone} ${data.step.disabled ? "is-disabled" : ""}`;
-  if (far) return <FarStep shape={data.shape} className={className} />;
+  const person = status?.shown.state === "waiting" && status.shown.waiting?.kind === "person";
+  const className = `${tone} ${person ? "is-filled" : ""} ${data.step.disabled ? "is-disabled" : ""}`;
+  if (data.far) return <FarStep className={className} />;
   const waiting = status?.shown.waiting?.text;
   return (
     <StepCard
@@ -43,6 +43,11 @@ export const WatchStep = memo(function WatchStep({ data }: NodeProps<StepFlowNod
       line={status ? <StateLine status={status} /> : undefined}
     >
       {waiting && <span className="step-waiting">{waiting}</span>}
+      <span id={stateId(data.step.key)} hidden>
+        {status
+          ? `${lookOf(status.shown).word} ${attemptsText(status.shown)} ${waiting ?? ""}`
+          : "Not reached"}
+      </span>
     </StepCard>
   );
 });
