@@ -24,7 +24,7 @@ class WorkflowView(WorkspaceView):
 
 def checked(serializer: type[StrictSerializer], request: Request) -> dict[str, Any]:
     """The request's body as the serializer understands it. Raises ValidationError; a missing body is an empty one."""
-    asked = serializer(data={} if request.data is None or request.data == "" else request.data)
+    asked = serializer(data={} if request.data is None else request.data)
     asked.is_valid(raise_exception=True)
     return dict(asked.validated_data)
 

@@ -56,7 +56,7 @@ class RunRequest(StrictSerializer):
 class FixView(serializers.Serializer[Any]):
     """An offered repair: a JSON Patch on the document."""
 
-    label = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]  # a field, not the serializer's own label
     patch = serializers.ListField(child=serializers.DictField())
 
 
@@ -105,7 +105,7 @@ class DraftSummary(serializers.Serializer[Any]):
 
     revision = serializers.IntegerField()
     state = serializers.ChoiceField(["unpublished", "changed", "published"])
-    errors = serializers.IntegerField()
+    errors = serializers.IntegerField()  # type: ignore[assignment]  # a field, not the serializer's own errors
     warnings = serializers.IntegerField()
     saved_at = serializers.DateTimeField()
     saved_by = serializers.CharField(allow_blank=True)

@@ -35,7 +35,7 @@ class LoadedDraft:
 
     revision: int
     published_revision: int | None
-    document: dict[str, Json]
+    document: dict[str, Any]
     saved_at: datetime
     saved_by: str
 

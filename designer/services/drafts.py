@@ -1,11 +1,12 @@
 """Saving drafts: whole documents come in, only the rows that differ are written."""
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
@@ -90,41 +91,54 @@ def _rename(workflow: Workflow, document: Document) -> None:
         workflow.name = document.name
 
 
+# One statement for any number of rows; an ORM bulk update of 2,000 takes seconds. `json` keeps the order of keys.
+UPDATE_STEPS: Final = """
+UPDATE designer_step AS step
+   SET position = new.position, name = new.name, kind = new.kind, x = new.x, y = new.y, parent = new.parent,
+       disabled = new.disabled, config = new.config, options = new.options
+  FROM json_to_recordset(%s::json) AS new(id bigint, position bigint, name text, kind text, x float8, y float8,
+                                          parent text, disabled boolean, config json, options json)
+ WHERE step.id = new.id
+"""
+UPDATE_EDGES: Final = """
+UPDATE designer_edge AS edge
+   SET position = new.position
+  FROM json_to_recordset(%s::json) AS new(id bigint, position bigint)
+ WHERE edge.id = new.id
+"""
+
+
 def write_rows(draft_id: int, parts: Parts) -> int:
     """Make the step and edge rows of a draft equal to `parts`; returns how many rows were touched.
 
     The caller holds the draft's row, so nobody else writes these.
     """
-    steps = {step.key: step for step in Step.objects.filter(draft_id=draft_id)}
-    edges = {(edge.source, edge.port, edge.target): edge for edge in Edge.objects.filter(draft_id=draft_id)}
-    return _write(Step, draft_id, steps, parts.steps) + _write(Edge, draft_id, edges, parts.edges)
+    steps: dict[Any, Any] = {row["key"]: row for row in Step.objects.filter(draft_id=draft_id).values()}
+    edges: dict[Any, Any] = {
+        (row["source"], row["port"], row["target"]): row for row in Edge.objects.filter(draft_id=draft_id).values()
+    }
+    touched = _write(Step, draft_id, steps, parts.steps, UPDATE_STEPS)
+    return touched + _write(Edge, draft_id, edges, parts.edges, UPDATE_EDGES)
 
 
-def _write(model: type[Step] | type[Edge], draft_id: int, held: Mapping[Any, Any], wanted: Mapping[Any, Row]) -> int:
-    positions = place(list(wanted), {name: row.position for name, row in held.items()})
+def _write(
+    model: Any, draft_id: int, held: Mapping[Any, Mapping[str, Any]], wanted: Mapping[Any, Row], update: str
+) -> int:
+    positions = place(list(wanted), {name: row["position"] for name, row in held.items()})
     rows = {name: row | {"position": positions[name]} for name, row in wanted.items()}
-    gone = [row.pk for name, row in held.items() if name not in rows]
-    changed = [_changed(held[name], row) for name, row in rows.items() if name in held and differs(held[name], row)]
+    gone = [row["id"] for name, row in held.items() if name not in rows]
+    changed = [row | {"id": held[name]["id"]} for name, row in rows.items() if name in held and differ(held[name], row)]
     new = [model(draft_id=draft_id, **row) for name, row in rows.items() if name not in held]
     if gone:
         model.objects.filter(pk__in=gone).delete()
     if changed:
-        model.objects.bulk_update(changed, fields=_columns(rows.values()), batch_size=500)  # type: ignore[arg-type]
+        with connection.cursor() as cursor:
+            cursor.execute(update, [json.dumps(changed)])
     if new:
-        model.objects.bulk_create(new, batch_size=500)  # type: ignore[arg-type]  # all of `model`
+        model.objects.bulk_create(new, batch_size=500)
     return len(gone) + len(changed) + len(new)
 
 
-def differs(held: Step | Edge, row: Row) -> bool:
-    """Whether a row must be written. Texts of JSON are compared with their key order: it is part of the drawing."""
-    return any(repr(getattr(held, column)) != repr(value) for column, value in row.items())
-
-
-def _changed(held: Any, row: Row) -> Any:  # a Step or an Edge, as `row` is
-    for column, value in row.items():
-        setattr(held, column, value)
-    return held
-
-
-def _columns(rows: Iterable[Row]) -> list[str]:
-    return list(next(iter(rows)))
+def differ(held: Mapping[str, Any], row: Row) -> bool:
+    """Whether a row must be written. JSON is compared with its key order, which is part of the drawing."""
+    return any(repr(held[column]) != repr(value) for column, value in row.items())

@@ -7,7 +7,7 @@ from designer.models import Draft
 from designer.problems import find
 from designer.queries.drafts import load_draft
 from designer.services.drafts import stale
-from orchestrator.api import Actor, Version, Workflow, parse_document, publish_version, record
+from orchestrator.api import Actor, Json, Version, Workflow, parse_document, publish_version, record
 
 
 def publish(*, workflow: Workflow, note: str, actor: Actor, base_revision: int | None = None) -> Version:
@@ -30,11 +30,11 @@ def publish(*, workflow: Workflow, note: str, actor: Actor, base_revision: int |
     return version
 
 
-def refusal(workflow: Workflow, errors: int, problems: list[object]) -> DraftHasProblems:
+def refusal(workflow: Workflow, errors: int, problems: list[Json]) -> DraftHasProblems:
     """Why a drawing is not published."""
     count = "one problem" if errors == 1 else f"{errors} problems"
     message = f'The draft of "{workflow.name}" has {count} that must be solved before it can be published.'
-    return DraftHasProblems(message, details={"problems": problems})  # type: ignore[dict-item]  # JSON objects
+    return DraftHasProblems(message, details={"problems": problems})
 
 
 def set_live(*, workflow: Workflow, version: Version, actor: Actor) -> None:

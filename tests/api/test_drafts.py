@@ -149,7 +149,7 @@ def test_a_stale_save_changes_nothing_and_brings_the_other_persons_document(cast
     assert details["revision"] == 2
     assert details["document"]["steps"][0]["key"] == "theirs"
     assert details["saved_by"] == cast.editor.username
-    assert [step["key"] for step in load_draft(workflow).document["steps"]] == ["theirs"]  # type: ignore[union-attr, call-overload, index]
+    assert [step["key"] for step in load_draft(workflow).document["steps"]] == ["theirs"]
 
 
 def test_a_future_revision_is_stale_too(cast: Cast) -> None:
@@ -157,27 +157,28 @@ def test_a_future_revision_is_stale_too(cast: Cast) -> None:
     assert put(cast, workflow.slug, document(transform("a")), 7).status_code == 412
 
 
+def row_versions(draft_id: int) -> dict[str, tuple[int, str]]:
+    """Step key -> (id, the transaction that wrote the row)."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT key, id, xmin::text FROM designer_step WHERE draft_id = %s", [draft_id])
+        return {key: (pk, xmin) for key, pk, xmin in cursor.fetchall()}
+
+
+@pytest.mark.django_db(transaction=True)
 def test_it_touches_only_rows_that_changed(cast: Cast) -> None:
     steps = [transform(f"s{n}", n) for n in range(50)]
     workflow = cast.workflow(document(*steps))
-    before = dict(Step.objects.filter(draft=workflow.pk).values_list("key", "pk"))
-    places = dict(Step.objects.filter(draft=workflow.pk).values_list("key", "position"))
+    before = row_versions(workflow.pk)
     # One taken out, one put in between, one changed.
     drawn = [*steps[:10], transform("new"), *steps[10:20], *steps[21:]]
     drawn[3] = transform("s3", "other")
-    with CaptureQueriesContext(
-        connection,
-    ) as captured:
-        assert put(cast, workflow.slug, document(*drawn), 1).status_code == 200
-    after = dict(Step.objects.filter(draft=workflow.pk).values_list("key", "pk"))
+    assert put(cast, workflow.slug, document(*drawn), 1).status_code == 200
+    after = row_versions(workflow.pk)
     assert set(after) - set(before) == {"new"}
     assert set(before) - set(after) == {"s20"}
-    assert all(before[key] == after[key] for key in set(before) & set(after))
-    moved = {k for k, p in Step.objects.filter(draft=workflow.pk).values_list("key", "position") if places.get(k) != p}
-    assert moved == {"new"}
-    updates = [query["sql"] for query in captured if query["sql"].startswith('UPDATE "designer_step"')]
-    assert len(updates) == 1
-    assert [step["key"] for step in load_draft(workflow).document["steps"]] == [step["key"] for step in drawn]  # type: ignore[union-attr, call-overload, index]
+    assert {key for key in set(before) & set(after) if before[key] != after[key]} == {"s3"}
+    assert before["s3"][0] == after["s3"][0]
+    assert [step["key"] for step in load_draft(workflow).document["steps"]] == [step["key"] for step in drawn]
 
 
 def test_the_order_of_steps_survives_any_shuffle(cast: Cast) -> None:
@@ -188,13 +189,13 @@ def test_the_order_of_steps_survives_any_shuffle(cast: Cast) -> None:
             put(cast, workflow.slug, document(*(transform(key) for key in order), edges=[]), revision).status_code
             == 200
         )
-        assert [step["key"] for step in load_draft(workflow).document["steps"]] == order  # type: ignore[union-attr, call-overload, index]
+        assert [step["key"] for step in load_draft(workflow).document["steps"]] == order
 
 
-def test_a_save_of_2000_steps_takes_few_queries(cast: Cast) -> None:
+def test_moving_every_step_takes_few_queries(cast: Cast) -> None:
     workflow = cast.workflow(document(*(transform(f"s{n}") for n in range(300))))
     loaded = load_draft(workflow).document
-    loaded["steps"] = [{**step, "at": [step["at"][0] + 1, 0]} for step in loaded["steps"]]  # type: ignore[union-attr, index, call-overload, dict-item]
+    loaded["steps"] = [{**step, "at": [step["at"][0] + 1, 0]} for step in loaded["steps"]]
     with CaptureQueriesContext(connection) as captured:
         assert put(cast, workflow.slug, loaded, 1).status_code == 200
     assert len(captured) < 25
@@ -263,7 +264,7 @@ def test_of_saves_at_the_same_moment_exactly_one_wins(cast: Cast, turn: int) -> 
         thread.join(timeout=30)
     assert (len(won), len(lost)) == (1, people - 1)
     # The winner's drawing, whole; every loser was given exactly that one.
-    assert [step["key"] for step in load_draft(workflow).document["steps"]] == ["start", won[0]]  # type: ignore[union-attr, call-overload, index]
+    assert [step["key"] for step in load_draft(workflow).document["steps"]] == ["start", won[0]]
     for error in lost:
         assert json.dumps(error.details["document"]) == json.dumps(load_draft(workflow).document)
 
@@ -301,4 +302,4 @@ def test_nothing_is_lost_when_losers_merge_and_save_again(cast: Cast) -> None:
     assert failures == []
     final = load_draft(workflow)
     assert final.revision == 1 + people
-    assert {step["key"] for step in final.document["steps"]} == {f"s{n}" for n in range(people)}  # type: ignore[union-attr, call-overload, index]
+    assert {step["key"] for step in final.document["steps"]} == {f"s{n}" for n in range(people)}

@@ -91,9 +91,9 @@ def test_the_list_is_paged_and_searched(cast: Cast) -> None:
     for number in range(5):
         cast.workflow(name=f"Flow {number}")
     seen: list[str] = []
-    cursor = ""
+    cursor: str | None = ""
     for _ in range(3):
-        page = cast.client.get(cast.url("workflows/"), {"limit": 2, **({"cursor": cursor} if cursor else {})}).json()
+        page = cast.client.get(cast.url("workflows/"), {"limit": "2", **({"cursor": cursor} if cursor else {})}).json()
         seen += [item["name"] for item in page["items"]]
         cursor = page["next"]
     assert seen == [f"Flow {number}" for number in range(5)]
