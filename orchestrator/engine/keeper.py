@@ -24,18 +24,24 @@ NEGLECT = 1.0  # seconds that a ready token may lie before its queue is woken ag
 
 
 class Keeper:
-    """`end_overdue(run_id)` closes a run past its deadline through the ordinary door; `wake(queue, count)` tells workers."""
+    """`end_overdue(run_id)` closes a run past its deadline through the ordinary door; `wake(queue, count)` tells workers,
+    `notify()` has mails of new human tasks sent, `beat()` is for a worker in this very process.
+    """
 
     def __init__(
         self,
         end_overdue: Callable[[Any], None],
         *,
         wake: Callable[[str, int], None] = dispatch.wake,
+        notify: Callable[[], Any] = dispatch.notify,
+        beat: Callable[[], None] | None = None,
         ttl: float = TTL,
         grace: float = GRACE,
     ) -> None:
         self._end_overdue = end_overdue
         self._wake = wake
+        self._notify = notify
+        self._beat = beat
         self._ttl = ttl
         self._grace = grace
         self._stopping = threading.Event()
@@ -77,6 +83,8 @@ class Keeper:
 
     def sweep(self) -> None:
         """Everything but timers, once."""
+        if self._beat is not None:
+            self._beat()
         connection = self._open()
         for row in connection.execute(statements.TAKE_OVER, (self._ttl, LIMIT)).fetchall():
             log.info("took over steps", queue=row["queue"], steps=row["n"], dead=row["dead"])
@@ -89,7 +97,7 @@ class Keeper:
         connection.execute(statements.FORGET_SESSIONS)
         untold = connection.execute(statements.UNTOLD_TASKS).fetchone()
         if untold is not None and untold["some"]:
-            dispatch.notify()
+            self._notify()
 
     def _fire_timers(self) -> float:
         """Wake what is due, and say how long nothing else will be."""

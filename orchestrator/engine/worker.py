@@ -73,6 +73,11 @@ class Worker:
         """There may be work."""
         self._poked.set()
 
+    def beat(self) -> None:
+        """Say that this process lives, where no node does it."""
+        with self._pool.connection() as connection:
+            connection.execute(statements.BEAT, (self.node_id, [os.getpid()]))
+
     def stop(self, grace: float) -> None:
         """Claim nothing more, let attempts end within `grace` seconds, hand the rest of their chains back."""
         self._stopping.set()
@@ -141,7 +146,7 @@ class Worker:
             return None
         try:
             return prepare(self._tools, self._roots, facts, lease, attempt.stop)
-        except Exception as error:  # noqa: BLE001  whatever went wrong before the handler may pass: the retry policy decides
+        except Exception as error:
             log.warning(
                 "a step could not be prepared", run=str(lease.run.run_id), node=lease.node, error=repr(error)[:200]
             )

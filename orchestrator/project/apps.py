@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.conf import settings
 
 
 class ProjectConfig(AppConfig):
@@ -10,3 +11,8 @@ class ProjectConfig(AppConfig):
     def ready(self) -> None:
         # Makes `branchline` the current Celery app, so that the engine's tasks and wake-ups use its broker.
         import orchestrator.project.celery  # noqa: F401 - needs the settings, so only here
+
+        # Every process knows the functions that drawings may call: the web tier checks and offers them, workers call them.
+        from orchestrator.steps import load_modules
+
+        load_modules(settings.BRANCHLINE_STEP_MODULES)

@@ -1,13 +1,12 @@
 """What the composition root hands to the engine: kinds, sandbox, mail, HTTP."""
 
-from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.core.mail.message import make_msgid
 
 from orchestrator.engine.perform import Tools
 from orchestrator.engine.sandbox import Sandbox
 from orchestrator.project.allowed_hosts import http_for_workspaces
-from orchestrator.steps import KINDS, load_modules
+from orchestrator.steps import KINDS
 
 
 class DjangoMailer:
@@ -25,5 +24,4 @@ class DjangoMailer:
 
 def make_tools() -> Tools:
     """Called once in each worker process, after its fork."""
-    load_modules(settings.BRANCHLINE_STEP_MODULES)
     return Tools(kinds=KINDS, sandbox=Sandbox(), mail=DjangoMailer(), http_for=http_for_workspaces())

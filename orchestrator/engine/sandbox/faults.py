@@ -48,6 +48,11 @@ def unusable(reason: str) -> ExpressionFailed:
     return ExpressionFailed(f"The result cannot be used: {_cut(reason)}.")
 
 
+def unavailable() -> ExpressionFailed:
+    """No process took the text."""
+    return ExpressionFailed("No sandbox process could take this: the machine is overloaded. Try again later.")
+
+
 def _while_answering(error: MontyError, last_line: int) -> bool:
     """True when the text itself was done and its result was being turned into JSON."""
     frames = error.traceback() if isinstance(error, MontyRuntimeError) else []

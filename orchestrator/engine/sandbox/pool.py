@@ -14,7 +14,7 @@ from pydantic_monty import Monty, MontyError, MontySession, OSPolicy, ResourceLi
 from orchestrator.core.json_types import Json
 from orchestrator.core.references import ROOTS
 from orchestrator.engine.sandbox.compiled import Compiled, compile_expression, compile_script
-from orchestrator.engine.sandbox.faults import explain, unusable
+from orchestrator.engine.sandbox.faults import explain, unavailable, unusable
 from orchestrator.engine.sandbox.printed import Printed, drop
 from orchestrator.engine.sandbox.roots import is_small, projected, read_path
 
@@ -30,6 +30,9 @@ KILL_AFTER = 0.15
 #: Each evaluation leaves its text (about 0.3 kB) in the session; a used one is replaced.
 EVALUATIONS_PER_SESSION = 2_000
 SESSIONS_PER_PROCESS = 200
+#: Without a bound on each exchange, a process that is stopped between two of them would be waited for forever.
+EXPRESSION_EXCHANGE_SECONDS = 1.0
+SCRIPT_EXCHANGE_SECONDS = MOST_SCRIPT_SECONDS + 1.0
 CHECKOUT_SECONDS = 30.0
 
 _NAMES = tuple(sorted(ROOTS))
@@ -66,7 +69,7 @@ class Sandbox:
         self._script_slots = threading.BoundedSemaphore(processes)
         self._lock = threading.Lock()
         self._idle: list[_Warm] = []
-        self._native: Monty | None = None
+        self._native: dict[float, Monty] = {}  # by the bound on each exchange: one for expressions, one for scripts
         self._closed = False
 
     def __enter__(self) -> Self:
@@ -113,7 +116,7 @@ class Sandbox:
         seconds = min(max(seconds, 0.01), MOST_SCRIPT_SECONDS)
         printed = Printed(log)
         with self._script_slots:
-            session = self._checkout(_limits(seconds, SCRIPT_MEGABYTES), "script")
+            session = self._checkout(_limits(seconds, SCRIPT_MEGABYTES), "script", SCRIPT_EXCHANGE_SECONDS)
             try:
                 answer = session.feed_run(compiled.text, inputs=dict(inputs), print_callback=printed)
             except MontyError as error:
@@ -129,23 +132,25 @@ class Sandbox:
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
-            native, self._native = self._native, None
-        if native is None or _Process.started_in != os.getpid():
+            native, self._native = self._native, {}
+        if _Process.started_in != os.getpid():
             return
         for warm in idle:
             _leave(warm.session)
-        native.__exit__(None, None, None)
+        for pool in native.values():
+            pool.__exit__(None, None, None)
 
     def _take(self) -> _Warm:
         with self._lock:
             if self._idle and _Process.started_in == os.getpid():
                 return self._idle.pop()
-        session = self._checkout(_limits(EXPRESSION_SECONDS, EXPRESSION_MEGABYTES), "expression")
+        limits = _limits(EXPRESSION_SECONDS, EXPRESSION_MEGABYTES)
+        session = self._checkout(limits, "expression", EXPRESSION_EXCHANGE_SECONDS)
         try:
             session.feed_run(_PRELUDE, print_callback=drop)
-        except BaseException:
+        except MontyError as error:
             _leave(session)
-            raise
+            raise unavailable() from error
         return _Warm(session)
 
     def _give_back(self, warm: _Warm) -> None:
@@ -157,26 +162,30 @@ class Sandbox:
         if not keep:
             _leave(warm.session)
 
-    def _checkout(self, limits: ResourceLimits, name: str) -> MontySession:
-        session = self._started().checkout(limits=limits, script_name=name, os_policy=_POLICY)
-        session.__enter__()
+    def _checkout(self, limits: ResourceLimits, name: str, exchange: float) -> MontySession:
+        session = self._started(exchange).checkout(limits=limits, script_name=name, os_policy=_POLICY)
+        try:
+            session.__enter__()
+        except (MontyError, TimeoutError) as error:
+            raise unavailable() from error
         return session
 
-    def _started(self) -> Monty:
+    def _started(self, exchange: float) -> Monty:
         with self._lock:
             if self._closed:
                 raise RuntimeError("The sandbox is closed.")
             _Process.claim()
-            if self._native is None:
+            if exchange not in self._native:
                 native = Monty(
-                    max_processes=2 * self._processes,
+                    max_processes=self._processes,
                     checkout_timeout=CHECKOUT_SECONDS,
                     max_checkouts_per_worker=SESSIONS_PER_PROCESS,
                     feed_duration_limit_grace=KILL_AFTER,
+                    request_timeout=exchange,
                 )
                 native.__enter__()
-                self._native = native
-            return self._native
+                self._native[exchange] = native
+            return self._native[exchange]
 
 
 class _Process:
