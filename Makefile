@@ -49,7 +49,7 @@ lock: .venv/.installed-dev
 fmt: .venv/.installed-dev
 	@$(PY) -m ruff check --fix --quiet . ; $(PY) -m ruff format --quiet .
 	@templates=$$(find templates -name '*.html'); \
-		.venv/bin/djhtml --quiet $$templates; .venv/bin/djade --target-version 5.2 $$templates || true
+		.venv/bin/djade --target-version 5.2 $$templates || true; .venv/bin/djhtml $$templates || true
 	@.ci/canvas install && cd designer/canvas && PATH="$$(../../.ci/node):$$PATH" npx biome check --write .
 
 clean:

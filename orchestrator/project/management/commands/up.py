@@ -11,6 +11,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import connections
 
+from orchestrator.core.errors import BranchlineError
 from orchestrator.project import samples
 from orchestrator.project.embedded.problem import CannotStart
 from orchestrator.project.environment import process_environment
@@ -44,7 +45,7 @@ class Command(BaseCommand):
         try:
             with StopSignals() as signals:
                 self.run_until_stopped(signals, **options)
-        except CannotStart as problem:
+        except (CannotStart, BranchlineError) as problem:
             sys.exit(f"Cannot start: {problem.message}")
 
     def run_until_stopped(self, signals: StopSignals, *, host: str, port: int, **options: Any) -> None:
