@@ -406,7 +406,7 @@ HOSTILE_SCRIPTS = [
     ("while True: pass", "expression_timeout"),
     ("try:\n    while True: pass\nexcept BaseException:\n    1", "expression_timeout"),
     ("import time\nwhile True: time.sleep(10)", None),
-    ("x = 'x'\nwhile True: x += x", "expression_memory"),
+    ("x = 'x'\nwhile True: x += x", None),
     ("def f(): return f()\nf()", "expression_failed"),
     ("import re\nre.match('(a+)+$', 'a' * 40 + 'b') is None", None),
     ("import re\nre.match('(.*a){25}$', 'a' * 60 + 'b') is None", None),
