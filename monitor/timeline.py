@@ -167,12 +167,14 @@ def _bar(axis: Axis, span: Span, begun: float, ended: float) -> Bar:
 
 def _marks(axis: Axis) -> tuple[Mark, ...]:
     """When each unfolded stretch begins and the last one ends; words that would overlap are left out."""
+    end = Mark("100%", duration_words(axis.pieces[-1].ended), "end")
     marks, last = [], -20.0
     for piece in axis.pieces:
-        if not piece.folded and piece.left - last >= 12 and piece.left < 80:
-            marks.append(Mark(f"{piece.left:.2f}%", duration_words(piece.begun) if piece.begun else "0"))
+        text = duration_words(piece.begun) if piece.begun else "0"
+        if not piece.folded and piece.left - last >= 12 and piece.left < 80 and text != end.text:
+            marks.append(Mark(f"{piece.left:.2f}%", text))
             last = piece.left
-    marks.append(Mark("100%", duration_words(axis.pieces[-1].ended), "end"))
+    marks.append(end)
     return tuple(marks)
 
 

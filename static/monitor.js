@@ -29,7 +29,8 @@ function fetchParts() {
   for (const part of document.querySelectorAll('[hx-trigger="live"]')) window.htmx?.trigger(part, "live");
 }
 
-const isOurs = (event) => event.detail.elt?.getAttribute?.("hx-trigger") === "live";
+// The element that asked. htmx names the event's target instead, and the part itself is gone once it was replaced.
+const isOurs = (event) => event.detail.requestConfig?.elt?.getAttribute("hx-trigger") === "live";
 
 document.addEventListener("htmx:beforeRequest", (event) => {
   if (isOurs(event)) busy += 1;

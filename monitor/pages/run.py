@@ -118,7 +118,10 @@ def timeline_context(request: WorkspaceRequest, found: Run, items: Any) -> dict[
 def steps_context(request: WorkspaceRequest, found: Run, items: Any) -> dict[str, Any]:
     captions = captions_of(found.version_id)
     rows = [(item, captions.get(item.key)) for item in items[:MOST_STEPS]]
-    return {"steps": rows, "steps_left": max(len(items) - MOST_STEPS, 0)}
+    told = {item.key for item in items}
+    unreached = [(key, caption) for key, caption in captions.items() if key not in told]
+    left = max(len(items) - MOST_STEPS, 0)
+    return {"steps": rows, "steps_left": left, "unreached": () if left else unreached[:MOST_STEPS]}
 
 
 def history_context(request: WorkspaceRequest, found: Run, items: Any) -> dict[str, Any]:

@@ -54,6 +54,12 @@ def overdue(moment: datetime | None) -> bool:
 
 
 @register.filter
+def until_word(kind: str) -> str:
+    """What the clock of a wait is called."""
+    return {"person": "due", "retry": "tries again", "time": "goes on"}.get(kind, "until")
+
+
+@register.filter
 def wait_icon(kind: str) -> str:
     """The icon of what a step waits for."""
     return {

@@ -26,10 +26,10 @@ LEAVE = drawn(
     "approve.rejected -> tell",
     name="Leave request",
     steps={
-        "check": {"name": "Check the balance", "kind": "call", "config": {"function": "people.balance"}},
-        "approve": {"name": "Approve the leave", "kind": "human_task"},
-        "book": {"name": "Book the days", "kind": "call", "retry": {"attempts": 5}},
-        "tell": {"name": "Tell the person", "kind": "call"},
+        "check": {"at": [0, 0], "name": "Check the balance", "kind": "call", "config": {"function": "people.balance"}},
+        "approve": {"at": [300, 0], "name": "Approve the leave", "kind": "human_task"},
+        "book": {"at": [600, -80], "name": "Book the days", "kind": "call", "retry": {"attempts": 5}},
+        "tell": {"at": [600, 80], "name": "Tell the person", "kind": "call"},
     },
 )
 ORDER = drawn(
@@ -38,10 +38,10 @@ ORDER = drawn(
     "charge.error -> apologise",
     name="Order payment",
     steps={
-        "reserve": {"name": "Reserve stock", "kind": "call"},
-        "charge": {"name": "Charge the card", "kind": "call", "retry": {"attempts": 3}},
-        "ship": {"name": "Ship the parcel", "kind": "call"},
-        "apologise": {"name": "Apologise", "kind": "call"},
+        "reserve": {"at": [0, 0], "name": "Reserve stock", "kind": "call"},
+        "charge": {"at": [300, 0], "name": "Charge the card", "kind": "call", "retry": {"attempts": 3}},
+        "ship": {"at": [600, -80], "name": "Ship the parcel", "kind": "call"},
+        "apologise": {"at": [600, 80], "name": "Apologise", "kind": "call"},
     },
 )
 FIELDS: list[dict[str, Any]] = [

@@ -237,4 +237,4 @@ def test_done_tasks_show_the_answer(day):
     assert "Decided:" in text
     assert "Enjoy the day." in text
     assert "The team" in text  # the option's label, not its value
-    assert "This task has ended." in text
+    assert "<textarea" not in text  # nothing to fill in any more
