@@ -94,7 +94,7 @@ def _random_step(random: Random, key: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Expected:
-    """What must have happened: which steps ran, which of them failed, which joins could not start, how the run ended."""
+    """What must have happened: which steps ran and failed, which joins could not start, how the run ended."""
 
     ran: frozenset[str]
     failed: frozenset[str]

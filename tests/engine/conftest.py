@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from orchestrator.engine.sandbox import Sandbox
-from tests.engine.house import House, make_house, keeper_at_work, make_tools, worker_at_work
+from tests.engine.house import House, keeper_at_work, make_house, make_tools, worker_at_work
 
 
 @pytest.fixture(scope="session")

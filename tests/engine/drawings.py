@@ -1,5 +1,6 @@
 """Documents for engine tests, written in few words."""
 
+import itertools
 from typing import Any
 
 
@@ -21,7 +22,7 @@ def edges(*lines: str) -> list[dict[str, str]]:
     found = []
     for line in lines:
         parts = [part.strip() for part in line.split(">")]
-        for source, target in zip(parts, parts[1:], strict=False):
+        for source, target in itertools.pairwise(parts):
             key, _, port = source.partition(".")
             found.append({"from": key, "to": target.partition(".")[0], "port": port or "out"})
     return found

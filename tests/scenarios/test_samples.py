@@ -1,0 +1,61 @@
+"""The sample workspace at work, by both drivers."""
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.core.csv_rows import csv_input
+from orchestrator.core.errors import Forbidden
+from orchestrator.models import StepLog
+from orchestrator.models.workspace import Role
+from tests.engine.house import House, leftovers
+from tests.scenarios.conftest import begin, person
+from tests.scenarios.driver import decide
+from tests.scenarios.sales import add_up, write_sales
+
+
+def done(run_id: object) -> set[str]:
+    """The keys of the steps that succeeded."""
+    rows = StepLog.objects.filter(run_id=run_id, outcome="S").values_list("run__version__plan", "node")
+    return {plan["keys"][node] for plan, node in rows}
+
+
+pytestmark = pytest.mark.usefixtures("at_work")
+
+
+def test_an_order_is_paid_or_apologised_for(samples: House) -> None:
+    order = {"customer": "Ann", "email": "ann@example.org", "sku": "mug", "quantity": 2, "amount": 24.5}
+    paid = samples.end_of(begin(samples, "order-payment", order), 30)
+    refused = samples.end_of(begin(samples, "order-payment", {**order, "card": "declined"}), 30)
+    assert paid.state == "succeeded", paid.error
+    assert paid.output["receipt"]
+    assert refused.state == "failed"
+    assert done(refused.pk) == {"reserve", "release", "sorry"}, "stock is given back and the customer is told"
+
+
+def test_a_report_of_ten_thousand_rows_adds_up(samples: House, tmp_path: Path) -> None:
+    write_sales(tmp_path / "sales.csv", 10_000)
+    approver = person(samples, "ada", Role.APPROVER)
+    run_id = begin(samples, "regional-report", csv_input((tmp_path / "sales.csv").read_bytes()))
+    decide(run_id, approver, "approved", {"remark": "Well done."})
+    run = samples.end_of(run_id, 30)
+    assert run.state == "succeeded", run.error
+    assert run.output["rows"] == 10_000
+    found = {one["region"]: (one["rows"], one["quantity"], round(one["revenue"], 2)) for one in run.output["regions"]}
+    assert found == {
+        region: (rows, quantity, float(revenue))
+        for region, (rows, quantity, revenue) in add_up(tmp_path / "sales.csv").items()
+    }
+    assert run.output["signed_by"] == "ada"
+    assert leftovers(run.pk) == {}
+
+
+def test_leave_is_granted_by_somebody_else(samples: House) -> None:
+    asker, chief = person(samples, "bo", Role.APPROVER, Role.OPERATOR), person(samples, "cy", Role.APPROVER)
+    wish = {"employee": "Bo", "email": "bo@example.org", "first_day": "2026-12-01", "days": 5, "kind": "holiday"}
+    run_id = begin(samples, "leave-request", wish, asker)
+    with pytest.raises(Forbidden) as refused:
+        decide(run_id, asker, "approved", {"substitute": "Cy"})
+    assert refused.value.error_code == "self_approval"
+    decide(run_id, chief, "approved", {"substitute": "Cy"})
+    assert samples.end_of(run_id, 30).state == "succeeded"
