@@ -55,6 +55,7 @@ from orchestrator.queries.tasks import TABS as TASK_TABS
 from orchestrator.queries.tasks import card_for, inbox, people_for, task_counts, task_detail, task_page, tasks_of_run
 from orchestrator.queries.timeline import Span, Spans, spans_of
 from orchestrator.services.control import cancel_run, pause_run, resume_run
+from orchestrator.services.members import machine_actor
 from orchestrator.services.runs import start_run
 from orchestrator.services.task_holders import claim_task, reassign_task, release_task
 from orchestrator.services.tasks import Decided, decide_task
@@ -127,6 +128,7 @@ __all__ = [
     "invalid_document",
     "last_run_data",
     "list_runs",
+    "machine_actor",
     "may",
     "may_read_data",
     "narrowed",
