@@ -7,6 +7,7 @@ export function keyFrom(name: string): string {
   const plain = name
     .normalize("NFKD")
     .replace(/[\u0300-\u036f]/g, "")
+    .replaceAll("ß", "ss")
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, "_")
     .replace(/^[^a-z]+|_+$/g, "")
