@@ -5,7 +5,7 @@ import { merge } from "./merge.ts";
 import { random, shop, step } from "./samples.ts";
 import type { Document } from "./types.ts";
 
-const after = (
+const edited = (
   doc: Document,
   ...makers: ((doc: Document) => { apply(doc: Document): Document } | null)[]
 ): Document => makers.reduce((now, make) => make(now)?.apply(now) ?? now, doc);
