@@ -30,7 +30,7 @@ def run_end(sandbox: Evaluator, roots: Roots, facts: VersionFacts, lease: Lease,
         values["steps"] = {**values["steps"], plan.steps[lease.node].key: last.output}  # type: ignore[dict-item]
     if not plan.has_output:
         outputs: Json = values["steps"]
-        return "succeeded", outputs if len(plan.exits) > 1 else next(iter(outputs.values())), None  # type: ignore[union-attr, arg-type]
+        return "succeeded", outputs if len(plan.exits) > 1 else next(iter(outputs.values())), None  # type: ignore[union-attr]
     try:
         return "succeeded", evaluate_value(plan.output, values, sandbox, path="output"), None
     except ExpressionFailed as error:

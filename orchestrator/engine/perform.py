@@ -1,12 +1,12 @@
 """One attempt, up to the handler: read what it needs, evaluate its config, and ask the kind to act."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.core.errors import BranchlineError, ConfigInvalid, ExpressionFailed
-from orchestrator.core.json_types import Json
+from orchestrator.core.json_types import JsonObject
 from orchestrator.core.kinds import Evaluator, HttpClient, Kinds, Mailer, Resumed, StepKind
 from orchestrator.core.outcome import Done, Fail, Outcome, Retry, StepFault, TimedOut
 from orchestrator.engine.context import AttemptContext
@@ -31,7 +31,7 @@ class Prepared:
     """An attempt that is ready for its handler."""
 
     kind: StepKind
-    config: Json
+    config: JsonObject
     model: Any
     context: AttemptContext
 
@@ -68,7 +68,8 @@ def prepare(tools: Tools, roots: Roots, facts: VersionFacts, lease: Lease, stop:
         config = (
             evaluate_value(step.config, values, tools.sandbox, lazy=kind.lazy) if step.has_expressions else step.config
         )
-        model = kind.build(config)  # type: ignore[arg-type]  # a config is an object: the document was checked
+        assert isinstance(config, Mapping)  # an object goes in, and only its values are evaluated
+        model = kind.build(config)
     except (ExpressionFailed, ConfigInvalid) as error:
         return Fail(fault_of(error))
     context = AttemptContext(

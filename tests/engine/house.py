@@ -123,3 +123,15 @@ def leftovers(run_id: UUID) -> dict[str, int]:
             cursor.execute(f"SELECT count(*) FROM {table} WHERE run_id = %s AND {condition}", [run_id])
             found[table] = cursor.fetchone()[0]
     return {table: count for table, count in found.items() if count}
+
+
+def output(run: Run) -> Any:
+    """The run's output, which must be there."""
+    assert run.output is not None
+    return run.output
+
+
+def error(run: Run) -> Any:
+    """The run's failure, which must be there."""
+    assert run.error is not None
+    return run.error

@@ -6,7 +6,7 @@ import pytest
 
 from orchestrator.models import Gate, StepLog, Version
 from tests.engine.drawings import document, step
-from tests.engine.house import House, leftovers
+from tests.engine.house import House, error, leftovers, output
 
 pytestmark = pytest.mark.usefixtures("at_work")
 
@@ -35,8 +35,8 @@ def test_branches_meet_at_a_join(house: House) -> None:
     version = house.publish(document(steps, *lines))
     run = house.end_of(house.start(version))
     assert run.state == "succeeded"
-    assert run.output["branches"]["b7"] == {"state": "succeeded", "output": "b7", "error": None}
-    assert len(run.output["arrived"]) == 20
+    assert output(run)["branches"]["b7"] == {"state": "succeeded", "output": "b7", "error": None}
+    assert len(output(run)["arrived"]) == 20
     gate = Gate.objects.get(run_id=run.pk, node=version.plan["keys"].index("z"))
     assert (gate.ok, gate.verdict, gate.decided) == (20, "F", 1)
 
@@ -47,8 +47,8 @@ def test_the_path_not_taken_is_skipped_and_the_join_goes_on(house: House) -> Non
     version = house.publish(document(steps, "pick.big > large > z", "pick.otherwise > small > z"))
     run = house.end_of(house.start(version, {"n": 11}))
     assert run.state == "succeeded"
-    assert run.output["arrived"] == ["large"]
-    assert run.output["branches"]["small"]["state"] == "skipped"
+    assert output(run)["arrived"] == ["large"]
+    assert output(run)["branches"]["small"]["state"] == "skipped"
 
 
 def test_several_ends_give_an_output_by_key(house: House) -> None:
@@ -72,8 +72,8 @@ def test_a_failure_nobody_takes_fails_the_run_after_the_other_branches(house: Ho
     )
     run = house.end_of(house.start(version, {"zero": 0}))
     assert run.state == "failed"
-    assert run.error["code"] == "expression_failed"
-    assert version.plan["keys"][run.error["node"]] == "bad"
+    assert error(run)["code"] == "expression_failed"
+    assert version.plan["keys"][error(run)["node"]] == "bad"
     assert outcomes(run.pk, version) == {"a": "S", "bad": "F", "good": "S", "z": "F"}
     assert leftovers(run.pk) == {}
 
@@ -99,7 +99,7 @@ def test_a_quorum_fires_early_and_the_run_waits_for_the_late_branch(house: House
     version = house.publish(document(steps, "a > b > z", "a > c > z", "a > late > z"))
     run = house.end_of(house.start(version))
     assert run.state == "succeeded"
-    assert run.output["missing"] == ["late"]
+    assert output(run)["missing"] == ["late"]
     assert outcomes(run.pk, version)["late"] == "S"
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import pytest
 
@@ -46,7 +47,7 @@ def person(house: House, name: str, *roles: Role) -> User:
     return user
 
 
-def begin(house: House, slug: str, value: object, user: User | None = None) -> object:
+def begin(house: House, slug: str, value: object, user: User | None = None) -> UUID:
     """Start a sample as somebody."""
     workflow = Workflow.objects.select_related("live_version").get(workspace=house.workspace, slug=slug)
     actor = house.actor

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from uuid import UUID
 
 from orchestrator.core.json_types import Json
 from orchestrator.engine.sandbox import Sandbox
@@ -39,7 +40,7 @@ def workers(environment: dict[str, str], *, processes: int = 2) -> Iterator[subp
         node.wait(timeout=30)
 
 
-def decide(run_id: object, user: User, outcome: str, values: dict[str, Json] | None = None, comment: str = "") -> None:
+def decide(run_id: UUID, user: User, outcome: str, values: dict[str, Json] | None = None, comment: str = "") -> None:
     """Wait for the run's human task and answer it as `user`."""
     waiting = HumanTask.objects.filter(run_id=run_id, state__in=WAITING_TASK)
     wait_until(waiting.exists, 30, "a human task to open")

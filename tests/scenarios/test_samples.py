@@ -1,6 +1,7 @@
 """The sample workspace at work, by both drivers."""
 
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -8,13 +9,13 @@ from orchestrator.core.csv_rows import csv_input
 from orchestrator.core.errors import Forbidden
 from orchestrator.models import StepLog
 from orchestrator.models.workspace import Role
-from tests.engine.house import House, leftovers
+from tests.engine.house import House, leftovers, output
 from tests.scenarios.conftest import begin, person
 from tests.scenarios.driver import decide
 from tests.scenarios.sales import add_up, write_sales
 
 
-def done(run_id: object) -> set[str]:
+def done(run_id: UUID) -> set[str]:
     """The keys of the steps that succeeded."""
     rows = StepLog.objects.filter(run_id=run_id, outcome="S").values_list("run__version__plan", "node")
     return {plan["keys"][node] for plan, node in rows}
@@ -28,7 +29,7 @@ def test_an_order_is_paid_or_apologised_for(samples: House) -> None:
     paid = samples.end_of(begin(samples, "order-payment", order), 30)
     refused = samples.end_of(begin(samples, "order-payment", {**order, "card": "declined"}), 30)
     assert paid.state == "succeeded", paid.error
-    assert paid.output["receipt"]
+    assert output(paid)["receipt"]
     assert refused.state == "failed"
     assert done(refused.pk) == {"reserve", "release", "sorry"}, "stock is given back and the customer is told"
 
@@ -40,13 +41,13 @@ def test_a_report_of_ten_thousand_rows_adds_up(samples: House, tmp_path: Path) -
     decide(run_id, approver, "approved", {"remark": "Well done."})
     run = samples.end_of(run_id, 30)
     assert run.state == "succeeded", run.error
-    assert run.output["rows"] == 10_000
-    found = {one["region"]: (one["rows"], one["quantity"], round(one["revenue"], 2)) for one in run.output["regions"]}
+    assert output(run)["rows"] == 10_000
+    found = {one["region"]: (one["rows"], one["quantity"], round(one["revenue"], 2)) for one in output(run)["regions"]}
     assert found == {
         region: (rows, quantity, float(revenue))
         for region, (rows, quantity, revenue) in add_up(tmp_path / "sales.csv").items()
     }
-    assert run.output["signed_by"] == "ada"
+    assert output(run)["signed_by"] == "ada"
     assert leftovers(run.pk) == {}
 
 

@@ -52,7 +52,7 @@ class Command(ServedCommand):
         try:
             ended = self.started(**options)
         except BranchlineError as error:
-            details = [f"  {problem['message']}" for problem in error.details.get("problems", [])]  # type: ignore[union-attr, index, call-overload, misc]
+            details = [f"  {problem['message']}" for problem in error.details.get("problems", [])]  # type: ignore[union-attr, index, call-overload]
             raise CommandError("\n".join([error.message, *details[:20]])) from error
         if ended is not None:
             raise SystemExit(EXIT_CODES.get(RunState(ended.state), 3))
