@@ -32,7 +32,7 @@ class Draft(models.Model):
     )
 
     class Meta:
-        constraints = [
+        constraints: ClassVar = [
             models.CheckConstraint(
                 name="draft_published_not_ahead",
                 condition=Q(published_revision=None) | Q(published_revision__lte=F("revision")),
@@ -61,7 +61,7 @@ class Step(models.Model):
     options = DrawnJSONField(default=dict)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["draft", "key"], name="draft_step_key_once")]
+        constraints: ClassVar = [models.UniqueConstraint(fields=["draft", "key"], name="draft_step_key_once")]
 
     def __str__(self) -> str:
         return self.key
@@ -77,7 +77,7 @@ class Edge(models.Model):
     target = models.CharField(max_length=63)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["draft", "source", "port", "target"], name="draft_edge_once")]
+        constraints: ClassVar = [models.UniqueConstraint(fields=["draft", "source", "port", "target"], name="draft_edge_once")]
 
     def __str__(self) -> str:
         return f"{self.source}.{self.port} -> {self.target}"

@@ -54,7 +54,10 @@ def with_changes(workflow: Workflow, versions: Sequence[Version]) -> list[dict[s
     before = workflow.versions.defer("plan").filter(number__lt=versions[-1].number).order_by("-number").first()
     older = [*versions[1:], before]
     return [
-        {"version": version, "changes": in_words(difference(old.document, version.document)) if old else ["The first version"]}
+        {
+            "version": version,
+            "changes": in_words(difference(old.document, version.document)) if old else ["The first version"],
+        }
         for version, old in zip(versions, older, strict=True)
     ]
 
