@@ -1,5 +1,7 @@
 """The drawing while it is drawn: one draft per workflow, its steps and edges as rows."""
 
+from typing import ClassVar
+
 from django.conf import settings as site_settings
 from django.db import models
 from django.db.models import F, Q
@@ -77,7 +79,9 @@ class Edge(models.Model):
     target = models.CharField(max_length=63)
 
     class Meta:
-        constraints: ClassVar = [models.UniqueConstraint(fields=["draft", "source", "port", "target"], name="draft_edge_once")]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["draft", "source", "port", "target"], name="draft_edge_once")
+        ]
 
     def __str__(self) -> str:
         return f"{self.source}.{self.port} -> {self.target}"
