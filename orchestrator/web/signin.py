@@ -88,8 +88,9 @@ def signin_link(request: PageRequest, link: str) -> HttpResponse:
         except service.LinkInvalid as error:
             refused = error.message
     response = render(request, "web/signin_link.html", {"refused": refused}, status=403 if refused else 200)
-    # The address is a secret: it goes to nobody as a referrer.
-    response["Referrer-Policy"] = "no-referrer"
+    # The address is a secret: it leaves this server as nobody's referrer. Not "no-referrer": with it browsers send
+    # the button's POST with `Origin: null`, which the CSRF check refuses.
+    response["Referrer-Policy"] = "same-origin"
     return response
 
 
