@@ -1,0 +1,29 @@
+"""What is measured, as documents."""
+
+from typing import Any
+
+
+def fibonacci(key: str, n: int) -> dict[str, Any]:
+    """One step that computes fibonacci(n) the naive way."""
+    config = {"function": "demo.fibonacci", "arguments": {"n": n}}
+    return {"key": key, "name": key, "kind": "call", "config": config, "at": [0, 0], "timeout": "PT2M"}
+
+
+def document(name: str, steps: list[dict[str, Any]], edges: list[tuple[str, str]]) -> dict[str, Any]:
+    arrows = [{"from": source, "to": target} for source, target in edges]
+    return {"format": "branchline/1", "name": name, "input": {"type": "object"}, "steps": steps, "edges": arrows}
+
+
+def line(length: int, n: int) -> dict[str, Any]:
+    """`length` steps one after another."""
+    steps = [fibonacci(f"s{number}", n) for number in range(length)]
+    return document(f"Line of {length}", steps, [(f"s{number}", f"s{number + 1}") for number in range(length - 1)])
+
+
+def fan_out(width: int, n: int) -> dict[str, Any]:
+    """One step, `width` branches at once, one join."""
+    first = {"key": "first", "name": "first", "kind": "transform", "config": {"value": 1}, "at": [0, 0]}
+    last = {"key": "last", "name": "last", "kind": "transform", "config": {"value": 1}, "at": [0, 0]}
+    branches = [fibonacci(f"b{number}", n) for number in range(width)]
+    edges = [("first", step["key"]) for step in branches] + [(step["key"], "last") for step in branches]
+    return document(f"Fan-out of {width}", [first, *branches, last], edges)

@@ -1,0 +1,164 @@
+"""Where it is measured: the real servers, one worker node, the web process with a watching socket."""
+
+import asyncio
+import json
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import UUID, uuid4
+
+import httpx
+import websockets
+from asgiref.sync import sync_to_async
+from django.conf import settings
+
+from orchestrator.core.actor import Actor
+from orchestrator.core.parse import parse_document
+from orchestrator.core.states import FINAL_RUN
+from orchestrator.models import Run, StepLog, Version, WorkerSession, Workflow
+from orchestrator.project.people import account, member_with
+from orchestrator.project.running.service import Service
+from orchestrator.services.members import create_workspace
+from orchestrator.services.runs import start_run
+from orchestrator.services.tokens import create_token
+from orchestrator.services.versions import publish_version
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+WORKSPACE = "bench"
+PATIENCE = 120.0  # seconds
+WARM_UP = 10
+WATCH_EVERY = 5  # runs; a socket may not ask more often
+
+
+@dataclass(kw_only=True)
+class Place:
+    """A workspace with a live product around it."""
+
+    actor: Actor
+    address: str
+    token: str
+
+    def publish(self, raw: dict[str, Any]) -> Version:
+        """Publish a document as a workflow of its own."""
+        workflow = Workflow.objects.create(
+            workspace_id=self.actor.workspace_id, slug=f"b{uuid4().hex[:10]}", name=raw["name"]
+        )
+        document = parse_document(raw)
+        return publish_version(workflow=workflow, document=document, raw=raw, note="bench", actor=self.actor)
+
+    def run(self, version: Version) -> float:
+        """Seconds from asking for the start to the commit of the end, by the database's clock."""
+        return self.span(self._ended([self._start(version)]))
+
+    def run_many(self, version: Version, count: int) -> float:
+        """The same for `count` runs started as fast as they are accepted."""
+        return self.span(self._ended([self._start(version) for _ in range(count)]))
+
+    def span(self, runs: list[Run]) -> float:
+        last: datetime = max(run.finished_at for run in runs if run.finished_at is not None)
+        return (last - min(run.started_at for run in runs)).total_seconds()
+
+    def latencies(self, version: Version, count: int) -> tuple[list[float], list[float]]:
+        """Seconds from POST to handler, and from commit to frame, one run after another on an idle machine."""
+        return asyncio.run(self._latencies(version, count))
+
+    def _start(self, version: Version) -> UUID:
+        return start_run(workflow=version.workflow, input={}, actor=self.actor, version=version).run_id
+
+    def _ended(self, ids: list[UUID]) -> list[Run]:
+        deadline = time.monotonic() + PATIENCE
+        while Run.objects.filter(pk__in=ids).exclude(state__in=FINAL_RUN).exists():
+            if time.monotonic() > deadline:
+                raise TimeoutError("the measured runs do not end")
+            time.sleep(0.02)  # looking must not disturb what is measured
+        runs = list(Run.objects.filter(pk__in=ids))
+        assert {run.state for run in runs} == {"succeeded"}, "a measured run failed"
+        return runs
+
+    async def _latencies(self, version: Version, count: int) -> tuple[list[float], list[float]]:
+        slug = await sync_to_async(lambda: version.workflow.slug)()
+        headers = {"Authorization": f"Bearer {self.token}"}
+        starts: list[float] = []
+        frames: list[float] = []
+        url = f"{self.address.replace('http', 'ws', 1)}/ws/w/{WORKSPACE}/"
+        async with (
+            httpx.AsyncClient(base_url=self.address, headers=headers, trust_env=False) as client,
+            websockets.connect(url, additional_headers=headers, origin=self.address) as live,  # type: ignore[arg-type]
+        ):
+            for number in range(count + WARM_UP):
+                asked = time.time()
+                answer = await client.post(f"/api/v1/w/{WORKSPACE}/workflows/{slug}/runs/", json={"input": {}})
+                run_id = answer.json()["id"]
+                watched = number % WATCH_EVERY == 0
+                if watched:
+                    await live.send(json.dumps({"watch": "run", "id": run_id}))
+                    seen = await self._frame_of_end(live, run_id)
+                run = await self._ended_one(run_id)
+                log = await StepLog.objects.aget(run_id=run_id)
+                if watched:
+                    frames.append(seen - run.finished_at.timestamp())  # type: ignore[union-attr]  # it has ended
+                starts.append(log.started_at.timestamp() - asked)  # type: ignore[union-attr]  # it has begun
+        return starts[WARM_UP:], frames[1:]
+
+    async def _ended_one(self, run_id: str) -> Run:
+        while (run := await Run.objects.aget(pk=run_id)).state not in FINAL_RUN:
+            await asyncio.sleep(0.01)  # looking must not disturb what is measured
+        return run
+
+    async def _frame_of_end(self, live: Any, run_id: str) -> float:
+        while True:
+            frame = json.loads(await asyncio.wait_for(live.recv(), 20))
+            if frame.get("run") == run_id and frame.get("state") in FINAL_RUN:
+                return time.time()
+
+
+@contextmanager
+def place() -> Iterator[Place]:
+    """Servers must be up. Starts web and one worker node of two processes, and stops them at the end."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    descriptor = listener.fileno()
+    listener.set_inheritable(True)
+    settings.SITE_URL = address
+    environment = {"BRANCHLINE_URL": address}
+    web = Service(
+        name="web",
+        arguments=["-m", "orchestrator.project.running.web", str(descriptor)],
+        keep_open=(descriptor,),
+        environment=environment,
+    )
+    work = Service(name="work", arguments=["manage.py", "work", "--processes", "2"], environment=environment)
+    try:
+        for service in (web, work):
+            service.start()
+        actor, token = _people()
+        _wait_for_workers(address)
+        yield Place(actor=actor, address=address, token=token)
+    finally:
+        work.stop()
+        web.stop()
+        listener.close()
+
+
+def _people() -> tuple[Actor, str]:
+    workspace = create_workspace(slug=WORKSPACE, name="Bench", admin=account("bench"))
+    actor = member_with(workspace, "bench", ["editor", "operator"])
+    _row, plain = create_token(actor=actor, name="bench", roles=["editor", "operator"])
+    return actor, plain
+
+
+def _wait_for_workers(address: str) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            if WorkerSession.objects.count() >= 2 and httpx.get(f"{address}/healthz", trust_env=False).is_success:
+                return
+        except httpx.HTTPError:
+            pass
+        time.sleep(0.05)  # another process starts: there is nothing to wait on but its answer
+    raise TimeoutError("web and workers do not start")
