@@ -5,16 +5,17 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from channels.auth import AuthMiddlewareStack
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from channels.routing import URLRouter
+from django.conf import settings
+from django.http import parse_cookie
 from django.urls import re_path
 
 from monitor.hub import Room, hub
 from monitor.origin import is_own_origin
 from monitor.requests import MOST_BYTES, Count, Invalid, Unwatch, WatchRun, error_text, parse
-from orchestrator.api import SOCKETS, Action, Actor, JsonInvalid, Lost, User, Viewer, admit, may, watchable
+from orchestrator.api import SOCKETS, Action, Actor, JsonInvalid, Lost, Viewer, admit, may, watchable
 
 MOST_RUNS = 100  # watched by one socket
 RATE = 20  # messages a second, in the long run
@@ -35,10 +36,12 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels ha
     room: Room | None = None
 
     async def connect(self) -> None:
-        if not is_own_origin(self.scope):
+        headers = headers_of(self.scope)
+        if not is_own_origin(headers, self.scope.get("scheme", "ws")):
             await self.close(code=Lost.REMOVED)
             return
-        admitted = await database_sync_to_async(self._admit)()
+        slug = self.scope["url_route"]["kwargs"]["workspace"]
+        admitted = await database_sync_to_async(admit)(slug, session_key=session_key(headers), bearer=bearer(headers))
         if isinstance(admitted, Lost):
             await self.close(code=admitted)
             return
@@ -51,15 +54,6 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels ha
         await self.accept()
         self._sending = asyncio.create_task(self._send_frames())
         self.room = await hub().enter(self.actor.workspace_id, self)
-
-    def _admit(self) -> Viewer | Lost:
-        user = self.scope["user"]
-        return admit(
-            self.scope["url_route"]["kwargs"]["workspace"],
-            user=user if isinstance(user, User) and user.is_active else None,
-            session=self.scope["session"],
-            bearer=bearer(self.scope),
-        )
 
     async def disconnect(self, code: int) -> None:
         if self.room is not None:
@@ -150,13 +144,20 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels ha
         room.watch_run(self, found[request.run_id], request.after)
 
 
-def bearer(scope: Mapping[str, Any]) -> str:
+def headers_of(scope: Mapping[str, Any]) -> dict[str, str]:
+    """The handshake's headers by their lower-case names."""
+    return {bytes(name).decode("latin-1").lower(): bytes(value).decode("latin-1") for name, value in scope["headers"]}
+
+
+def session_key(headers: Mapping[str, str]) -> str | None:
+    """The session that the browser's cookie names."""
+    return parse_cookie(headers.get("cookie", "")).get(settings.SESSION_COOKIE_NAME) or None
+
+
+def bearer(headers: Mapping[str, str]) -> str:
     """The bearer token of the handshake; never from the address, which ends up in logs."""
-    for name, value in scope["headers"]:
-        scheme, _, token = bytes(value).decode("latin-1").partition(" ")
-        if bytes(name).lower() == b"authorization" and scheme.lower() == "bearer":
-            return token.strip()[:200]
-    return ""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return token.strip()[:200] if scheme.lower() == "bearer" else ""
 
 
 async def refuse(scope: Any, receive: Any, send: Any) -> None:
@@ -171,5 +172,5 @@ urlpatterns = [
     re_path(r"^ws/w/(?P<workspace>[-\w]{1,63})/$", LiveConsumer.as_asgi(), name="live"),
     re_path("", _refuse, name="nowhere"),
 ]
-#: Every socket of Branchline; sessions as pages have them.
-application: Any = AuthMiddlewareStack(URLRouter(urlpatterns))
+#: Every socket of Branchline.
+application = URLRouter(urlpatterns)

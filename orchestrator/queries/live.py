@@ -6,10 +6,11 @@ from enum import IntEnum
 from typing import Any, cast
 from uuid import UUID
 
-from django.contrib.auth import HASH_SESSION_KEY
-from django.contrib.sessions.backends.base import SessionBase
+from django.contrib.auth import HASH_SESSION_KEY, get_user
+from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.db.models.functions import Now
+from django.http import HttpRequest
 from django.utils.crypto import constant_time_compare
 
 from orchestrator.core.actor import Actor
@@ -59,18 +60,24 @@ class Frame:
         return {**frame, "error": self.error} if self.error else frame
 
 
-def admit(workspace_slug: str, *, user: User | None, session: SessionBase, bearer: str) -> Viewer | Lost:
+def admit(workspace_slug: str, *, session_key: str | None, bearer: str) -> Viewer | Lost:
     """Who comes in by a bearer token, or else by a session. A workspace that does not exist has no members."""
-    token = find_token(bearer) if bearer else None
-    person = token.user if token else user
-    if person is None or (bearer and token is None):
+    if bearer:
+        token = find_token(bearer)
+        if token is None:
+            return Lost.SIGNED_OUT
+        actor = actor_in(workspace_slug, token.user, token=token)
+        return Viewer(actor=actor) if actor and _may_watch(actor) else Lost.REMOVED
+    # As a page's request: one way to tell whether a session is good.
+    request = HttpRequest()
+    request.session = SessionStore(session_key)
+    user = get_user(request)
+    if not isinstance(user, User) or not user.is_active:
         return Lost.SIGNED_OUT
-    actor = actor_in(workspace_slug, person, token=token)
-    if actor is None or not _may_watch(actor):
-        return Lost.REMOVED
-    if token:
-        return Viewer(actor=actor)
-    return Viewer(actor=actor, session_key=session.session_key, session_mark=session.get(HASH_SESSION_KEY, ""))
+    actor = actor_in(workspace_slug, user)
+    mark = request.session[HASH_SESSION_KEY]
+    found = Viewer(actor=actor, session_key=session_key, session_mark=mark) if actor and _may_watch(actor) else None
+    return found or Lost.REMOVED
 
 
 def standings(viewers: Collection[Viewer]) -> dict[Viewer, Actor | Lost]:
