@@ -170,7 +170,7 @@ export const CATALOGUE: Catalogue = {
           ...ui("toggle", "The requester may answer", { expression: false }),
         },
       },
-      { ports: ["error", "timeout"], ports_from: "outcomes" },
+      { ports: ["approved", "rejected", "error"], ports_from: "outcomes" },
     ),
     kind("tell", "emit", "Emit an event", "radio", "Tells others what happened.", {
       type: { type: "string", ...ui("text", "Type") },

@@ -1,12 +1,15 @@
 import { createRoot } from "react-dom/client";
 import { readConfig } from "./config.ts";
-import { startEditing, startWatching } from "./start.tsx";
 import "@xyflow/react/dist/base.css";
 import "./style/index.css";
 
-const place = document.getElementById("canvas");
-if (place) {
+/** Who watches a run does not load the editor. */
+async function start(place: HTMLElement): Promise<void> {
   const config = readConfig();
   const root = createRoot(place);
-  void (config.mode === "watch" ? startWatching(root, config) : startEditing(root, config));
+  if (config.mode === "watch") await (await import("./start-watching.tsx")).startWatching(root, config);
+  else await (await import("./start-editing.tsx")).startEditing(root, config);
 }
+
+const place = document.getElementById("canvas");
+if (place) void start(place);

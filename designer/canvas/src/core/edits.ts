@@ -1,7 +1,7 @@
 /** Every edit of the drawing, as a command. Nothing here asks whether it may happen: that is what rules are for. */
 import { type Command, command } from "./command.ts";
 import { add, GRID, snap } from "./geometry.ts";
-import { edgeId, findStep, incoming, makeEdge, outgoing } from "./graph.ts";
+import { edgeId, findStep, incoming, makeEdge, outgoing, successPorts } from "./graph.ts";
 import { freeKey, keyFollowsName, keyFrom, noteKeys, stepKeys } from "./keys.ts";
 import { withRenamedKey } from "./references.ts";
 import type { Document, Edge, Join, JsonObject, Note, Point, Step, StepKind } from "./types.ts";
@@ -26,9 +26,13 @@ export const newStep = (doc: Document, kind: StepKind, at: Point): Step => ({
   config: startConfig(kind),
 });
 
+const titled = (key: string): string => key.charAt(0).toUpperCase() + key.slice(1).replaceAll("_", " ");
+
 /** A choice without cases or a form without outcomes has no port to draw from, so both start with some. */
 function startConfig(kind: StepKind): JsonObject {
   if (kind.ports_from === "cases") return { cases: [{ port: "yes", when: { $: "" } }] };
+  if (kind.ports_from === "outcomes")
+    return { outcomes: successPorts(kind.ports).map((key) => ({ key, label: titled(key) })) };
   return {};
 }
 

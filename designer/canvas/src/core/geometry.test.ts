@@ -11,10 +11,8 @@ describe("ports", () => {
       ["big", "small", "otherwise", "error"],
     ],
     [step("a", { kind: "choose" }), ["otherwise", "error"]],
-    [
-      step("a", { kind: "human_task", config: { outcomes: [{ key: "yes" }, "no"] } }),
-      ["yes", "no", "error", "timeout"],
-    ],
+    [step("a", { kind: "human_task", config: { outcomes: [{ key: "yes" }, "no"] } }), ["yes", "no", "error"]],
+    [step("a", { kind: "human_task", config: { due: "P1D" } }), ["approved", "rejected", "error", "timeout"]],
     [step("a", { kind: "end" }), []],
   ])("of $kind", (item, ports) => expect(portsOf(item, KINDS[item.kind])).toEqual(ports));
 

@@ -31,19 +31,23 @@ const listedPorts = (value: unknown): string[] => {
   });
 };
 
+/** Ports that such a kind has whatever its config lists. */
+const ALWAYS: Record<string, string[]> = { cases: ["otherwise"], outcomes: [] };
+
 /**
- * All ways out of a step, success ports first.
- * Kinds that take ports from their config (`cases`, `outcomes`) add them before the fixed ones.
+ * All ways out of a step, success ports first: as the server computes them from kind and config.
+ * While the config lists nothing yet, a kind has the ports it came with; a task has `timeout` only when it is due.
  */
 export function portsOf(step: Step, kind: StepKind | undefined): string[] {
   if (!kind) return [OUT, "error"];
-  const fixed = kind.ports.filter((port) => !(kind.ports_from && port === OUT));
-  if (!kind.ports_from) return [...fixed];
-  const named = listedPorts(step.config[kind.ports_from]);
-  if (kind.ports_from === "cases" && !fixed.includes("otherwise")) named.push("otherwise");
-  const all = new Set([...named, ...fixed.filter((port) => !FAILURE_PORTS.has(port))]);
-  for (const port of fixed) if (FAILURE_PORTS.has(port)) all.add(port);
-  return [...all];
+  if (!kind.ports_from) return [...kind.ports];
+  const { [kind.ports_from]: listed, due } = step.config;
+  const always = ALWAYS[kind.ports_from] ?? [];
+  const named =
+    listed === undefined ? kind.ports.filter((port) => !FAILURE_PORTS.has(port)) : listedPorts(listed);
+  const failure = kind.ports.filter((port) => FAILURE_PORTS.has(port) && port !== "timeout");
+  const late = kind.ports_from === "outcomes" && due !== undefined && due !== null ? ["timeout"] : [];
+  return [...new Set([...named, ...always, ...failure, ...late])];
 }
 
 export const successPorts = (ports: string[]): string[] => ports.filter((port) => !FAILURE_PORTS.has(port));

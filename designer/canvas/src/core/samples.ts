@@ -27,7 +27,7 @@ export const KINDS: Record<string, StepKind> = {
   transform: kind("transform"),
   http: kind("http", { name: "HTTP request" }),
   choose: kind("choose", { ports: ["otherwise", "error"], ports_from: "cases" }),
-  human_task: kind("human_task", { ports: ["error", "timeout"], ports_from: "outcomes" }),
+  human_task: kind("human_task", { ports: ["approved", "rejected", "error"], ports_from: "outcomes" }),
   end: kind("end", { ports: [] }),
 };
 

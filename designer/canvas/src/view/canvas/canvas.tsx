@@ -57,7 +57,10 @@ function useDrawing(places: ReadonlyMap<string, Point>, far: boolean) {
       far,
     });
   }, [document, selected, places, speak, designer, far]);
-  const wires = useMemo(() => (far ? [] : cache.current.edges(document, edges)), [document, edges, far]);
+  const wires = useMemo(
+    () => (far ? [] : cache.current.edges(document, edges, designer.kindOf)),
+    [document, edges, designer, far],
+  );
   return { nodes, wires, count: document.steps.length };
 }
 

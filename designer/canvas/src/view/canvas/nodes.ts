@@ -3,15 +3,16 @@ import type { Edge as FlowEdge, Node as FlowNode } from "@xyflow/react";
 import { Position } from "@xyflow/react";
 import { noteId } from "../../core/edits.ts";
 import { HANDLE, type StepShape, stepShape } from "../../core/geometry.ts";
-import { edgeId, portOf } from "../../core/graph.ts";
+import { edgeId, FAILURE_PORTS, portOf } from "../../core/graph.ts";
 import type { Document, Edge, Note, Point, Step, StepKind } from "../../core/types.ts";
+import { Routes } from "./routes.ts";
 
 export type StepData = { step: Step; kind: StepKind | undefined; shape: StepShape; far: boolean };
 export type NoteData = { note: Note };
 export type StepFlowNode = FlowNode<StepData, "step">;
 export type NoteFlowNode = FlowNode<NoteData, "note">;
 export type AnyNode = StepFlowNode | NoteFlowNode;
-export type WireEdge = FlowEdge<{ edge: Edge }, "wire">;
+export type WireEdge = FlowEdge<{ edge: Edge; line: Point[] }, "wire">;
 
 const SIDES = { right: Position.Right, bottom: Position.Bottom, left: Position.Left };
 
@@ -22,7 +23,11 @@ const shapeWith = (shape: StepShape, lost: string[]): StepShape =>
         ...shape,
         ports: [
           ...shape.ports,
-          ...lost.map((port) => ({ port, side: "right" as const, x: shape.width, y: shape.height - 8 })),
+          ...lost.map((port, index) =>
+            FAILURE_PORTS.has(port)
+              ? { port, side: "bottom" as const, x: 24 + index * 24, y: shape.height }
+              : { port, side: "right" as const, x: shape.width, y: shape.height - 8 },
+          ),
         ],
       }
     : shape;
@@ -73,6 +78,7 @@ export class NodeCache {
   #steps = new Map<string, StepCell>();
   #notes = new Map<string, { note: Note; at: Point; selected: boolean; node: NoteFlowNode }>();
   #edges = new Map<string, WireEdge>();
+  readonly #routes = new Routes();
 
   nodes(doc: Document, looks: Looks): AnyNode[] {
     const lost = lostPorts(doc, looks.kindOf);
@@ -137,15 +143,17 @@ export class NodeCache {
     return { note, at, selected, node };
   }
 
-  edges(doc: Document, chosen: ReadonlySet<string>): WireEdge[] {
-    const there = new Set(doc.steps.map((step) => step.key));
+  edges(doc: Document, chosen: ReadonlySet<string>, kindOf: Looks["kindOf"]): WireEdge[] {
+    const lines = this.#routes.of(doc, kindOf);
     const next = new Map<string, WireEdge>();
     for (const edge of doc.edges) {
-      if (!there.has(edge.from) || !there.has(edge.to)) continue;
       const id = edgeId(edge);
+      const line = lines.get(id);
+      if (!line) continue;
       const old = this.#edges.get(id);
       const selected = chosen.has(id);
-      next.set(id, old && old.selected === selected ? old : wireEdge(edge, id, selected));
+      const same = old && old.selected === selected && old.data?.line === line;
+      next.set(id, same ? old : wireEdge(edge, id, selected, line));
     }
     this.#edges = next;
     return [...next.values()];
@@ -176,7 +184,7 @@ function stepNode(cell: Omit<StepCell, "node">, data: StepData, live: boolean): 
   };
 }
 
-const wireEdge = (edge: Edge, id: string, selected: boolean): WireEdge => ({
+const wireEdge = (edge: Edge, id: string, selected: boolean, line: Point[]): WireEdge => ({
   id,
   type: "wire",
   source: edge.from,
@@ -184,7 +192,7 @@ const wireEdge = (edge: Edge, id: string, selected: boolean): WireEdge => ({
   target: edge.to,
   targetHandle: INPUT,
   selected,
-  data: { edge },
+  data: { edge, line },
   ariaLabel: `Connection from ${edge.from} to ${edge.to}, port ${portOf(edge)}`,
 });
 

@@ -104,7 +104,7 @@ function Surface({ doc, kindOf, size }: Props & { size: { width: number; height:
       live: true,
     });
   }, [doc, chosen, stop, speak, kindOf, far]);
-  const wires = useMemo(() => (far ? [] : cache.current.edges(doc, new Set())), [doc, far]);
+  const wires = useMemo(() => (far ? [] : cache.current.edges(doc, new Set(), kindOf)), [doc, kindOf, far]);
   const [start] = useState(() => firstViewport(doc, kindOf, size));
   const focus = (key: string): void => {
     const step = doc.steps.find((item) => item.key === key);

@@ -1,4 +1,4 @@
-/** Puts the parts together: the only place that knows page, API, core and views at once. */
+/** Puts the editor together: here page, API, core and views meet. */
 import type { Root } from "react-dom/client";
 import { DraftSync } from "./api/draft-sync.ts";
 import { Api } from "./api/http.ts";
@@ -6,11 +6,10 @@ import { localCopy } from "./api/local-copy.ts";
 import { WorkflowApi } from "./api/workflow.ts";
 import type { PageConfig } from "./config.ts";
 import { Editor } from "./core/editor.ts";
-import { EMPTY_CATALOGUE, normalise } from "./core/types.ts";
+import { normalise } from "./core/types.ts";
 import { Designer } from "./view/designer.ts";
 import { EditApp } from "./view/edit-app.tsx";
 import { Trouble } from "./view/panels/trouble.tsx";
-import { WatchApp } from "./view/watch/watch-app.tsx";
 
 /** Below this width the canvas is there to be read. */
 const NARROW = "(max-width: 719px)";
@@ -32,10 +31,4 @@ export async function startEditing(root: Root, config: PageConfig): Promise<void
       <Trouble message={(error as Error).message} onRetry={() => void startEditing(root, config)} />,
     );
   }
-}
-
-export async function startWatching(root: Root, config: PageConfig): Promise<void> {
-  const api = new Api(config.base, config.csrf);
-  const catalogue = await new WorkflowApi(api, config.workflow).catalogue().catch(() => EMPTY_CATALOGUE);
-  root.render(<WatchApp config={config} api={api} catalogue={catalogue} />);
 }
