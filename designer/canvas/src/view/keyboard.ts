@@ -24,15 +24,21 @@ const BY_KEY = new Map<string, Action>(
 
 const FIELD = "input, textarea, select, [contenteditable], [role=combobox]";
 
+const CONTROL = "button, a, summary, [role=tab], [role=treeitem], [role=option], [role=listbox]";
+
+/**
+ * Tab adds a step on the canvas only: while a step has focus, or while nothing has it and the pointer is there.
+ * Everywhere else it moves on, so that nobody is caught on this page.
+ */
+function tabIsOurs(designer: Designer, target: HTMLElement): boolean {
+  if (target.closest(".react-flow__node")) return true;
+  return designer.pointer !== null && !target.closest(`${FIELD}, ${CONTROL}`);
+}
+
 /** Keys that a focused control uses itself. */
 function belongsToControl(name: string, target: HTMLElement): boolean {
-  if (target.closest(".react-flow__node, .react-flow__pane") === target) return false;
-  const control = target.closest(
-    "button, a, summary, [role=tab], [role=treeitem], [role=option], [role=listbox]",
-  );
-  if (name === "Tab") return !target.closest(".react-flow") && target !== document.body;
-  if (control) return name === "Enter" || name.includes("Arrow") || name === " ";
-  return false;
+  if (target.matches(".react-flow__node, .react-flow__pane") || !target.closest(CONTROL)) return false;
+  return name === "Enter" || name.includes("Arrow") || name === " ";
 }
 
 export function listenToKeys(designer: Designer): () => void {
@@ -43,6 +49,7 @@ export function listenToKeys(designer: Designer): () => void {
     if (!action || event.defaultPrevented || document.querySelector("dialog[open]")) return;
     if (designer.screen.get().picker) return;
     if (!action.everywhere && (target.closest(FIELD) || belongsToControl(name, target))) return;
+    if (name === "Tab" && !tabIsOurs(designer, target)) return;
     if (action.changes && designer.editor.readOnly) return;
     event.preventDefault();
     action.run(designer, event);

@@ -139,7 +139,9 @@ export function ChoiceControl({ id, value, field, onChange }: ControlProps) {
         onChange(index < 0 ? undefined : choices[index]);
       }}
     >
-      {(at < 0 || !field.required) && field.default === undefined && <option value="-1">—</option>}
+      {(at < 0 || (!field.required && field.default === undefined)) && !unknown && (
+        <option value="-1">—</option>
+      )}
       {unknown && <option value="unknown">{shown(value)} (unknown)</option>}
       {choices.map((choice, index) => (
         <option key={shown(choice)} value={index}>

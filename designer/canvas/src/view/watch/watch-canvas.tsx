@@ -9,7 +9,7 @@ import {
   ReactFlowProvider,
   useReactFlow,
 } from "@xyflow/react";
-import { memo, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
+import { memo, type RefObject, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { boxOf } from "../../core/geometry.ts";
 import { portOf } from "../../core/graph.ts";
 import { speaker } from "../../core/speech.ts";
@@ -84,8 +84,30 @@ const ARROWS: Record<string, Direction> = {
   ArrowDown: "down",
 };
 
+/** The panel beside the graph opens and closes: until somebody moves the view, it keeps showing everything. */
+function useRefit({ doc, kindOf }: Props, frame: RefObject<HTMLDivElement | null>) {
+  const flow = useReactFlow();
+  const moved = useRef(false);
+  useEffect(() => {
+    const element = frame.current;
+    if (!element) return;
+    const watcher = new ResizeObserver(() => {
+      const size = { width: element.clientWidth, height: element.clientHeight };
+      if (!moved.current) void flow.setViewport(firstViewport(doc, kindOf, size));
+    });
+    watcher.observe(element);
+    return () => watcher.disconnect();
+  }, [doc, kindOf, flow, frame]);
+  // React Flow gives no event when the program itself moved the view.
+  return (event: unknown): void => {
+    if (event) moved.current = true;
+  };
+}
+
 function Surface({ doc, kindOf, size }: Props & { size: { width: number; height: number } }) {
   const flow = useReactFlow();
+  const frame = useRef<HTMLDivElement>(null);
+  const onMove = useRefit({ doc, kindOf }, frame);
   const far = useFar();
   const cache = useRef(new NodeCache());
   const [chosen, choose] = useChosenStep();
@@ -119,6 +141,7 @@ function Surface({ doc, kindOf, size }: Props & { size: { width: number; height:
     // biome-ignore lint/a11y/noStaticElementInteractions: the steps inside are focusable, the keys bubble up to here
     <div
       className="canvas"
+      ref={frame}
       onKeyDown={(event) => {
         const key = (event.target as HTMLElement).closest<HTMLElement>(".react-flow__node")?.dataset.id;
         const direction = ARROWS[event.key];
@@ -149,6 +172,7 @@ function Surface({ doc, kindOf, size }: Props & { size: { width: number; height:
         zoomOnScroll={false}
         preventScrolling={false}
         zoomActivationKeyCode={["Control", "Meta"]}
+        onMove={onMove}
         onNodeClick={(_event, node) => node.type === "step" && choose(node.id)}
         proOptions={{ hideAttribution: true }}
       >
