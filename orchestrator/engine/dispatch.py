@@ -1,6 +1,8 @@
 """Wake-ups and announcements: messages that may be lost, repeated or late without harm."""
 
 import asyncio
+import atexit
+import os
 import threading
 import time
 from collections import Counter
@@ -8,7 +10,6 @@ from collections.abc import Iterable
 from uuid import UUID
 
 import structlog
-from asgiref.sync import async_to_sync
 from celery import current_app
 from channels.layers import get_channel_layer
 
@@ -20,9 +21,8 @@ EXPIRES = 30  # seconds
 
 
 def wake(queue: str, count: int = 1) -> None:
-    """Tell workers that a queue has work. Call after commit. Never raises: the keeper's sweep stands behind it."""
-    for _ in range(min(count, MOST_WAKES)):
-        _publish(WAKE_TASK, queue, queue)
+    """Tell workers that a queue has work. Call after commit. Never waits: the keeper's sweep stands behind it."""
+    herald().ready([queue] * min(count, MOST_WAKES))
 
 
 def notify(queue: str = "default") -> None:
@@ -31,11 +31,8 @@ def notify(queue: str = "default") -> None:
 
 
 def announce(workspace_id: int, run_id: UUID, *, tasks: bool = False) -> None:
-    """Tell the sockets of a workspace that a run changed. Call after commit. Never raises."""
-    try:
-        async_to_sync(tell)({workspace_id: {str(run_id)}}, {workspace_id} if tasks else set())
-    except Exception as error:
-        log.warning("live message not sent", error=str(error)[:200])
+    """Tell the sockets of a workspace that a run changed. Call after commit. Never waits, may be lost."""
+    herald().changed(workspace_id, run_id, task=tasks)
 
 
 async def tell(runs: dict[int, set[str]], tasks: set[int]) -> None:
@@ -126,7 +123,8 @@ class Herald:
 
     def _send(self, queues: Counter[str], runs: dict[int, set[str]], tasks: set[int]) -> None:
         for queue, count in queues.items():
-            wake(queue, count)
+            for _ in range(min(count, MOST_WAKES)):
+                _publish(WAKE_TASK, queue, queue)
         if tasks:
             notify()
         if runs:
@@ -134,3 +132,21 @@ class Herald:
                 asyncio.run_coroutine_threadsafe(tell(runs, tasks), self._loop).result(timeout=5)
             except Exception as error:
                 log.warning("live message not sent", error=str(error)[:200])
+
+
+_herald: tuple[int, Herald] | None = None
+_herald_lock = threading.Lock()
+
+
+def herald() -> Herald:
+    """This process's own herald, started at the first message; a forked child starts another."""
+    global _herald
+    if _herald is None or _herald[0] != os.getpid():
+        with _herald_lock:
+            if _herald is None or _herald[0] != os.getpid():
+                loop = asyncio.new_event_loop()
+                threading.Thread(target=loop.run_forever, name="herald-loop", daemon=True).start()
+                _herald = os.getpid(), Herald(loop)
+                # What a short command has said last is still sent before it ends.
+                atexit.register(_herald[1].stop)
+    return _herald[1]
