@@ -52,11 +52,11 @@ export function EditApp({ designer }: { designer: Designer }) {
       <div className={`island editor ${readOnly ? "is-read-only" : ""}`}>
         <Header />
         {!readOnly && <Palette />}
-        <main className="stage">
+        <section className="stage" aria-label="Drawing">
           {outline ? <Outline /> : <Canvas />}
           <Problems />
           <MergedNotice />
-        </main>
+        </section>
         <Inspector />
         <Picker />
         <Dialogs />

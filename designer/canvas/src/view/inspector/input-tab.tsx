@@ -97,33 +97,41 @@ function Tree({ name, value, path, depth }: { name: string; value: Json; path: s
     : isJsonObject(value)
       ? Object.entries(value)
       : [];
+  const shown = entries.length ? (Array.isArray(value) ? `${value.length} items` : "") : brief(value, 60);
   const label = (
     <>
-      <button type="button" className="tree-name" title={`Copy ${path}`} onClick={copy}>
-        {name}
-      </button>
-      <small>
-        {entries.length ? (Array.isArray(value) ? `${value.length} items` : "") : brief(value, 60)}
-      </small>
+      <span className="tree-name">{name}</span> <small>{shown}</small>
     </>
   );
-  if (!entries.length || depth > 6) return <li className="tree-leaf">{label}</li>;
   return (
     <li>
-      <details open={depth < 1}>
-        <summary>{label}</summary>
-        <ul>
-          {entries.map(([key, item]) => (
-            <Tree
-              key={key}
-              name={key}
-              value={item}
-              path={key.startsWith("[") ? path + key : `${path}.${key}`}
-              depth={depth + 1}
-            />
-          ))}
-        </ul>
-      </details>
+      {!entries.length || depth > 6 ? (
+        <div className="tree-leaf">{label}</div>
+      ) : (
+        <details open={depth < 1}>
+          <summary>{label}</summary>
+          <ul>
+            {entries.map(([key, item]) => (
+              <Tree
+                key={key}
+                name={key}
+                value={item}
+                path={key.startsWith("[") ? path + key : `${path}.${key}`}
+                depth={depth + 1}
+              />
+            ))}
+          </ul>
+        </details>
+      )}
+      <button
+        type="button"
+        className="icon-button tiny"
+        aria-label={`Copy ${path}`}
+        title={`Copy ${path}`}
+        onClick={copy}
+      >
+        <Icon name="copy" size={12} />
+      </button>
     </li>
   );
 }
@@ -137,7 +145,7 @@ function Readable({ step }: { step: Step }) {
   }, [designer, step.key]);
   const names = Object.entries(roots ?? {});
   return (
-    <Section title="What this step can read" help="Click a name to copy its expression.">
+    <Section title="What this step can read" help="The button at a line's end copies its expression.">
       {roots === null ? (
         <p className="quiet">Reading…</p>
       ) : names.length ? (

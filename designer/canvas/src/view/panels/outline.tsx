@@ -26,7 +26,6 @@ function Item({ step, spoken, stop, selected, renaming, onRenamed, onFocus }: It
     <div
       role="option"
       aria-selected={selected}
-      aria-label={spoken}
       tabIndex={stop ? 0 : -1}
       data-key={step.key}
       className={`outline-row ${step.disabled ? "is-disabled" : ""}`}
@@ -51,7 +50,10 @@ function Item({ step, spoken, stop, selected, renaming, onRenamed, onFocus }: It
       ) : (
         <strong>{step.name || step.key}</strong>
       )}
-      <small>{summaryOf(step, kind)}</small>
+      <small>
+        <span className="visually-hidden">{kind?.name ?? step.kind}, </span>
+        {summaryOf(step, kind)}
+      </small>
       <small className="outline-links">{links.slice(1).join(" · ")}</small>
     </div>
   );

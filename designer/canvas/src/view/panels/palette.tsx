@@ -63,7 +63,7 @@ export function Palette() {
           if (!members.length) return null;
           return (
             <section key={group} aria-label={label}>
-              <h3>{label}</h3>
+              <h2>{label}</h2>
               <ul>
                 {members.map((kind) => (
                   <Entry key={kind.kind} kind={kind} />
