@@ -46,11 +46,11 @@ class Row(NamedTuple):
     attempt: int
     state: str
     ports: list[str] | None
-    begun: datetime | None
-    ended: datetime | None
+    begun: str | None
+    ended: str | None
     error: str | None
     waiting: str | None
-    clock: datetime | None
+    clock: str | None
     queue: str
     fresh: bool
 
@@ -79,8 +79,10 @@ def step_runs(run: Run, *, after: int | None = None, key: str | None = None) -> 
     if key is not None and key not in drawing.nodes:
         raise NotFound(f'Run {run.pk} has no step "{key}".')
     head, *rows = _read(run, after or 0, None if key is None else drawing.nodes[key])
+    # Beyond the steps stands the run's own last node, where its output is computed: no step to show.
+    rows = [row for row in rows if row.node < len(drawing.keys)]
     paused = head.state == RunState.PAUSED
-    moment = _Moment(drawing, _known(head.begun), paused, _json(head.waiting))
+    moment = _Moment(drawing, datetime.fromisoformat(head.begun or ""), paused, _json(head.waiting))
     items = [_step_run(row, moment) for row in _shown(rows)]
     items += _skipped(head, rows, moment, whole=after is None, only=key)
     items.sort(key=lambda item: (drawing.nodes[item.key], int(item.scope or 0)))
@@ -129,8 +131,8 @@ def _step_run(row: Row, moment: _Moment) -> StepRun:
         state=_state(row, reason),
         attempt=row.attempt,
         attempts_max=max(most, row.attempt),
-        started_at=row.begun,
-        finished_at=row.ended,
+        started_at=_time(row.begun),
+        finished_at=_time(row.ended),
         ports=None if row.ports is None else tuple(row.ports),
         error_code=error.get("code"),
         error_message=error.get("message", ""),
@@ -158,15 +160,15 @@ def _waiting(row: Row, moment: _Moment) -> Waiting | None:
 
 
 def _waiting_for(row: Row, moment: _Moment) -> Waiting:
-    told = _json(row.waiting) or {}
+    told, until = _json(row.waiting) or {}, _time(row.clock)
     if "users" in told:
-        return waiting.for_person(told, row.clock)
+        return waiting.for_person(told, until)
     if told.get("kind") == "retry":
         most = moment.drawing.attempts[row.node]
-        return waiting.for_retry(attempt=row.attempt, attempts_max=most, until=row.clock, now=moment.now)
+        return waiting.for_retry(attempt=row.attempt, attempts_max=most, until=until, now=moment.now)
     if told.get("kind") == "time":
-        return waiting.for_time(row.clock, moment.now)
-    return waiting.for_signal(told, row.clock)
+        return waiting.for_time(until, moment.now)
+    return waiting.for_signal(told, until)
 
 
 def _skipped(head: Row, rows: Sequence[Row], moment: _Moment, *, whole: bool, only: str | None) -> list[StepRun]:
@@ -197,9 +199,8 @@ def _json(text: str | None) -> Any:
     return None if text is None else json.loads(text)
 
 
-def _known(moment: datetime | None) -> datetime:
-    assert moment is not None
-    return moment
+def _time(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
 
 
 __all__ = ["Json", "step_runs"]

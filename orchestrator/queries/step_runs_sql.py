@@ -30,6 +30,10 @@ WITH asked AS (
             SELECT FROM tokens t WHERE t.state <> 'F' AND t.node = l.node AND t.scope_id = l.scope_id)
     ORDER BY l.node DESC, l.scope_id DESC, l.generation DESC, l.attempt DESC
 )
+-- Times as text: Python reads 20,000 of them three times as fast as the driver does.
+SELECT source, node, scope_id, attempt, state, ports, begun::text, ended::text, error, waiting, clock::text, queue,
+    fresh
+FROM (
 SELECT 'R' AS source, 0 AS node, a.seq AS scope_id, 0 AS attempt, a.state::text AS state, NULL::text[] AS ports,
     clock_timestamp() AS begun, a.finished_at AS ended, a.error,
     CASE WHEN a.state = 'paused' THEN to_jsonb((
@@ -78,6 +82,7 @@ WHERE NOT a.closed AND l.final AND l.scope_id = 0
     AND NOT EXISTS (
         SELECT FROM orchestrator_token t
         WHERE t.run_id = a.id AND t.state <> 'F' AND t.node = l.node AND t.scope_id = 0)
+) rows
 """
 
 #: Gates and tasks keep no position of their own: the row's xmin is the transaction that last wrote it, modulo 2^32.

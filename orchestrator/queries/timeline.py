@@ -81,7 +81,7 @@ def _working(run: Run, keys: tuple[str, ...]) -> list[Span]:
             ended=None,
         )
         for node, scope, attempt, begun in rows
-        if begun
+        if begun and node < len(keys)  # the run's own last node is no step
     ]
 
 

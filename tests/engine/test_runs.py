@@ -4,9 +4,12 @@ from typing import Any
 
 import pytest
 
-from orchestrator.models import Gate, StepLog, Version
+from orchestrator.models import Gate, Run, StepLog, Token, Version
+from orchestrator.queries.step_runs import step_runs
+from orchestrator.queries.timeline import spans_of
 from tests.engine.drawings import document, step
 from tests.engine.house import House, error, leftovers, output
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("at_work")
 
@@ -119,3 +122,17 @@ def test_large_values_live_in_payloads(house: House) -> None:
 def test_a_disabled_step_passes_control_on(house: House) -> None:
     version = house.publish(document([step("a", disabled=True), step("b")], "a > b"))
     assert house.end_of(house.start(version)).output == "b"
+
+
+def test_readers_see_steps_only_while_the_output_is_computed(house: House) -> None:
+    """A run with several ends has a gate and a token of its own at the very end: neither is a step."""
+    version = house.publish(
+        document([step("a"), step("b"), step("w", "delay", config={"for": "PT10M"})], "a > b", "a > w")
+    )
+    run_id = house.start(version)
+    last = len(version.plan["keys"])
+    wait_until(lambda: Gate.objects.filter(run_id=run_id, node=last).exists(), 10, "the first branch to end")
+    Token.objects.filter(run_id=run_id).update(node=last)
+    run = Run.objects.get(pk=run_id)
+    assert {item.key for item in step_runs(run).items} == {"a", "b"}
+    assert {span.key for span in spans_of(run).items} == {"a", "b"}
