@@ -94,7 +94,7 @@ def test_it_filters(cast: RunCast, wanted: dict[str, Any], found: str) -> None:
 def test_it_pages_without_gaps_or_repeats(cast: RunCast) -> None:
     made = [str(cast.run().pk) for _ in range(5)]
     seen: list[str] = []
-    cursor: dict[str, str] = {}
+    cursor: dict[str, Any] = {}
     while True:
         body = cast.get("runs/", limit=2, **cursor)
         seen += ids(body)

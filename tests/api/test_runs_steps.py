@@ -159,7 +159,7 @@ def test_the_history_is_read_in_pages(cast: RunCast) -> None:
         make_log(run, "a", scope_id=scope)
     whole = cast.get(f"runs/{run.pk}/history/")["items"]
     seen: list[Any] = []
-    cursor: dict[str, str] = {}
+    cursor: dict[str, Any] = {}
     while True:
         body = cast.get(f"runs/{run.pk}/history/", limit=3, **cursor)
         seen += body["items"]
