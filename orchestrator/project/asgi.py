@@ -14,6 +14,6 @@ from monitor.sockets import application as sockets  # noqa: E402
 
 application = ProtocolTypeRouter({"http": pages, "websocket": sockets})
 
-# What is loaded by now lives as long as the process: no later collection need look at it (50 ms each, seen in requests).
+# What is loaded by now lives as long as the process: later collections, which happen inside requests, need not look.
 gc.collect()
 gc.freeze()
