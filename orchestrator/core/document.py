@@ -1,4 +1,4 @@
-"""The document `branchline/1` as frozen values. Durations are seconds. `parse` makes them, `compile_plan` reads them."""
+"""The document `branchline/1` as frozen values, durations in seconds. `parse` makes them, `compile_plan` reads them."""
 
 from dataclasses import dataclass, field
 from typing import Literal

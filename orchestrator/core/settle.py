@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Literal
 
 from orchestrator.core.advance import Effects, Signal, advance, fail
-from orchestrator.core.document import Retry as RetryPolicy
 from orchestrator.core.json_types import Json
 from orchestrator.core.outcome import Done, Fail, Outcome, Retry, StepFault, TaskForm, TimedOut, Wait
 from orchestrator.core.plan import Plan, failure_port
@@ -67,7 +66,7 @@ def _wait(outcome: Wait) -> Settlement:
 def _again(
     plan: Plan, node: int, tries: Tries, *, fault: StepFault, letter: Literal["F", "T"], wish: float | None
 ) -> Settlement:
-    policy: RetryPolicy = plan.steps[node].retry
+    policy = plan.steps[node].retry
     delay = next_attempt(policy, tries.attempt, tries.spent, wish, tries.draw)
     if delay is None:
         return _failed(plan, node, fault, letter=letter)

@@ -35,9 +35,7 @@ class StepRunState(StrEnum):
     UNDO_FAILED = "undo_failed"
 
 
-FINAL_RUN = frozenset(
-    {RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED, RunState.UNDONE, RunState.UNDO_STUCK}
-)
+FINAL_RUN = frozenset({RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED, RunState.UNDONE, RunState.UNDO_STUCK})
 OPEN_RUN = frozenset(RunState) - FINAL_RUN
 FINAL_STEP_RUN = frozenset(
     {
@@ -75,7 +73,14 @@ class AttemptOutcome(StrEnum):
 #: Every legal move of a run; the docs draw this table and a test compares the SQL with it.
 RUN_MOVES: dict[RunState, frozenset[RunState]] = {
     RunState.RUNNING: frozenset(
-        {RunState.PAUSED, RunState.CANCELLING, RunState.UNDOING, RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED}
+        {
+            RunState.PAUSED,
+            RunState.CANCELLING,
+            RunState.UNDOING,
+            RunState.SUCCEEDED,
+            RunState.FAILED,
+            RunState.CANCELLED,
+        }
     ),
     RunState.PAUSED: frozenset({RunState.RUNNING, RunState.CANCELLING, RunState.CANCELLED}),
     RunState.CANCELLING: frozenset({RunState.CANCELLED, RunState.FAILED, RunState.UNDOING}),

@@ -1,4 +1,4 @@
-"""One attempt under way in this process. Whoever settles it first decides its end: handler, time-out or cancellation."""
+"""One attempt under way in this process. Who settles it first decides its end: handler, time-out or cancellation."""
 
 import asyncio
 import threading

@@ -35,7 +35,7 @@ class _Entry:
 
 
 class Committer:
-    """Ends attempts by `branchline_advance`. Thread-safe. `woken(queues)` hears of tokens that became ready elsewhere."""
+    """Ends attempts by `branchline_advance`. Thread-safe. `woken(queues)` hears of tokens now ready elsewhere."""
 
     def __init__(self, session_id: int, woken: Any) -> None:
         self.session_id = session_id

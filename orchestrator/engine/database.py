@@ -1,6 +1,6 @@
 """The hot path's own PostgreSQL connections: autocommit, prepared from the first call, no ORM.
 
-Django's connections bind on the client and prepare nothing; here every call is one prepared statement and one round trip.
+Django's connections bind on the client and prepare nothing; here every call is one prepared statement, one round trip.
 """
 
 from typing import Any

@@ -24,8 +24,8 @@ NEGLECT = 1.0  # seconds that a ready token may lie before its queue is woken ag
 
 
 class Keeper:
-    """`end_overdue(run_id)` closes a run past its deadline through the ordinary door; `wake(queue, count)` tells workers,
-    `notify()` has mails of new human tasks sent, `beat()` is for a worker in this very process.
+    """`end_overdue(run_id)` closes a run past its deadline through the ordinary door; `wake(queue, count)` tells
+    workers, `notify()` has mails of new human tasks sent, `beat()` is for a worker in this very process.
     """
 
     def __init__(

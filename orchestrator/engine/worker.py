@@ -1,7 +1,7 @@
 """A worker process: claims tokens, performs their steps in slots, and advances them, until there is nothing left.
 
-The Celery message is only a poke. A slot keeps its chain (claim -> run -> advance -> run ...): the next step comes back
-from `advance` already leased. `async def` handlers leave their slot for the event loop and come back when they are done.
+The Celery message is only a poke. A slot keeps its chain (claim -> run -> advance -> run ...): the next step comes
+back from `advance` already leased. `async def` handlers leave their slot for the event loop and come back when done.
 """
 
 import asyncio
@@ -17,7 +17,6 @@ import psycopg
 import structlog
 
 from orchestrator.core.errors import BranchlineError, JsonInvalid
-from orchestrator.core.json_types import Json
 from orchestrator.core.outcome import Fail, Outcome, StepFault
 from orchestrator.core.settle import Settlement, Tries, settle
 from orchestrator.engine import items, statements
@@ -269,7 +268,7 @@ class Worker:
     def _remember(self, lease: Lease, settled: Settlement) -> None:
         if settled.logged is None:
             return
-        fault: Json = None if settled.fault is None else items.fault_as_json(settled.fault)
+        fault = None if settled.fault is None else items.fault_as_json(settled.fault)
         # Large values stay in the rows: a long chain must not hold all of them in memory.
         if len(repr(settled.output)) <= INLINE:
             lease.run.seen[lease.node] = (settled.output, fault)

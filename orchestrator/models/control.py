@@ -1,6 +1,6 @@
 """Where control stands (tokens, gates), what happened (the step log), and who works (sessions).
 
-No database foreign key leads from these tables to `run`: an insert under a foreign key locks the run row (decision 0004).
+No database foreign key leads from these tables to `run`: an insert under one locks the run row (decision 0004).
 """
 
 from django.contrib.postgres.fields import ArrayField
@@ -47,9 +47,7 @@ class Token(models.Model):
 
     class Meta:
         indexes = [
-            models.Index(
-                fields=["queue", "priority", "ready_at", "id"], condition=Q(state="R"), name="token_ready"
-            ),
+            models.Index(fields=["queue", "priority", "ready_at", "id"], condition=Q(state="R"), name="token_ready"),
             models.Index(fields=["session_id"], condition=Q(state="L"), name="token_leased"),
             models.Index(fields=["wake_at"], condition=Q(state="W"), name="token_timer"),
         ]

@@ -49,9 +49,7 @@ class Run(models.Model):
     idempotency_key = models.CharField(max_length=200, null=True)  # noqa: DJ001  as above
     idempotency_digest = models.CharField(max_length=64, default="", blank=True)
     trigger = models.CharField(max_length=16)
-    started_by = models.ForeignKey(
-        "orchestrator.User", models.SET_NULL, null=True, db_constraint=False, db_index=False
-    )
+    started_by = models.ForeignKey("orchestrator.User", models.SET_NULL, null=True, db_constraint=False, db_index=False)
     priority = models.SmallIntegerField(default=100)
     generation = models.IntegerField(default=0)
     started_at = models.DateTimeField(db_default=Now())

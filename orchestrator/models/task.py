@@ -77,15 +77,15 @@ class HumanTask(models.Model):
                 condition=Q(state__in=WAITING_TASK, closed_at=None)
                 | ~Q(state__in=WAITING_TASK) & Q(closed_at__isnull=False),
             ),
-            models.CheckConstraint(
-                name="task_done_has_outcome", condition=~Q(state=TaskState.DONE) | ~Q(outcome="")
-            ),
+            models.CheckConstraint(name="task_done_has_outcome", condition=~Q(state=TaskState.DONE) | ~Q(outcome="")),
             models.UniqueConstraint(
                 fields=["token_id", "epoch"], condition=Q(state__in=WAITING_TASK), name="task_one_per_wait"
             ),
         ]
         indexes = [
-            models.Index(fields=["workspace", "due_at", "id"], condition=Q(state__in=WAITING_TASK), name="task_waiting"),
+            models.Index(
+                fields=["workspace", "due_at", "id"], condition=Q(state__in=WAITING_TASK), name="task_waiting"
+            ),
             models.Index(fields=["workspace", "-closed_at"], condition=~Q(state__in=WAITING_TASK), name="task_closed"),
             models.Index(
                 fields=["opened_at"], condition=Q(state__in=WAITING_TASK, notified_at=None), name="task_unnotified"

@@ -2,7 +2,7 @@
 
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
 import psycopg
@@ -21,7 +21,7 @@ from orchestrator.project.tools import make_tools
 from orchestrator.services.control import fail_overdue_run
 
 log = structlog.get_logger(__name__)
-BEAT = 3.0  # seconds between beats
+BEAT = min(3.0, settings.BRANCHLINE_LEASE_TTL / 5)  # seconds between beats
 LOOK = 0.2  # seconds between looks for pool processes that died
 GRACE = 8.0  # seconds that steps may take to end when the node stops
 
@@ -58,12 +58,12 @@ def end(**_: Any) -> None:
 class Beat(bootsteps.StartStopStep):
     """Beats for the pool processes of this node, tells the dead from the busy, and runs the keeper."""
 
-    requires = {"celery.worker.components:Pool"}
+    requires: ClassVar = {"celery.worker.components:Pool"}
 
     def __init__(self, parent: Any, **options: Any) -> None:
         super().__init__(parent, **options)
         self._stopping = threading.Event()
-        self._keeper = Keeper(_end_overdue)
+        self._keeper = Keeper(_end_overdue, ttl=settings.BRANCHLINE_LEASE_TTL)
 
     def start(self, parent: Any) -> None:
         """Called by Celery when the pool is up."""

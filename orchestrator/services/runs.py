@@ -51,10 +51,10 @@ class Started:
     created: bool
 
 
-def start_run(
+def start_run(  # noqa: PLR0913  keyword-only: the whole request
     *,
     workflow: Workflow,
-    input: Json,  # noqa: A002  the product's word
+    input: Json,
     actor: Actor,
     trigger: str = "api",
     correlation_id: str | None = None,

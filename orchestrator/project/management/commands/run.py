@@ -65,7 +65,7 @@ class Command(ServedCommand):
         workspace: str,
         user: str | None,
         watch: bool,
-        **_rest: Any,  # noqa: A002  the option's name
+        **_rest: Any,
     ) -> Run | None:
         place = workspace_named(workspace)
         actor = member_with(place, user, ["operator"]) if user else machine_actor(place)
