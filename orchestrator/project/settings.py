@@ -245,3 +245,5 @@ BRANCHLINE_STEP_MODULES = environment.words("BRANCHLINE_STEP_MODULES", "designer
 # What one pool process of a worker node takes, and how many steps it holds at once.
 BRANCHLINE_QUEUES = environment.words("BRANCHLINE_QUEUES", "default")
 BRANCHLINE_SLOTS = environment.number("BRANCHLINE_SLOTS", 12)
+# Seconds without a beat after which a worker process counts as dead and its steps go to others.
+BRANCHLINE_LEASE_TTL = environment.number("BRANCHLINE_LEASE_TTL", 15)
