@@ -2,10 +2,12 @@
 
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from threading import Barrier
+from typing import Any
 
 import pytest
 from django.db import connection, connections, transaction
@@ -51,7 +53,7 @@ class House:
         run = make_run(self.version, started_by=self.requester)
         return make_task(run, "ask", **{"outcomes": OUTCOMES, "requester": self.requester, **fields})
 
-    def decide(self, task: HumanTask, user: User, *, outcome: str = "approved", digest: str = "", **more: object):
+    def decide(self, task: HumanTask, user: User, *, outcome: str = "approved", digest: str = "", **more: Any):
         return decide_task(
             task_id=task.pk,
             actor=actor_of(self.workspace, user),
@@ -83,6 +85,7 @@ def test_a_decision_closes_the_task_and_wakes_its_token(house, woken, django_cap
     assert (task.state, task.outcome) == (TaskState.DONE, "approved")
     token = Token.objects.get(pk=task.token_id)
     assert (token.state, token.epoch) == ("R", task.epoch + 1)
+    assert token.signal is not None
     assert token.signal | {"at": ""} == {
         "outcome": "approved",
         "values": {},
@@ -199,7 +202,9 @@ def test_values_are_checked_and_stored_as_typed(house):
     task = house.task(fields=fields)
     with pytest.raises(ValuesInvalid) as refusal:
         house.decide(task, house.bob, values={"amount": [1], "extra": 1})
-    assert set(refusal.value.details["fields"]) == {"amount", "extra"}
+    fields_refused = refusal.value.details["fields"]
+    assert isinstance(fields_refused, dict)
+    assert set(fields_refused) == {"amount", "extra"}
     house.decide(task, house.bob, values={"amount": 12})
     assert task.decisions.get().values == {"amount": 12}
 
@@ -315,7 +320,7 @@ def test_a_task_is_given_to_approvers_only(house, given):
     assert code_of(lambda: reassign_task(**attempt)) == "assignee_unknown"
 
 
-def race(attempts: list[Callable[[], object]]) -> Counter[str]:
+def race(attempts: Sequence[Callable[[], object]]) -> Counter[str]:
     """Run all at once, each on a connection of its own; how often each outcome (or code) came."""
     barrier = Barrier(len(attempts))
 
@@ -348,6 +353,7 @@ def test_of_fifty_decisions_at_once_exactly_one_counts():
         assert task.decisions.count() == 1
         token = Token.objects.get(pk=task.token_id)
         assert token.epoch == task.epoch + 1  # woken once
+        assert token.signal is not None
         assert token.signal["outcome"] == task.outcome == task.decisions.get().outcome
 
 
@@ -367,8 +373,8 @@ def test_a_decision_and_a_cancellation_at_once_agree():
         task = house.task()
         found = race(
             [
-                lambda task=task: house.decide(task, house.bob),
-                lambda task=task: cancel_run(task.run_id, operator),
+                partial(house.decide, task, house.bob),
+                partial(cancel_run, task.run_id, operator),
             ]
         )
         task.refresh_from_db()

@@ -1,12 +1,13 @@
 """What each field of a human task takes, and what its fingerprint covers."""
 
 import math
+from typing import Any
 
 import pytest
 
 from orchestrator.core.forms import FIELD_KINDS, check_values, content_digest, options_of, read_posted
 
-CHOICE = {
+CHOICE: dict[str, Any] = {
     "key": "f",
     "kind": "choice",
     "label": "Plan",
@@ -132,7 +133,7 @@ def test_options_are_texts_or_pairs():
     assert options_of({"options": "abc"}) == []
 
 
-SHOWN = {
+SHOWN: dict[str, Any] = {
     "title": "Approve",
     "text": "1,200 EUR",
     "fields": [{"key": "a", "kind": "text", "label": "A"}],

@@ -3,8 +3,8 @@
 import pytest
 from django.test import Client
 
+from orchestrator.engine import dispatch
 from orchestrator.models import Run
-from orchestrator.services import control
 from tests.factories import make_member
 from tests.pages.monitor_cast import Day, working_day
 
@@ -13,8 +13,8 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def day(monkeypatch: pytest.MonkeyPatch) -> Day:
-    monkeypatch.setattr(control.dispatch, "wake", lambda *_: None)
-    monkeypatch.setattr(control.dispatch, "announce", lambda *_, **__: None)
+    monkeypatch.setattr(dispatch, "wake", lambda *_: None)
+    monkeypatch.setattr(dispatch, "announce", lambda *_, **__: None)
     return working_day()
 
 

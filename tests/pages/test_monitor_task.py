@@ -1,14 +1,13 @@
 """The form page and the inbox without JavaScript: deciding, being refused, keeping what was typed."""
 
 import re
-from collections.abc import Iterator
 
 import pytest
 from django.test import Client
 
+from orchestrator.engine import dispatch
 from orchestrator.models import AuditEntry, Decision, HumanTask, Token
 from orchestrator.models.task import TaskState
-from orchestrator.services import task_rows, tasks
 from tests.factories import make_member
 from tests.pages.monitor_cast import Day, working_day
 
@@ -22,11 +21,11 @@ def day() -> Day:
 
 
 @pytest.fixture(autouse=True)
-def woken(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+def woken(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Queues that were told to look, instead of a broker."""
     queues: list[str] = []
-    monkeypatch.setattr(tasks.dispatch, "wake", queues.append)
-    monkeypatch.setattr(task_rows.dispatch, "announce", lambda *_, **__: None)
+    monkeypatch.setattr(dispatch, "wake", queues.append)
+    monkeypatch.setattr(dispatch, "announce", lambda *_, **__: None)
     return queues
 
 
@@ -41,9 +40,14 @@ def form_of(user, task, typed=TYPED, *, outcome="approved", digest=None):
     client = client_of(user)
     address = f"/w/demo/inbox/{task.pk}/"
     shown = client.get(address).content.decode()
-    found = re.search(r'name="digest" value="(\w+)"', shown)
+    return client.post(address, {**typed, "outcome": outcome, "digest": digest or digest_in(shown)})
+
+
+def digest_in(page: str) -> str:
+    """The fingerprint the form carries; it must carry one."""
+    found = re.search(r'name="digest" value="(\w+)"', page)
     assert found
-    return client.post(address, {**typed, "outcome": outcome, "digest": digest or found[1]})
+    return found[1]
 
 
 def test_a_decision_by_form_lets_the_run_go_on(day, woken, django_capture_on_commit_callbacks):
@@ -59,6 +63,7 @@ def test_a_decision_by_form_lets_the_run_go_on(day, woken, django_capture_on_com
     assert (decision.comment, decision.user) == ("fine", day.bob)
     token = Token.objects.get(pk=task.token_id)
     assert token.state == "R"
+    assert token.signal is not None
     assert token.signal["outcome"] == "approved"
     assert token.signal["by"] == day.bob.username
     assert woken == ["default"]
@@ -67,7 +72,7 @@ def test_a_decision_by_form_lets_the_run_go_on(day, woken, django_capture_on_com
 def test_it_says_what_counted(day):
     client = client_of(day.bob)
     task = day.tasks["leave"]
-    digest = re.search(r'name="digest" value="(\w+)"', client.get(f"/w/demo/inbox/{task.pk}/").content.decode())[1]
+    digest = digest_in(client.get(f"/w/demo/inbox/{task.pk}/").content.decode())
     answer = client.post(f"/w/demo/inbox/{task.pk}/", {**TYPED, "outcome": "approved", "digest": digest}, follow=True)
     assert "The run goes on" in answer.content.decode()
 
@@ -99,14 +104,14 @@ def test_content_that_changed_is_shown_again_with_what_was_typed(day):
     task = day.tasks["leave"]
     client = client_of(day.bob)
     address = f"/w/demo/inbox/{task.pk}/"
-    digest = re.search(r'name="digest" value="(\w+)"', client.get(address).content.decode())[1]
+    digest = digest_in(client.get(address).content.decode())
     HumanTask.objects.filter(pk=task.pk).update(text="Ada asks for 40 days.")
     answer = client.post(address, {**TYPED, "outcome": "approved", "digest": digest})
     text = answer.content.decode()
     assert answer.status_code == 412
     assert "Ada asks for 40 days." in text
     assert "Good luck &amp;" in text
-    fresh = re.search(r'name="digest" value="(\w+)"', text)[1]
+    fresh = digest_in(text)
     assert fresh != digest
     assert client.post(address, {**TYPED, "outcome": "approved", "digest": fresh}).status_code == 302
 
@@ -115,7 +120,7 @@ def test_a_task_that_ended_meanwhile_keeps_what_was_typed(day):
     task = day.tasks["leave"]
     client = client_of(day.bob)
     address = f"/w/demo/inbox/{task.pk}/"
-    digest = re.search(r'name="digest" value="(\w+)"', client.get(address).content.decode())[1]
+    digest = digest_in(client.get(address).content.decode())
     HumanTask.objects.filter(pk=task.pk).update(state="cancelled", closed_at=task.opened_at)
     answer = client.post(address, {**TYPED, "outcome": "approved", "digest": digest})
     text = answer.content.decode()

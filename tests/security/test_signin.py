@@ -2,6 +2,7 @@
 
 import threading
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -70,7 +71,7 @@ HERE = [
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("fresh_cache")]
 
 
-def try_signin(client: Client, username: str, password: str, **fields: str) -> object:
+def try_signin(client: Client, username: str, password: str, **fields: str) -> Any:
     return client.post("/signin/", {"username": username, "password": password, **fields})
 
 

@@ -1,5 +1,6 @@
 """Bearer tokens: what they open, what they never open, and that losing anything counts at the next request."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -98,7 +99,7 @@ def role_lost(token: ApiToken) -> None:
     [(revoked, 401), (expired, 401), (owner_closed, 401), (owner_removed, 404), (role_lost, 403)],
 )
 def test_a_loss_counts_at_the_next_request(
-    client: Client, alice: User, ours: Workspace, loss: object, status: int
+    client: Client, alice: User, ours: Workspace, loss: Callable[[ApiToken], None], status: int
 ) -> None:
     headers = bearer(ours, alice)
     assert members(client, "ours", headers) == 200
@@ -107,7 +108,9 @@ def test_a_loss_counts_at_the_next_request(
 
 
 @pytest.mark.parametrize("loss", [revoked, expired, owner_closed, owner_removed])
-def test_a_live_socket_hears_of_the_loss_when_it_asks_again(alice: User, ours: Workspace, loss: object) -> None:
+def test_a_live_socket_hears_of_the_loss_when_it_asks_again(
+    alice: User, ours: Workspace, loss: Callable[[ApiToken], None]
+) -> None:
     bearer(ours, alice)
     token = ApiToken.objects.get()
     actor = actor_in("ours", alice, token=token)
