@@ -61,11 +61,12 @@ def state(name: str, waiting: str | None = "", word: str = "") -> SafeString:
 
     `word` replaces the usual word where there is more to say ("Retrying, 3 of 5").
     """
-    colour, picture, usual = STATES.get(f"{name}-{waiting}") or STATES.get(str(name)) or ("ready", "dots", str(name))
+    exact = f"{name}-{waiting}" if f"{name}-{waiting}" in STATES else str(name)
+    colour, picture, usual = STATES.get(exact) or ("ready", "dots", exact)
     return format_html(
         '<span class="state" data-state="{}" data-exact="{}">{}<span class="state-word">{}</span></span>',
         colour,
-        name,
+        exact,
         icon(picture),
         word or usual,
     )
@@ -118,10 +119,16 @@ def duration(value: timedelta | float | None) -> str:
 
 
 @register.filter
+def in_order(names: Iterable[str]) -> list[str]:
+    """Roles in the order of the policy's table."""
+    order = list(PURPOSES)
+    return sorted(names, key=lambda name: order.index(name) if name in order else len(order))
+
+
+@register.filter
 def roles(names: Iterable[str]) -> str:
-    """Roles in the order of the table, separated by commas."""
-    order = ("viewer", "operator", "approver", "editor", "admin")
-    return ", ".join(sorted(names, key=lambda name: order.index(name) if name in order else len(order)))
+    """Roles as one text: "operator, editor"."""
+    return ", ".join(in_order(names))
 
 
 @register.simple_tag(takes_context=True)

@@ -11,7 +11,14 @@ from orchestrator.models.workspace import Role
 ROLE_CHOICES = [(str(role), str(role).capitalize()) for role in Role]
 
 
-class SigninForm(forms.Form):
+class PlainForm(forms.Form):
+    """Labels as they are written, without a colon behind."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"label_suffix": "", **kwargs})
+
+
+class SigninForm(PlainForm):
     """User name and password."""
 
     username = forms.CharField(
@@ -34,7 +41,7 @@ class GroupsField(forms.CharField):
         return sorted({name for name in super().clean(value).replace(",", " ").split() if name})
 
 
-class MemberForm(forms.Form):
+class MemberForm(PlainForm):
     """A person and what they may do here."""
 
     username = forms.CharField(
@@ -54,7 +61,7 @@ class MemberForm(forms.Form):
     )
 
 
-class TokenForm(forms.Form):
+class TokenForm(PlainForm):
     """An API token that somebody wishes for themselves."""
 
     LIFETIMES = (("30", "30 days"), ("90", "90 days"), ("365", "1 year"), ("0", "No end"))
