@@ -18,6 +18,7 @@ from orchestrator.api import (
     task_detail,
     task_page,
 )
+from orchestrator.rest.serializers import ErrorSerializer
 
 TASK = path_id("task")
 
@@ -91,7 +92,12 @@ class TaskReassignView(OneTaskView):
 class TaskDecideView(OneTaskView):
     """Answering."""
 
-    @extend_schema(operation_id="task_decide", parameters=[TASK], request=shape.DecideRequest, responses=shape.Decided)
+    @extend_schema(
+        operation_id="task_decide",
+        parameters=[TASK],
+        request=shape.DecideRequest,
+        responses={200: shape.Decided, 412: ErrorSerializer},
+    )
     def post(self, request: Request, **kwargs: Any) -> Response:
         """Decide. 412 when the content is not what you were shown, 409 when it no longer waits."""
         answer = checked(shape.DecideRequest, request)

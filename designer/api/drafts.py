@@ -43,7 +43,7 @@ class DraftView(WorkflowView):
         operation_id="draft_save",
         parameters=[REVISION],
         request=OpenApiTypes.OBJECT,
-        responses={200: shape.SavedView, 412: OpenApiTypes.OBJECT},
+        responses={200: shape.SavedView, 412: OpenApiTypes.OBJECT, 428: OpenApiTypes.OBJECT},
     )
     def put(self, request: Request, **kwargs: Any) -> Response:
         """Save the whole document. 412 with the current one when somebody else saved in between."""

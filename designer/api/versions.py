@@ -28,7 +28,7 @@ class PublishView(WorkflowView):
         operation_id="draft_publish",
         parameters=[REVISION],
         request=shape.PublishRequest,
-        responses={201: shape.VersionView},
+        responses={201: shape.VersionView, 412: OpenApiTypes.OBJECT, 428: OpenApiTypes.OBJECT},
     )
     def post(self, request: Request, **kwargs: Any) -> Response:
         """Freeze the draft as the next version and make it live. 400 draft_has_problems while it has errors."""

@@ -12,14 +12,12 @@ from orchestrator.core.dead_paths import dead_steps
 from orchestrator.core.errors import NotFound
 from orchestrator.core.json_types import Json
 from orchestrator.core.states import AttemptOutcome, RunState, StepRunState, TokenState
+from orchestrator.engine.keeper import TTL
 from orchestrator.models import Run
 from orchestrator.queries import waiting
 from orchestrator.queries.drawing import Drawing, drawing_of
 from orchestrator.queries.step_run import StepRun, StepRuns, Waiting
 from orchestrator.queries.step_runs_sql import STEP_RUNS
-
-#: A worker session that has not beaten for so long (seconds) serves no queue.
-SILENCE = 15
 
 # Letters and states are looked up by the text itself: making enum members of 10,000 of them takes 15 ms.
 TOKEN_STATES: dict[str, StepRunState] = {
