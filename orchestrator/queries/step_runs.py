@@ -94,7 +94,7 @@ def _read(run: Run, after: int, node: int | None) -> Sequence[Row]:
         "after": after,
         "node": node,
         "patience": waiting.PATIENCE,
-        "silence": SILENCE,
+        "silence": TTL,
     }
     with connection.cursor() as cursor:
         cursor.execute(STEP_RUNS, values)
