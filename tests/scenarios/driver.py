@@ -1,17 +1,21 @@
 """Two drivers of one corpus: a worker in this process, and real worker nodes."""
 
+import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
+import httpx
+
 from orchestrator.core.json_types import Json
 from orchestrator.engine.sandbox import Sandbox
 from orchestrator.models import HumanTask, User, WorkerSession
 from orchestrator.models.ballot import digest_of
 from orchestrator.models.task import WAITING_TASK
-from orchestrator.project.embedded.child import ChildOptions, start_child
+from orchestrator.project.embedded.child import ChildOptions, start_child, stop_child
 from orchestrator.queries.actors import actor_in
 from orchestrator.services.tasks import decide_task
 from tests.engine.house import House, keeper_at_work, make_tools, worker_at_work
@@ -38,6 +42,28 @@ def workers(environment: dict[str, str], *, processes: int = 2) -> Iterator[subp
     finally:
         node.terminate()
         node.wait(timeout=30)
+
+
+@contextmanager
+def web(environment: dict[str, str]) -> Iterator[str]:
+    """The real web process on a free port; its address."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    arguments = [sys.executable, "-m", "orchestrator.project.running.web", str(listener.fileno())]
+    child = start_child(arguments, ChildOptions(environment=environment, keep_open=(listener.fileno(),)))
+    try:
+        wait_until(lambda: _answers(address), 30, "the web process to answer")
+        yield address
+    finally:
+        stop_child(child, [(signal.SIGTERM, 10.0)])
+        listener.close()
+
+
+def _answers(address: str) -> bool:
+    try:
+        return httpx.get(f"{address}/healthz", timeout=2, trust_env=False).is_success
+    except httpx.HTTPError:
+        return False
 
 
 def decide(run_id: UUID, user: User, outcome: str, values: dict[str, Json] | None = None, comment: str = "") -> None:
