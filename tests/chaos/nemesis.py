@@ -125,6 +125,6 @@ def _signal(process: psutil.Process, number: signal.Signals) -> None:
 
 def _command(process: psutil.Process) -> list[str]:
     try:
-        return process.cmdline()
+        return list(process.cmdline())
     except psutil.Error:
         return []
