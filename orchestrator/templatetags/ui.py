@@ -106,16 +106,16 @@ def duration(value: timedelta | float | None) -> str:
     if value is None:
         return "–"
     seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
-    if seconds < 1:
+    if seconds < 0.9995:
         return f"{seconds * 1000:.0f} ms"
-    if seconds < 60:
+    if seconds < 59.95:
         return f"{seconds:.1f} s"
-    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86_400
+    # Rounded before it is divided, so that no unit ever reads 60.
+    minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
-        return f"{minutes:.0f} min {seconds % 60:.0f} s"
-    if hours < 48:
-        return f"{hours:.0f} h {minutes % 60:.0f} min"
-    return f"{days:.0f} d {hours % 24:.0f} h"
+        return f"{minutes} min {rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
 
 
 @register.filter
