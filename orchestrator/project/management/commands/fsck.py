@@ -1,0 +1,26 @@
+"""`manage.py fsck`: check the engine's invariants on the live database."""
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from orchestrator.project.running.served import ServedCommand
+from orchestrator.queries.fsck import INVARIANTS, breaches
+
+
+class Command(ServedCommand):
+    """Exit code 0 when every invariant holds, 1 with a table of what breaks one."""
+
+    help = "Check the engine's invariants on the live database. Only reads."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        found = list(breaches())
+        if not found:
+            self.stdout.write(f"All {len(INVARIANTS)} invariants hold.")
+            return
+        table = Table("Invariant", "Run", "Where", "What must hold", title=f"{len(found)} breaches")
+        for breach in found:
+            table.add_row(breach.invariant.name, breach.run, breach.what, breach.invariant.sentence)
+        Console(width=160).print(table)
+        raise SystemExit(1)

@@ -1,0 +1,122 @@
+"""`fsck` finds nothing in a sound database, and every fault that is planted."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+from django.utils import timezone
+
+from orchestrator.models import Gate, GateArrival, HumanTask, Run, StepLog, Token
+from orchestrator.queries.fsck import INVARIANTS, breaches
+from tests.engine.drawings import document, step
+from tests.engine.house import House, make_tools, worker_at_work
+from tests.waiting import wait_until
+
+FORM = {"title": "Well?", "outcomes": [{"key": "yes", "label": "Yes"}]}
+
+
+def waiting_run(house: House) -> UUID:
+    """A run with a fired gate, whose token waits for a person."""
+    steps = [step("a"), step("b"), step("c"), step("m", "merge"), step("ask", "human_task", config=FORM)]
+    run_id = house.start(house.publish(document(steps, "a > b > m", "a > c > m", "m > ask")))
+    wait_until(HumanTask.objects.filter(run_id=run_id).exists, 10, "the task to open")
+    return run_id
+
+
+def unguarded(statement: str, *arguments: object) -> None:
+    """Change rows as a bug would, past the tables' own guards."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, arguments)
+
+
+def two_successes(run: UUID) -> None:
+    unguarded("DROP INDEX step_once")
+    row = StepLog.objects.filter(run_id=run).values().first()
+    assert row is not None
+    StepLog.objects.create(**{**row, "attempt": 9})
+
+
+def gate_twice(run: UUID) -> None:
+    Gate.objects.filter(run_id=run).update(decided=0)
+
+
+def gate_miscounts(run: UUID) -> None:
+    GateArrival.objects.filter(run_id=run, edge=0).delete()
+
+
+def no_token(run: UUID) -> None:
+    HumanTask.objects.filter(run_id=run).update(state="cancelled", closed_at=timezone.now())
+    Token.objects.filter(run_id=run).delete()
+
+
+def waits_for_nothing(run: UUID) -> None:
+    HumanTask.objects.filter(run_id=run).update(state="cancelled", closed_at=timezone.now())
+
+
+def dead_owner(run: UUID) -> None:
+    HumanTask.objects.filter(run_id=run).update(state="cancelled", closed_at=timezone.now())
+    Token.objects.filter(run_id=run).update(
+        state="L", session_id=1, started_at=timezone.now() - timedelta(minutes=5), deadline_at=None
+    )
+
+
+def late_timer(run: UUID) -> None:
+    Token.objects.filter(run_id=run).update(wake_at=timezone.now() - timedelta(minutes=5))
+
+
+def remains(run: UUID) -> None:
+    Run.objects.filter(pk=run).update(state="succeeded", finished_at=timezone.now())
+
+
+def lost_token(run: UUID) -> None:
+    Token.objects.filter(run_id=run).update(epoch=99)
+
+
+def undecided(run: UUID) -> None:
+    HumanTask.objects.filter(run_id=run).update(state="done", outcome="yes", closed_at=timezone.now())
+
+
+FAULTS: dict[str, Callable[[UUID], None]] = {
+    "I1 one success": two_successes,
+    "I3 gate decided once": gate_twice,
+    "I3 gate agrees with its arrivals": gate_miscounts,
+    "I4 open runs can go on": no_token,
+    "I5 leases have an owner": waits_for_nothing,
+    "I7 dead workers hold nothing": dead_owner,
+    "I11 timers fire": late_timer,
+    "I17 nothing remains of a closed run": remains,
+    "I17 tasks have their token": lost_token,
+    "F8 done tasks have a decision": undecided,
+}
+
+
+def test_every_invariant_has_its_fault() -> None:
+    assert set(FAULTS) == {invariant.name for invariant in INVARIANTS}
+
+
+@pytest.fixture
+def run(house: House, request: pytest.FixtureRequest) -> UUID:
+    # The worker is gone before the fault is planted: nobody repairs it.
+    with worker_at_work(make_tools(request.getfixturevalue("sandbox"))) as house.worker:
+        return waiting_run(house)
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_it_finds_the_fault(run: UUID, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert list(breaches()) == []
+    call_command("fsck")
+    try:
+        FAULTS[name](run)
+        assert (name, str(run)) in {(breach.invariant.name, breach.run) for breach in breaches()}
+        with pytest.raises(SystemExit) as ended:
+            call_command("fsck")
+        assert ended.value.code == 1
+    finally:
+        StepLog.objects.filter(attempt=9).delete()
+        unguarded(
+            "CREATE UNIQUE INDEX IF NOT EXISTS step_once ON orchestrator_steplog (run_id, node, scope_id, generation)"
+            " WHERE outcome = 'S'"
+        )
