@@ -3,6 +3,8 @@
 import time
 from collections.abc import Callable
 
+from django.db import connection
+
 from orchestrator.core.kinds import HttpClient
 from orchestrator.engine.egress import Egress
 from orchestrator.models import Workspace
@@ -19,6 +21,7 @@ def http_for_workspaces() -> Callable[[int], HttpClient]:
         read_at, hosts = known.get(workspace_id, (float("-inf"), frozenset()))
         if time.monotonic() - read_at > FRESH:
             row = Workspace.objects.filter(pk=workspace_id).values_list("allowed_hosts", flat=True).first()
+            connection.close()  # a slot's thread: back to the pool until the next look
             hosts = frozenset(row or ())
             known[workspace_id] = (time.monotonic(), hosts)
         return egress.client(workspace_id, hosts)
