@@ -12,7 +12,7 @@ from orchestrator.models.workspace import Role
 from orchestrator.queries.actors import actor_in
 from orchestrator.services.members import machine_actor, set_member
 from orchestrator.services.runs import start_run
-from tests.engine.conftest import house, sandbox  # noqa: F401  fixtures
+from tests.engine.conftest import sandbox  # noqa: F401  a fixture
 from tests.engine.house import House, make_house
 from tests.scenarios.driver import DRIVERS, inline, workers
 

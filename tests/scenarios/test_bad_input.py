@@ -16,7 +16,7 @@ from orchestrator.engine.sandbox import Sandbox
 from orchestrator.project.allowed_hosts import http_for_workspaces
 from orchestrator.steps import KINDS
 from tests.engine.drawings import document, step
-from tests.engine.house import House, error, keeper_at_work, make_tools, worker_at_work
+from tests.engine.house import House, error, keeper_at_work, make_house, make_tools, worker_at_work
 
 OTHERS = 20
 
@@ -35,6 +35,11 @@ class Bomb(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         """Not on the terminal."""
+
+
+@pytest.fixture
+def house(transactional_db: None) -> House:
+    return make_house()
 
 
 @pytest.fixture
