@@ -1,10 +1,12 @@
 """The policy table against the real addresses: nothing unlisted, nothing stale, every answer as the table says."""
 
 import pytest
+from django.conf import settings
 from django.test import Client
 from django.urls import resolve
 
 from orchestrator.models import AuditEntry, User, Workspace
+from orchestrator.models.workspace import Role
 from orchestrator.policy import POLICY, ROUTES, Access, Action, Denied, Need, may, narrowed, require
 from orchestrator.rest.views import ApiView, WorkspaceView
 from tests.factories import ROLES, actor_of, bearer
@@ -141,3 +143,13 @@ def test_a_denial_is_recorded(ours: Workspace, people: dict[str, User]) -> None:
     assert caught.value.details == {"action": "member.manage"}
     entry = AuditEntry.objects.get(workspace_id=ours.pk, action="member.manage")
     assert (entry.actor_name, entry.target, entry.allowed) == ("ours-viewer", "member bob", False)
+
+
+def test_the_documented_table_is_the_real_one() -> None:
+    """docs/roles.md is what people read: its rows are made of the policy, so it cannot drift."""
+    rows = []
+    for action, entry in POLICY.items():
+        cells = ["yes" if role in entry.roles else "some" if role in entry.limited else "-" for role in Role]
+        rows.append(f"| `{action}` | {' | '.join(cells)} | {entry.note} |")
+    text = (settings.BASE_DIR / "docs" / "roles.md").read_text()
+    assert [line for line in text.splitlines() if line.startswith("| `")] == rows
