@@ -279,8 +279,10 @@ def test_nothing_is_lost_when_losers_merge_and_save_again(cast: Cast) -> None:
     def add(number: int) -> None:
         try:
             barrier.wait(timeout=10)
-            drawing: Any = load_draft(workflow).document
-            base = load_draft(workflow).revision
+            # One read: the revision of another read would belong to another drawing.
+            loaded = load_draft(workflow)
+            drawing: Any = loaded.document
+            base = loaded.revision
             for _ in range(200):
                 mine = {**drawing, "steps": [*drawing["steps"], transform(f"s{number}")]}
                 try:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -26,7 +27,7 @@ def waiting_run(house: House) -> UUID:
     return run_id
 
 
-def unguarded(statement: str, *arguments: object) -> None:
+def unguarded(statement: str, *arguments: Any) -> None:
     """Change rows as a bug would, past the tables' own guards."""
     with connection.cursor() as cursor:
         cursor.execute(statement, arguments)
