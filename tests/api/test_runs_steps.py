@@ -77,7 +77,7 @@ def test_ten_thousand_step_runs_take_no_more_statements_than_one(cast: RunCast) 
     with CaptureQueriesContext(connection) as many:
         steps = cast.get(f"runs/{run.pk}/steps/")["steps"]
     assert len(steps) == MANY
-    assert len(many) == len(few)
+    assert len(many) <= len(few)
 
 
 def test_a_step_has_its_data_attempts_and_definition(cast: RunCast) -> None:
