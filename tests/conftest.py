@@ -1,14 +1,12 @@
 """What every test may ask for: a real PostgreSQL and Valkey, started once per session when first needed."""
 
-import os
 from collections.abc import Iterator
 
 import pytest
 from django.conf import settings
 from django.core.cache import cache
-from django.db import connection
 
-from tests.servers import servers, stop_servers
+from tests.servers import child_environment, servers, stop_servers
 
 
 def pytest_unconfigure() -> None:
@@ -37,13 +35,4 @@ def valkey(running_servers: None) -> Iterator[str]:
 @pytest.fixture
 def process_environment(transactional_db: None, running_servers: None) -> dict[str, str]:
     """Variables for a child process (worker, web, command) that must work on this test's database."""
-    test = connection.settings_dict
-    port = f"&port={test['PORT']}" if test["PORT"] else ""
-    return {
-        **os.environ,
-        "DJANGO_SETTINGS_MODULE": "orchestrator.project.settings",
-        "DATABASE_URL": f"postgresql://{test['USER']}:{test['PASSWORD']}@/{test['NAME']}?host={test['HOST']}{port}",
-        "BROKER_URL": settings.BROKER_URL,
-        "REDIS_URL": settings.REDIS_URL,
-        "BRANCHLINE_DATA": str(settings.DATA_DIR),
-    }
+    return child_environment()

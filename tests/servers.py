@@ -43,3 +43,21 @@ def stop_servers() -> None:
         servers().stop()
     if session_folder.cache_info().currsize:
         shutil.rmtree(session_folder(), ignore_errors=True)
+
+
+def child_environment() -> dict[str, str]:
+    """Variables for a child process that must work on the present test database."""
+    # Not above: the settings read this module first, for the folder.
+    from django.conf import settings
+    from django.db import connection
+
+    test = connection.settings_dict
+    port = f"&port={test['PORT']}" if test["PORT"] else ""
+    return {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "orchestrator.project.settings",
+        "DATABASE_URL": f"postgresql://{test['USER']}:{test['PASSWORD']}@/{test['NAME']}?host={test['HOST']}{port}",
+        "BROKER_URL": settings.BROKER_URL,
+        "REDIS_URL": settings.REDIS_URL,
+        "BRANCHLINE_DATA": str(settings.DATA_DIR),
+    }

@@ -87,4 +87,4 @@ class PreviewView(WorkflowView):
     def post(self, request: Request, **kwargs: Any) -> Response:
         """The value of an expression on these data. Evaluated in the sandbox; nothing is saved or run."""
         asked = checked(shape.PreviewRequest, request)
-        return Response(preview(self.workflow(), asked["expression"], asked["step"], self.actor))
+        return Response(preview(self.workflow(), asked["expression"], asked["step"] or "", self.actor))

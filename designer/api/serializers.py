@@ -42,7 +42,7 @@ class PreviewRequest(StrictSerializer):
 
     # Blanks matter in an f-string.
     expression = serializers.CharField(max_length=LONGEST_EXPRESSION, trim_whitespace=False)
-    step = serializers.CharField(max_length=63, required=False, allow_blank=True, default="")
+    step = serializers.CharField(max_length=63, required=False, allow_blank=True, allow_null=True, default="")
 
 
 class RunRequest(StrictSerializer):

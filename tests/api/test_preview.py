@@ -28,7 +28,7 @@ def flow(cast: Cast) -> Any:
     return cast.workflow(drawing)
 
 
-def ask(cast: Cast, expression: str, step: str = "second") -> dict[str, Any]:
+def ask(cast: Cast, expression: str, step: str | None = "second") -> dict[str, Any]:
     answer = cast.client.post(
         cast.url("workflows/flow/draft/preview/"), {"expression": expression, "step": step}, format="json"
     )
@@ -61,6 +61,12 @@ def test_only_steps_before_it_can_be_read(cast: Cast) -> None:
     make_log(run, "third", output=3)
     assert "third" in ask(cast, "steps.third", step="second")["error"]["message"]
     assert ask(cast, "steps.third", step="") == {"value": 3}
+
+
+@pytest.mark.parametrize("step", [None, "", "unknown"])
+def test_without_a_step_all_steps_count_as_run(cast: Cast, step: str | None) -> None:
+    flow(cast)
+    assert ask(cast, "steps.third", step) == {"value": None}
 
 
 @pytest.mark.parametrize(
