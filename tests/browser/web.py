@@ -7,10 +7,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from select import select
-from subprocess import Popen
+from typing import TYPE_CHECKING
 
 from orchestrator.project.embedded.child import ChildOptions, start_child, stop_child
 from orchestrator.project.running import ready
+
+if TYPE_CHECKING:
+    from subprocess import Popen
 
 STARTS_WITHIN = 30.0  # seconds
 
