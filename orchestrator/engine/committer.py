@@ -79,7 +79,7 @@ class Committer:
     def _settle(self, batch: list[_Entry]) -> None:
         try:
             self._commit(batch)
-        except psycopg.Error as error:
+        except Exception as error:  # also text that cannot be encoded: whoever waits here must get an answer
             if len(batch) == 1:
                 batch[0].error, batch[0].done = error, True
                 return
@@ -123,7 +123,7 @@ class Committer:
             row = epochs.get(entry.item["t"])
             if row is not None and row["epoch"] == entry.item["e"]:
                 again.append(entry)
-            elif row is not None:
+            elif row is not None and row["epoch"] == entry.item["e"] + 1:
                 rows.append({**row, "status": "moved", "entry": (row["cause"] or [None])[0], "queues": None})
             else:
                 rows.append({"token_id": entry.item["t"], "status": "fenced"})

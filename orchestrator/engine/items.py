@@ -32,6 +32,13 @@ def hand_back(lease: Lease) -> dict[str, Any]:
     return {"t": lease.token_id, "e": lease.epoch, "then": "back"}
 
 
+def give_up(lease: Lease, error: Exception | None) -> dict[str, Any]:
+    """Give the token back although its handler ran: its end cannot be stored, so nobody knows what it did."""
+    message = f"The end of this attempt could not be stored; the step may have acted. {type(error).__name__}: {error}"
+    clean = message[:2_000].replace("\x00", "").encode("utf-8", "replace").decode()
+    return {**hand_back(lease), "o": "U", "err": {"code": "end_lost", "message": clean}}
+
+
 def end_run(lease: Lease, state: str, output: Json, fault: StepFault | None) -> dict[str, Any]:
     """The run's own last node: no step, nothing to log."""
     item = {"t": lease.token_id, "e": lease.epoch, "then": "go"}

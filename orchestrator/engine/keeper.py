@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import psycopg
 import structlog
 
 from orchestrator.engine import dispatch, statements
@@ -68,14 +67,16 @@ class Keeper:
         next_slow = 0.0
         while not self._stopping.is_set():
             wait = TICK
+            nudged = self._nudged.is_set()
+            self._nudged.clear()
             try:
                 if self._is_mine():
                     wait = self._fire_timers()
-                    if self._nudged.is_set() or time.monotonic() >= next_slow:
-                        self._nudged.clear()
+                    if nudged or time.monotonic() >= next_slow:
                         self.sweep()
                         next_slow = time.monotonic() + SLOW
-            except psycopg.Error as error:
+            except Exception as error:
+                # Whatever it was: a keeper that ends while its connection holds the lock leaves nobody to sweep.
                 log.warning("a sweep failed, trying again", error=str(error).strip()[:200])
                 self._forget_connection()
             self._nudged.wait(wait)

@@ -31,8 +31,10 @@ JOIN orchestrator_workflow w ON w.id = v.workflow_id JOIN orchestrator_workspace
 WHERE v.id = %s
 """
 
-# Which of the runs at work here are being cancelled.
-CANCELLED = "SELECT id FROM orchestrator_run WHERE id = ANY(%s::uuid[]) AND (control = 'C' OR state <> 'running')"
+# Which of the runs at work here are being cancelled. What runs in a paused run may end.
+CANCELLED = """
+SELECT id FROM orchestrator_run WHERE id = ANY(%s::uuid[]) AND (control = 'C' OR state NOT IN ('running', 'paused'))
+"""
 
 # Tokens leased to this session that its process does not know: the answer to their claim or move was lost.
 STRAYS = """
@@ -45,6 +47,9 @@ BOOT = """
 INSERT INTO orchestrator_worker_session (id, node_id, host, pid, queues, booted_at, beat_at)
 VALUES (%s, %s, %s, %s, %s, clock_timestamp(), clock_timestamp()) ON CONFLICT (id) DO NOTHING
 """
+
+# A process id used again: whoever had it on this node is gone, and must not be beaten for.
+REPLACE = "DELETE FROM orchestrator_worker_session WHERE node_id = %s AND pid = %s AND id <> %s"
 
 # Its node beats for it, so that a process busy in C code does not look dead.
 BEAT = """

@@ -16,7 +16,7 @@ from uuid import UUID
 import psycopg
 import structlog
 
-from orchestrator.core.errors import BranchlineError, JsonInvalid
+from orchestrator.core.errors import JsonInvalid
 from orchestrator.core.outcome import Fail, Outcome, StepFault
 from orchestrator.core.settle import Settlement, Tries, settle
 from orchestrator.engine import items, statements
@@ -38,6 +38,9 @@ IDLE_LOOK = 1.0  # seconds between looks at the queues without a poke: a lost wa
 WATCH = 0.1  # seconds between looks for handlers that overstay
 LOOK_AFTER = 1.0  # seconds between looks for cancelled runs and strays
 MOST_AWAY = 1_200  # attempts on the event loop at a time
+PAUSE = 0.2  # seconds between tries while PostgreSQL is away
+MOST_TRIES = 50  # of one attempt's end, where PostgreSQL answers but cannot work (a full disk)
+AWAY = (psycopg.OperationalError, psycopg.InterfaceError)
 
 
 class Worker:
@@ -59,14 +62,16 @@ class Worker:
         self._stopping = threading.Event()
         self._drained = threading.Condition()
         self._slots = Slots(slots, self._poked.set)
+        self._claimer = threading.Thread(target=self._claim_work, name="claimer", daemon=True)
 
     def start(self) -> None:
         """Register the session and start the threads; returns at once."""
         with self._pool.connection() as connection:
+            connection.execute(statements.REPLACE, (self.node_id, os.getpid(), self.session_id))
             self._register(connection)
-        for name, target in (("loop", self._run_loop), ("claimer", self._claim_work), ("watch", self._watch)):
+        for name, target in (("loop", self._run_loop), ("watch", self._watch), ("look-after", self._look_after)):
             threading.Thread(target=target, name=name, daemon=True).start()
-        threading.Thread(target=self._look_after, name="look-after", daemon=True).start()
+        self._claimer.start()
 
     def poke(self) -> None:
         """There may be work."""
@@ -81,6 +86,8 @@ class Worker:
         """Claim nothing more, let attempts end within `grace` seconds, hand the rest of their chains back."""
         self._stopping.set()
         self._poked.set()
+        # What it claims right now must still be begun, and handed on, below.
+        self._claimer.join(timeout=grace)
         with self._drained:
             self._drained.wait_for(lambda: not self._attempts, timeout=grace)
         self._herald.stop()
@@ -101,9 +108,9 @@ class Worker:
             try:
                 while not self._stopping.is_set() and self._claim_once():
                     pass
-            except psycopg.Error as error:
+            except Exception as error:  # a process that beats but claims no more would be deaf for ever
                 log.warning("cannot claim, trying again", error=str(error).strip()[:200])
-                self._stopping.wait(0.2)
+                self._stopping.wait(PAUSE)
                 self._poked.set()
 
     def _claim_once(self) -> bool:
@@ -140,16 +147,21 @@ class Worker:
 
     def _prepared(self, attempt: Attempt) -> Prepared | Outcome | None:
         lease = attempt.lease
-        facts = self._facts(lease)
-        if lease.node == facts.plan.end:
-            return None
-        try:
-            return prepare(self._tools, self._roots, facts, lease, attempt.stop)
-        except Exception as error:
-            log.warning(
-                "a step could not be prepared", run=str(lease.run.run_id), node=lease.node, error=repr(error)[:200]
-            )
-            return unexpected(error)
+        while True:
+            try:
+                facts = self._facts(lease)
+                if lease.node == facts.plan.end:
+                    return None
+                return prepare(self._tools, self._roots, facts, lease, attempt.stop)
+            except AWAY:
+                # The handler has not begun: an absent database must not cost the step an attempt.
+                if self._stopping.wait(PAUSE):
+                    raise
+            except Exception as error:
+                log.warning(
+                    "a step could not be prepared", run=str(lease.run.run_id), node=lease.node, error=repr(error)[:200]
+                )
+                return unexpected(error)
 
     def _call(self, attempt: Attempt, ready: Prepared) -> Outcome:
         attempt.thread_id = threading.get_ident()
@@ -193,12 +205,30 @@ class Worker:
         """Commit the attempt's end; the attempt of the next step when the chain stays here."""
         if not attempt.settle():
             return None
+        failure: Exception | None = None
+        for _ in range(MOST_TRIES):
+            try:
+                return self._commit(attempt, outcome, ready)
+            except AWAY as error:
+                # A second call is safe: if the first one did commit, the fence refuses this one.
+                failure = error
+                if self._stopping.wait(PAUSE):
+                    break
+            except Exception as error:
+                failure = error
+                break
+        self._give_up(attempt, failure)
+        return None
+
+    def _give_up(self, attempt: Attempt, error: Exception | None) -> None:
+        lease = attempt.lease
+        log.error("an attempt could not be ended", run=str(lease.run.run_id), node=lease.node, error=repr(error)[:500])
         try:
-            return self._commit(attempt, outcome, ready)
-        except Exception:
-            log.exception("an attempt could not be ended", run=str(attempt.lease.run.run_id), node=attempt.lease.node)
-            self._forget(attempt)
-            return None
+            self._committer.advance(items.give_up(lease, error))
+        except Exception as second:
+            # It stays leased to us and is returned as a stray.
+            log.warning("a token could not be given back", node=lease.node, error=repr(second)[:200])
+        self._forget(attempt)
 
     def _commit(self, attempt: Attempt, outcome: Outcome | None, ready: Prepared | None) -> Attempt | None:
         facts = self._facts(attempt.lease)
@@ -219,7 +249,7 @@ class Worker:
             refused = Fail(
                 StepFault(code=error.error_code, message=f"The step's output cannot be stored: {error.message}")
             )
-        except psycopg.DataError as error:
+        except (psycopg.DataError, UnicodeError) as error:
             refused = Fail(
                 StepFault(code="output_invalid", message=f"PostgreSQL refused the step's output: {error}"[:500])
             )
@@ -302,15 +332,19 @@ class Worker:
         while not self._stopping.wait(WATCH):
             now = time.monotonic()
             for attempt in list(self._attempts.values()):
-                if attempt.deadline is not None and now > attempt.deadline:
+                if attempt.deadline is None or now <= attempt.deadline:
+                    continue
+                try:
                     self._overstayed(attempt)
+                except Exception as error:  # the next one is watched all the same
+                    log.warning("a late step could not be stopped", error=repr(error)[:200])
 
     def _overstayed(self, attempt: Attempt) -> None:
+        lease = attempt.lease
+        step = self._facts(lease).plan.steps[lease.node]
         if attempt.thread_id is None or not attempt.settle():
             return
         attempt.stop.set()
-        lease = attempt.lease
-        step = self._facts(lease).plan.steps[lease.node]
         self._slots.give_up(attempt.thread_id)
         late = Attempt(lease=lease, began=attempt.began)
         self._attempts[lease.token_id] = late
@@ -328,7 +362,7 @@ class Worker:
                     self._register(connection)
                     self._stop_cancelled(connection)
                     self._return_strays(connection)
-            except (psycopg.Error, BranchlineError) as error:
+            except Exception as error:
                 log.warning("cannot look after runs, trying again", error=str(error).strip()[:200])
 
     def _register(self, connection: Connection) -> None:

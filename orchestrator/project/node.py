@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
-import psycopg
 import structlog
 from celery import bootsteps, shared_task
 from celery.signals import worker_process_init, worker_process_shutdown
@@ -94,7 +93,7 @@ class Beat(bootsteps.StartStopStep):
                 if connection.execute(statements.END_DEAD, (NODE_ID, pool_pids(parent))).rowcount:
                     self._keeper.nudge()
                 known, beat_in = living, BEAT
-            except psycopg.Error as error:
+            except Exception as error:  # without beats every lease of this node is lost
                 log.warning("cannot beat, trying again", error=str(error).strip()[:200])
                 if connection is not None:
                     connection.close()

@@ -1,6 +1,6 @@
 -- The only function that moves control. p_items is a list; each item ends or parks one attempt of one leased token:
 --   t, e      token and epoch (with p_session: the fence)
---   o         outcome S, F, T; absent when nothing is logged (a wait, a hand-back, the run's own last node)
+--   o         outcome S, F, T, U; absent when nothing is logged (a wait, a hand-back, the run's own last node)
 --   final, ports, out, oref, inp, iref, err, log, pay [{id, body}]   what the step log keeps
 --   sig       flat triples gate, slot, signal; starts [{node, queue, timeout}] steps without a gate that may begin
 --   then      go | retry | wait | back; delay (seconds) or until; waiting; form (a human task to open)
@@ -69,16 +69,23 @@ BEGIN
         v_ready := CASE v_ctl WHEN 'P' THEN 'H' ELSE 'R' END;
 
         IF v_then = 'back' THEN
+            -- Nothing logged: the attempt did not begin. Logged (as unknown): it may have acted and counts like a takeover.
             UPDATE orchestrator_token k SET state = v_ready, session_id = NULL, epoch = k.epoch + 1,
-                attempt = k.attempt - (k.verdict = '')::int, deadline_at = NULL, xid = v_xid WHERE k.id = t.id;
+                attempt = k.attempt + CASE WHEN v_entry IS NOT NULL THEN (k.lost >= 4 OR k.verdict <> '')::int
+                    ELSE -(k.verdict = '')::int END,
+                lost = k.lost + (v_entry IS NOT NULL)::int,
+                verdict = CASE WHEN v_entry IS NOT NULL AND k.lost >= 4 THEN 'U' ELSE k.verdict END,
+                deadline_at = NULL, xid = v_xid WHERE k.id = t.id;
             v_queues := v_queues || t.queue::text;
             RETURN QUERY SELECT t.id, 'back', t.node, t.epoch, v_entry, NULL::timestamptz, NULL::text[];
         ELSIF v_then IN ('retry', 'wait') THEN
             UPDATE orchestrator_token k SET state = 'W', session_id = NULL, epoch = k.epoch + 1, deadline_at = NULL,
-                verdict = '', signal = NULL,
+                -- A resumed step that is retried is asked again with what it waited for.
+                verdict = '', signal = CASE v_then WHEN 'retry' THEN k.signal END,
                 wake_at = coalesce((i->>'until')::timestamptz, v_now + make_interval(secs => (i->>'delay')::float8)),
-                waiting = (i->'waiting') || jsonb_build_object('since', v_now),
-                -- A resumed step is asked to go on; a retried one starts afresh. The wait is part of the same attempt.
+                waiting = (i->'waiting') || jsonb_build_object('since', v_now) || CASE WHEN v_then = 'retry' AND k.phase = 1
+                    THEN jsonb_build_object('memo', k.waiting->'memo') ELSE '{}' END,
+                -- A resumed step is asked to go on. The wait is part of the same attempt.
                 phase = CASE WHEN v_then = 'wait' THEN 1 ELSE k.phase END,
                 attempt = k.attempt - (v_then = 'wait')::int, xid = v_xid WHERE k.id = t.id;
             IF i ? 'form' THEN

@@ -5,8 +5,9 @@
 CREATE FUNCTION branchline_wake(p_token bigint, p_epoch int, p_signal jsonb) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE v_queue text;
 BEGIN
-    UPDATE orchestrator_token k SET state = CASE r.control WHEN 'P' THEN 'H' ELSE 'R' END, signal = p_signal,
-        wake_at = NULL, ready_at = clock_timestamp(), epoch = k.epoch + 1, xid = branchline_xid()
+    -- Ready even while the run is paused: only under the run lock is it known whether a resume has passed. `claim` holds it.
+    UPDATE orchestrator_token k SET state = 'R', signal = p_signal, wake_at = NULL,
+        ready_at = clock_timestamp(), epoch = k.epoch + 1, xid = branchline_xid()
     FROM orchestrator_run r
     WHERE k.id = p_token AND k.epoch = p_epoch AND k.state = 'W' AND r.id = k.run_id AND r.control <> 'C'
     RETURNING k.queue INTO v_queue;
@@ -16,23 +17,23 @@ END $$;
 -- Timers that are due. A human task expires with its token; its row is locked first, as in a decision.
 CREATE FUNCTION branchline_fire_timers(p_limit int) RETURNS TABLE(queue text, n bigint) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
+DECLARE v_now timestamptz := clock_timestamp();
 BEGIN
     RETURN QUERY WITH due AS MATERIALIZED (
-        SELECT k.id FROM orchestrator_token k WHERE k.state = 'W' AND k.wake_at <= clock_timestamp()
+        SELECT k.id FROM orchestrator_token k WHERE k.state = 'W' AND k.wake_at <= v_now
             AND k.waiting->>'kind' <> 'person'
         ORDER BY k.wake_at FOR UPDATE SKIP LOCKED LIMIT p_limit
     ), task AS MATERIALIZED (
         SELECT h.id, h.token_id, h.epoch FROM orchestrator_human_task h
-        WHERE h.state IN ('open', 'claimed') AND h.due_at <= clock_timestamp()
+        WHERE h.state IN ('open', 'claimed') AND h.due_at <= v_now
         ORDER BY h.due_at FOR UPDATE SKIP LOCKED LIMIT p_limit
     ), expired AS (
         UPDATE orchestrator_human_task h SET state = 'expired', closed_at = clock_timestamp(), version = h.version + 1
         FROM task WHERE h.id = task.id
     ), woken AS (
-        UPDATE orchestrator_token k SET state = CASE r.control WHEN 'P' THEN 'H' ELSE 'R' END,
+        UPDATE orchestrator_token k SET state = 'R',
             ready_at = clock_timestamp(), wake_at = NULL, epoch = k.epoch + 1, xid = branchline_xid()
-        FROM orchestrator_run r
-        WHERE r.id = k.run_id AND k.state = 'W' AND (k.id IN (SELECT due.id FROM due)
+        WHERE k.state = 'W' AND (k.id IN (SELECT due.id FROM due)
             OR (k.id, k.epoch) IN (SELECT task.token_id, task.epoch FROM task))
         RETURNING k.queue
     ) SELECT woken.queue::text, count(*) FROM woken GROUP BY 1;
@@ -62,7 +63,8 @@ BEGIN
     ), freed AS (
         UPDATE orchestrator_token k SET state = 'R', session_id = NULL, epoch = k.epoch + 1, ready_at = clock_timestamp(),
             deadline_at = NULL, lost = k.lost + lost.dead::int,
-            attempt = k.attempt + (lost.dead AND k.lost >= 4)::int,
+            -- `claim` counts no attempt for a verdict: its row in the log must not meet the one just written.
+            attempt = k.attempt + (lost.dead AND (k.lost >= 4 OR k.verdict <> ''))::int,
             verdict = CASE WHEN NOT lost.dead THEN 'T' WHEN k.lost >= 4 THEN 'U' ELSE k.verdict END,
             xid = branchline_xid()
         FROM lost WHERE k.id = lost.id RETURNING k.queue, lost.dead
