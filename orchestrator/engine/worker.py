@@ -326,6 +326,7 @@ class Worker:
     def _run_loop(self) -> None:
         asyncio.set_event_loop(self._loop)
         self._loop.run_forever()
+        self._loop.close()
 
     def _watch(self) -> None:
         """Give up slots whose handler overstays: its time-out is committed here, its late answer is ignored."""

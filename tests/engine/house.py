@@ -104,9 +104,9 @@ def worker_at_work(tools: Tools, *, slots: int = 6, queues: tuple[str, ...] = ("
 
 
 @contextmanager
-def keeper_at_work(poke: Callable[[], None], *, ttl: float = 15.0) -> Iterator[Keeper]:
+def keeper_at_work(poke: Callable[[], None], *, ttl: float = 15.0, grace: float = 10.0) -> Iterator[Keeper]:
     """A keeper whose wake-ups poke the worker in this process."""
-    keeper = Keeper(fail_overdue_run, wake=lambda queue, count: poke(), ttl=ttl)
+    keeper = Keeper(fail_overdue_run, wake=lambda queue, count: poke(), ttl=ttl, grace=grace)
     keeper.start()
     try:
         yield keeper
