@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import structlog
+from django.db import connections
 
 from orchestrator.engine import dispatch, statements
 from orchestrator.engine.database import Connection, connect
@@ -130,3 +131,5 @@ class Keeper:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+        # The ordinary door uses this thread's Django connection, which nobody else would replace once it is broken.
+        connections.close_all()

@@ -9,7 +9,7 @@ import structlog
 from celery import bootsteps, shared_task
 from celery.signals import worker_process_init, worker_process_shutdown
 from django.conf import settings
-from django.db import close_old_connections, connections
+from django.db import connections
 
 from orchestrator.engine import statements
 from orchestrator.engine.database import Connection, connect
@@ -62,7 +62,7 @@ class Beat(bootsteps.StartStopStep):
     def __init__(self, parent: Any, **options: Any) -> None:
         super().__init__(parent, **options)
         self._stopping = threading.Event()
-        self._keeper = Keeper(_end_overdue, ttl=settings.BRANCHLINE_LEASE_TTL)
+        self._keeper = Keeper(fail_overdue_run, ttl=settings.BRANCHLINE_LEASE_TTL)
 
     def start(self, parent: Any) -> None:
         """Called by Celery when the pool is up."""
@@ -113,11 +113,6 @@ def _is_alive(pid: int) -> bool:
     except OSError:
         return False
     return state not in {"T", "t", "Z", "X"}
-
-
-def _end_overdue(run_id: UUID) -> None:
-    close_old_connections()
-    fail_overdue_run(run_id)
 
 
 app.steps["worker"].add(Beat)

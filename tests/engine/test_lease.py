@@ -20,6 +20,7 @@ from orchestrator.engine.roots import Roots
 from orchestrator.engine.sandbox import Sandbox
 from orchestrator.models import Run, StepLog, Token, WorkerSession
 from orchestrator.queries.fsck import breaches
+from orchestrator.services.control import fail_overdue_run
 from tests.engine.drawings import document, step
 from tests.engine.house import House, error, leftovers, make_tools, worker_at_work
 from tests.engine.house import keeper_at_work as keeper
@@ -223,6 +224,27 @@ def test_the_keeper_outlives_any_error(house: House, sandbox: Sandbox) -> None:
             wait_until(lambda: len(failures) >= 2, 10, "a second sweep after the failed one")
         finally:
             sweeper.stop()
+
+
+def test_the_keeper_replaces_a_broken_django_connection(house: House) -> None:
+    """Ending a run past its deadline goes through Django, whose connection lives in the keeper's thread."""
+    overdue = house.publish(document([step("a")], settings={"deadline": "PT0.1S"}))
+    backends: list[int] = []
+
+    def end_and_note(run_id: UUID) -> None:
+        fail_overdue_run(run_id)
+        backends.append(rows("SELECT pg_backend_pid() AS pid")[0]["pid"])
+
+    keeper = Keeper(end_and_note, wake=lambda queue, count: None)
+    keeper.start()
+    try:
+        house.end_of(house.start(overdue))
+        wait_until(lambda: backends, 5, "the keeper's connection to be known")
+        rows("SELECT pg_terminate_backend(%s)", backends[0])
+        assert house.end_of(house.start(overdue)).state == "failed"
+    finally:
+        keeper.stop()
+    assert rows("SELECT 1 FROM pg_stat_activity WHERE pid = ANY(%s)", backends) == []
 
 
 def test_a_keeper_without_the_lock_rests_when_nudged(house: House) -> None:
