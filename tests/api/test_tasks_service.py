@@ -1,5 +1,6 @@
 """Deciding human tasks: exactly once, by the right person, on the content shown, while the run waits."""
 
+import json
 import uuid
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -17,10 +18,11 @@ from orchestrator.models import AuditEntry, Decision, HumanTask, Token, User
 from orchestrator.models.ballot import digest_of
 from orchestrator.models.task import TaskState
 from orchestrator.services import task_rows, tasks
-from orchestrator.services.control import cancel_run
+from orchestrator.services.control import cancel_run, pause_run, resume_run
 from orchestrator.services.task_errors import AnswerInvalid, ContentChanged, TaskConflict, ValuesInvalid
 from orchestrator.services.task_holders import claim_task, reassign_task, release_task
 from orchestrator.services.tasks import decide_task
+from tests.engine.rows import claim
 from tests.factories import actor_of, make_member, make_workspace
 from tests.run_factories import drawn, make_run, make_task, make_version, make_workflow
 
@@ -255,11 +257,18 @@ def test_a_due_task_expires_and_cannot_be_decided(house):
 
 def test_a_paused_run_keeps_the_decision(house):
     task = house.task()
-    run = task.run
-    run.control, run.state = "P", "paused"
-    run.save()
-    assert house.decide(task, house.bob).closed
-    assert Token.objects.get(pk=task.token_id).state == "H"
+    operator = actor_of(house.workspace, house.requester)
+    pause_run(task.run_id, operator)
+    assert house.decide(task, house.bob, comment="fine").closed
+    assert claim(session=1) == []  # a worker that looks while the run is paused is given nothing
+    token = Token.objects.get(pk=task.token_id)
+    assert (token.state, token.attempt) == ("H", 0)
+    resume_run(task.run_id, operator)
+    (lease,) = claim(session=1)
+    assert (lease["id"], lease["phase"]) == (task.token_id, 1)
+    signal = json.loads(lease["signal"])
+    assert (signal["outcome"], signal["by"], signal["comment"]) == ("approved", house.bob.username, "fine")
+    assert claim(session=1) == []
 
 
 def test_a_quorum_needs_different_people_for_one_outcome(house):
