@@ -1,5 +1,6 @@
 """The document `branchline/1` as frozen values, durations in seconds. `parse` makes them, `compile_plan` reads them."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -30,6 +31,21 @@ class Retry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tolerate:
+    """How many failures do not count: a number, or a share of all in percent, rounded down."""
+
+    count: int | None = None
+    percent: float | None = None
+
+    def of(self, size: int) -> int:
+        """The number that is tolerated among `size`."""
+        if self.count is not None:
+            return self.count
+        # Binary fractions: 29 % of 100 must be 29, not 28.999...
+        return 0 if self.percent is None else math.floor(size * self.percent / 100 + 1e-9)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Join:
     """How branches meet at a step with several incoming edges."""
 
@@ -38,6 +54,7 @@ class Join:
     deadline: float | None = None
     on_deadline: Literal["proceed", "fail"] = "fail"
     on_branch_failure: Literal["abort", "finish", "continue"] = "finish"
+    tolerate: Tolerate | None = None
     late: Literal["ignore", "cancel"] = "ignore"
 
 

@@ -1,5 +1,7 @@
 """`Document` -> raw JSON, in one canonical spelling: what is stored, exported, hashed and compared."""
 
+from dataclasses import replace
+
 from orchestrator.core.document import DEFAULT_PORT, FORMAT, Document, Edge, Join, Note, Region, Retry, Settings, Step
 from orchestrator.core.durations import format_duration
 from orchestrator.core.json_types import Json, JsonObject
@@ -48,6 +50,16 @@ def _record(value: Retry | Join, default: Retry | Join) -> dict[str, Json]:
     return _set_fields({n: getattr(value, n) for n in names}, {n: getattr(default, n) for n in names})
 
 
+def _join_as_json(join: Join) -> dict[str, Json]:
+    record = _record(replace(join, tolerate=None), Join())
+    if join.tolerate is None:
+        return record
+    percent = join.tolerate.percent
+    # 20.0 reads as 20 in the browser's JSON; written so, the document keeps its hash on a round trip.
+    whole = int(percent) if percent is not None and percent.is_integer() else percent
+    return record | {"tolerate": _set_fields({"count": join.tolerate.count, "percent": whole}, {})}
+
+
 def _step_as_json(step: Step) -> dict[str, Json]:
     raw: dict[str, Json] = {"key": step.key, "name": step.name, "kind": step.kind, "at": _pair(step.at)}
     raw |= {"config": step.config}
@@ -58,7 +70,7 @@ def _step_as_json(step: Step) -> dict[str, Json]:
     if step.undo is not None:
         raw["undo"] = {"kind": step.undo.kind, "config": step.undo.config}
     if step.join is not None:
-        raw["join"] = _record(step.join, Join())
+        raw["join"] = _join_as_json(step.join)
     return raw | _set_fields({"note": step.note}, {"note": ""})
 
 

@@ -17,6 +17,7 @@ from orchestrator.core.document import (
     Retry,
     Settings,
     Step,
+    Tolerate,
     Undo,
 )
 from orchestrator.core.document_json import document_as_json
@@ -158,8 +159,15 @@ def _join(step: Form) -> Join:
         deadline=form.duration("deadline", None),
         on_deadline=form.choice("on_deadline", plain.on_deadline, _JOIN_CHOICES["on_deadline"]),
         on_branch_failure=form.choice("on_branch_failure", plain.on_branch_failure, _JOIN_CHOICES["on_branch_failure"]),
+        tolerate=_tolerate(form) if form.has("tolerate") else None,
         late=form.choice("late", plain.late, _JOIN_CHOICES["late"]),
     )
+
+
+def _tolerate(join: Form) -> Tolerate:
+    form = Form.of(join.raw["tolerate"], join.spot.inside("tolerate"), join.problems, ("count", "percent"))
+    percent = form.number("percent", -1, -MAX_EDGES, MAX_EDGES) if form.has("percent") else None
+    return Tolerate(count=form.integer("count", None, -MAX_EDGES, MAX_EDGES), percent=percent)
 
 
 def _edge(raw: Json, index: int, problems: list[Problem]) -> Edge:

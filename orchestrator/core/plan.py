@@ -2,10 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
+from orchestrator.core.branches import branch_of
 from orchestrator.core.document import (
     DEFAULT_PORT,
     ERROR_PORT,
@@ -13,6 +14,7 @@ from orchestrator.core.document import (
     TIMEOUT_PORT,
     Document,
     Edge,
+    Join,
     Retry,
     Step,
 )
@@ -63,12 +65,33 @@ class PlanStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanGate:
-    """A join: A = all branches that were not skipped, N = `need` of them. Its number is its step's node."""
+    """A join: A = all branches that were not skipped, N = `need` of them. Its number is its step's node.
+
+    `tolerate` failures do not count against an A gate. `branch` are the steps whose live tokens end when the others are
+    cancelled; empty where nothing ever cancels them.
+    """
 
     node: int
     mode: Mode
     size: int
     need: int
+    tolerate: int = 0
+    on_branch_failure: Literal["abort", "finish", "continue"] = "finish"
+    #: Seconds from its first signal.
+    deadline: float | None = None
+    on_deadline: Literal["proceed", "fail"] = "fail"
+    late: Literal["ignore", "cancel"] = "ignore"
+    branch: tuple[int, ...] = ()
+
+    @property
+    def is_early(self) -> bool:
+        """Whether it may be decided before all its branches have answered."""
+        return self.mode == "N" or self.on_branch_failure == "abort" or self.deadline is not None
+
+    @property
+    def cancels(self) -> bool:
+        """Whether its verdict may cancel the branches that have not answered."""
+        return self.is_early and (self.on_branch_failure == "abort" or self.late == "cancel")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +138,11 @@ class Plan:
         for arrow in self.arrows:
             found[arrow.target].append(arrow)
         return {node: tuple(sorted(arrows, key=lambda a: a.slot or 0)) for node, arrows in found.items()}
+
+    @cached_property
+    def last_cancelling(self) -> int:
+        """The highest gate that may cancel branches; -1 when none does."""
+        return max((node for node, gate in self.gates.items() if gate.cancels), default=-1)
 
     @cached_property
     def exits(self) -> tuple[int, ...]:
@@ -198,11 +226,13 @@ def _connect(
     for edge in _in_node_order(document.edges, node_of):
         incoming[node_of[edge.target]].append((node_of[edge.source], edge.port))
     gates: dict[int, PlanGate] = {}
+    drawn = [(node_of[edge.source], node_of[edge.target]) for edge in document.edges]
     for node, sources in incoming.items():
         if len(sources) > 1:
-            gates[node] = _gate(node, len(sources), joins[node])
+            gate = _gate(node, len(sources), joins[node] or Join())
+            gates[node] = replace(gate, branch=branch_of(drawn, node)) if gate.cancels else gate
     exits = [(step.node, EXIT_PORT) for step in steps if _may_end(step, document)]
-    exits += [(node, CLOSED_PORT) for node, gate in sorted(gates.items()) if gate.mode == "N"]
+    exits += [(node, CLOSED_PORT) for node, gate in sorted(gates.items()) if gate.is_early]
     incoming[end] = exits
     gates[end] = PlanGate(node=end, mode="A", size=len(exits), need=0)
     arrows = tuple(
@@ -217,11 +247,20 @@ def _in_node_order(edges: tuple[Edge, ...], node_of: dict[str, int]) -> list[Edg
     return sorted(edges, key=lambda edge: (node_of[edge.target], node_of[edge.source], edge.port))
 
 
-def _gate(node: int, size: int, join: Any) -> PlanGate:
-    if join is None or join.mode == "all":
-        return PlanGate(node=node, mode="A", size=size, need=0)
-    need = 1 if join.mode == "any" else int(join.quorum)
-    return PlanGate(node=node, mode="N", size=size, need=need)
+def _gate(node: int, size: int, join: Join) -> PlanGate:
+    need = {"all": 0, "any": 1, "quorum": join.quorum or 0}[join.mode]
+    tolerate = join.tolerate.of(size) if join.tolerate else 0
+    return PlanGate(
+        node=node,
+        mode="A" if join.mode == "all" else "N",
+        size=size,
+        need=need,
+        tolerate=size if join.on_branch_failure == "continue" else tolerate,
+        on_branch_failure=join.on_branch_failure,
+        deadline=join.deadline,
+        on_deadline=join.on_deadline,
+        late=join.late,
+    )
 
 
 def _may_end(step: PlanStep, document: Document) -> bool:

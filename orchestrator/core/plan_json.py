@@ -15,7 +15,7 @@ def plan_as_json(plan: Plan) -> dict[str, Json]:
         "keys": [step.key for step in plan.steps],
         "steps": [asdict(step) for step in plan.steps],
         "arrows": [[arrow.source, arrow.port, arrow.target, arrow.slot] for arrow in plan.arrows],
-        "gates": [[gate.node, gate.mode, gate.size, gate.need] for gate in plan.gates.values()],
+        "gates": [asdict(gate) for gate in plan.gates.values()],
         "starts": list(plan.starts),
         "output": plan.output,
         "has_output": plan.has_output,
@@ -31,7 +31,7 @@ def plan_from_json(raw: dict[str, Any]) -> Plan:
     return Plan(
         steps=tuple(_step(step) for step in raw["steps"]),
         arrows=tuple(Arrow(source=s, port=p, target=t, slot=slot) for s, p, t, slot in raw["arrows"]),
-        gates={node: PlanGate(node=node, mode=mode, size=size, need=need) for node, mode, size, need in raw["gates"]},
+        gates={gate["node"]: PlanGate(**{**gate, "branch": tuple(gate["branch"])}) for gate in raw["gates"]},
         starts=tuple(raw["starts"]),
         output=raw["output"],
         has_output=raw["has_output"],

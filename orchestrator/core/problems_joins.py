@@ -1,4 +1,4 @@
-"""What is wrong where branches meet: a quorum that cannot be reached, options that nothing carries out yet.
+"""What is wrong where branches meet: a quorum that cannot be reached, options that contradict or mean nothing.
 
 Every edge gives exactly one signal: ok, skip or fail. An `all` join waits for the branches that are not skipped, so it
 is right behind an exclusive choice, too; only a quorum can ask for more branches than can arrive.
@@ -6,7 +6,8 @@ is right behind an exclusive choice, too; only a quorum can ask for more branche
 
 from collections.abc import Iterator
 
-from orchestrator.core.document import Join, Step
+from orchestrator.core.branches import branch_of
+from orchestrator.core.document import Join, Step, Tolerate
 from orchestrator.core.drawing import Drawing
 from orchestrator.core.fixes import removal, setting
 from orchestrator.core.problem import Fix, Problem, Severity
@@ -23,7 +24,10 @@ def join_problems(drawing: Drawing, index: int, step: Step) -> Iterator[Problem]
         message = f'Step "{step.key}" has join settings, but {_lead(branches)} to it. Draw another or remove them.'
         yield _of(step, "join_without_branches", "join", message, fix, is_warning=True)
     yield from _quorum_problems(drawing, index, step, join)
-    yield from _option_problems(index, step, join)
+    if branches > 1:
+        yield from _deadline_problems(index, step, join)
+        yield from _tolerate_problems(index, step, join, branches)
+        yield from _late_problems(drawing, index, step, join)
 
 
 def _lead(branches: int) -> str:
@@ -65,18 +69,67 @@ def _quorum_problems(drawing: Drawing, index: int, step: Step, join: Join) -> It
         yield _of(step, "join_never_fires", "join.quorum", message, _lower(index, most))
 
 
-def _option_problems(index: int, step: Step, join: Join) -> Iterator[Problem]:
-    """Options of the document's format that the engine does not carry out yet: refusing beats ignoring them."""
-    plain = Join()
-    later = [("deadline", join.deadline is not None, "Without a deadline the join waits for its branches")]
-    failure = join.on_branch_failure != plain.on_branch_failure
-    later.append(("on_branch_failure", failure, '"finish" lets the other branches end first, then the run fails'))
-    later.append(("late", join.late == "cancel", '"ignore" lets late branches run on'))
-    for name, is_set, instead in later:
-        if is_set:
-            path = f"/steps/{index}/join/{name}"
-            fix = removal(f'Remove "{name}"', path)
-            message = (
-                f'Step "{step.key}" sets the join option "{name}", which is not available yet. Remove it: {instead}.'
-            )
-            yield _of(step, "not_available_yet", f"join.{name}", message, fix)
+def _deadline_problems(index: int, step: Step, join: Join) -> Iterator[Problem]:
+    path = f"/steps/{index}/join/deadline"
+    if join.deadline is not None and join.deadline <= 0:
+        message = f'Step "{step.key}" has a join deadline of 0 seconds, so no branch could arrive in time. Raise it.'
+        yield _of(step, "deadline_invalid", "join.deadline", message, setting("Wait for 5 minutes", path, "PT5M"))
+    if join.deadline is None and join.on_deadline != Join().on_deadline:
+        fix = removal("Remove it", f"/steps/{index}/join/on_deadline")
+        message = f'Step "{step.key}" says what happens at its join deadline, but has none. Set one, or remove this.'
+        yield _of(step, "on_deadline_not_used", "join.on_deadline", message, fix, is_warning=True)
+
+
+def _tolerate_problems(index: int, step: Step, join: Join, branches: int) -> Iterator[Problem]:
+    tolerate, field = join.tolerate, "join.tolerate"
+    if tolerate is None:
+        return
+    fix = removal("Remove it", f"/steps/{index}/join/tolerate")
+    unused = _tolerates_anyway(join)
+    if unused:
+        message = f'Step "{step.key}" names tolerated failures, but {unused}. Remove them.'
+        yield _of(step, "tolerate_not_used", field, message, fix, is_warning=True)
+    elif (tolerate.count is None) == (tolerate.percent is None):
+        message = (
+            f'Step "{step.key}" must tolerate either a "count" or a "percent" of failed branches. Give one of them.'
+        )
+        yield _of(step, "tolerate_unclear", field, message, fix)
+    elif problem := _range_problem(tolerate, branches):
+        code, text = problem
+        yield _of(step, code, field, f'Step "{step.key}" {text}', fix, is_warning=code == "tolerate_without_effect")
+
+
+def _tolerates_anyway(join: Join) -> str:
+    if join.mode == "quorum":
+        return "its quorum already says how many branches are enough"
+    if join.mode == "any":
+        return "one branch is enough for it already"
+    return "it goes on whatever fails" if join.on_branch_failure == "continue" else ""
+
+
+def _range_problem(tolerate: Tolerate, branches: int) -> tuple[str, str] | None:
+    told = f"{tolerate.count}" if tolerate.count is not None else f"{tolerate.percent:g} %"
+    if (tolerate.count or 0) < 0 or not 0 <= (tolerate.percent or 0) <= 100:
+        return "tolerate_out_of_range", f"tolerates {told} failed branches. Give 0 or more, or up to 100 %."
+    if tolerate.of(branches) >= branches:
+        way_out = 'Lower it, or set "on_branch_failure" to "continue"'
+        return "tolerate_out_of_range", f"tolerates {told} failures, but {branches} branches lead to it. {way_out}."
+    if tolerate.percent and not tolerate.of(branches):
+        return "tolerate_without_effect", f"tolerates {told} of {branches} branches, which is less than one. Raise it."
+    return None
+
+
+def _late_problems(drawing: Drawing, index: int, step: Step, join: Join) -> Iterator[Problem]:
+    """Cancelling where nobody can be late, or where nothing belongs to the late branches alone."""
+    if join.late != "cancel":
+        return
+    fix = removal("Remove it", f"/steps/{index}/join/late")
+    if join.mode == "all" and join.deadline is None:
+        message = f'Step "{step.key}" waits for all its branches, so none is late. Set a deadline, or remove "late".'
+        yield _of(step, "late_not_used", "join.late", message, fix, is_warning=True)
+    elif not branch_of(((edge.source, edge.target) for edge in drawing.edges), step.key):
+        message = (
+            f'Step "{step.key}" cancels late branches, but every step before it leads elsewhere, too, so none of '
+            'them may be cancelled. Remove "late", or give each branch a step of its own.'
+        )
+        yield _of(step, "late_cancels_nothing", "join.late", message, fix, is_warning=True)

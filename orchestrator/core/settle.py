@@ -103,3 +103,8 @@ def _ended(plan: Plan, settled: Settlement) -> Settlement:
                 run_ends=state,
             )
     return settled
+
+
+def may_cancel(plan: Plan, settled: Settlement) -> bool:
+    """Whether a join that this settlement signals, at once or by a cascade, may cancel branches by its verdict."""
+    return any(gate <= plan.last_cancelling for gate, _slot, _signal in settled.effects.signals)

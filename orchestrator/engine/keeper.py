@@ -5,14 +5,16 @@ It runs in the Celery parent of every node; an advisory lock on its connection l
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 import structlog
 from django.db import connections
 
 from orchestrator.engine import dispatch, statements
-from orchestrator.engine.database import Connection, connect
+from orchestrator.engine.database import Connection, Row, connect
 
 log = structlog.get_logger(__name__)
 TTL = 15.0  # seconds without a beat until a session counts as dead
@@ -25,7 +27,8 @@ NEGLECT = 1.0  # seconds that a ready token may lie before its queue is woken ag
 
 class Keeper:
     """`end_overdue(run_id)` closes a run past its deadline through the ordinary door; `wake(queue, count)` tells
-    workers, `notify()` has mails of new human tasks sent, `beat()` is for a worker in this very process.
+    workers, `announce(workspace, run)` the sockets, `notify()` has mails of new human tasks sent, `beat()` is for a
+    worker in this very process.
     """
 
     def __init__(
@@ -34,6 +37,7 @@ class Keeper:
         *,
         wake: Callable[[str, int], None] = dispatch.wake,
         notify: Callable[[], Any] = dispatch.notify,
+        announce: Callable[[int, UUID], Any] = dispatch.announce,
         beat: Callable[[], None] | None = None,
         ttl: float = TTL,
         grace: float = GRACE,
@@ -41,6 +45,7 @@ class Keeper:
         self._end_overdue = end_overdue
         self._wake = wake
         self._notify = notify
+        self._announce = announce
         self._beat = beat
         self._ttl = ttl
         self._grace = grace
@@ -92,6 +97,7 @@ class Keeper:
             log.info("took over steps", queue=row["queue"], steps=row["n"], dead=row["dead"])
             self._wake(row["queue"], row["n"])
         connection.execute(statements.STOP_CANCELLED, (self._grace, LIMIT))
+        self._cancel_branches(connection)
         for row in connection.execute(statements.OVERDUE_RUNS, (LIMIT,)).fetchall():
             self._end_overdue(row["id"])
         for row in connection.execute(statements.NEGLECTED_QUEUES, (NEGLECT,)).fetchall():
@@ -110,9 +116,22 @@ class Keeper:
             woken = sum(row["n"] for row in rows)
             for row in rows:
                 self._wake(row["queue"], row["n"])
+        self._tell(connection.execute(statements.FIRE_GATES, (LIMIT,)).fetchall())
         due = connection.execute(statements.NEXT_TIMER).fetchone()
         seconds = TICK if due is None or due["seconds"] is None else due["seconds"]
         return min(TICK, max(0.005, seconds))
+
+    def _cancel_branches(self, connection: Connection) -> None:
+        """What the worker that decided a join did not live to do, or found held by somebody."""
+        for run in connection.execute(statements.UNCANCELLED, (LIMIT,)).fetchall():
+            rows = connection.execute(statements.CANCEL_BRANCHES, (run["run_id"],)).fetchall()
+            self._tell([{**row, **run} for row in rows])
+
+    def _tell(self, rows: list[Row]) -> None:
+        for queue, count in Counter(row["queue"] for row in rows if row["queue"] is not None).items():
+            self._wake(queue, count)
+        for workspace_id, run_id in {(row["workspace_id"], row["run_id"]) for row in rows}:
+            self._announce(workspace_id, run_id)
 
     def _is_mine(self) -> bool:
         connection = self._open()

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from orchestrator.core.join_result import Arrival, join_result
 from orchestrator.core.json_types import Json
 from orchestrator.core.plan import Plan
 from orchestrator.engine import statements
@@ -57,22 +58,16 @@ class Roots:
         return run.seen[INPUT][0]
 
     def _join(self, plan: Plan, lease: Lease) -> Json:
-        arrows = plan.in_arrows[lease.node]
         with self._pool.connection() as connection:
             arguments = (lease.run.run_id, lease.node, lease.scope_id)
             rows = connection.execute(statements.ARRIVALS, arguments).fetchall()
-        signals = {row["edge"]: row["outcome"] for row in rows}
-        sources = tuple(sorted({arrow.source for arrow in arrows}))
+            failed = [row["entry"] for row in rows if row["outcome"] == "f"]
+            found = connection.execute(statements.FAILURES, (lease.run.run_id, failed)).fetchall() if failed else []
+        faults = {row["entry"]: row["error"] for row in found}
+        arrivals = {row["edge"]: Arrival(row["outcome"], faults.get(row["entry"])) for row in rows}
+        sources = tuple(sorted({arrow.source for arrow in plan.in_arrows[lease.node]}))
         outputs, errors = self._outputs(plan, lease, sources)
-        branches: dict[str, Json] = {}
-        for arrow in arrows:
-            key = plan.steps[arrow.source].key
-            state = {"o": "succeeded", "s": "skipped", "f": "failed"}.get(signals.get(arrow.slot, ""), "missing")
-            if branches.get(key, {"state": "skipped"})["state"] == "skipped":  # type: ignore[index, call-overload]
-                branches[key] = {"state": state, "output": outputs[key], "error": errors[key]}
-        arrived: list[Json] = [key for key, branch in branches.items() if branch["state"] == "succeeded"]  # type: ignore[index, call-overload]
-        missing: list[Json] = [key for key, branch in branches.items() if branch["state"] == "missing"]  # type: ignore[index, call-overload]
-        return {"branches": branches, "arrived": arrived, "missing": missing}
+        return join_result(plan, lease.node, arrivals, outputs, errors)
 
 
 def _run(facts: VersionFacts, lease: Lease) -> Json:

@@ -20,8 +20,16 @@ WHERE s.run_id = %s AND s.node = ANY(%s::int[]) AND s.scope_id = %s AND s.final
 ORDER BY s.node, s.generation DESC, s.attempt DESC
 """
 
-# The signals that have reached a join.
-ARRIVALS = "SELECT edge, outcome FROM orchestrator_gate_arrival WHERE run_id = %s AND gate = %s AND scope_id = %s"
+# The signals that a join has counted for its verdict.
+ARRIVALS = """
+SELECT edge, outcome, entry FROM orchestrator_gate_arrival
+WHERE run_id = %s AND gate = %s AND scope_id = %s AND NOT late
+"""
+
+# Why branches failed: the rows that sent their signals, wherever in the branch they stand.
+FAILURES = """
+SELECT entry, error FROM orchestrator_steplog WHERE run_id = %s AND entry = ANY(%s::bigint[]) AND error IS NOT NULL
+"""
 
 PAYLOAD = "SELECT body FROM orchestrator_payload WHERE id = %s"
 
@@ -34,6 +42,26 @@ WHERE v.id = %s
 # Which of the runs at work here are being cancelled. What runs in a paused run may end.
 CANCELLED = """
 SELECT id FROM orchestrator_run WHERE id = ANY(%s::uuid[]) AND (control = 'C' OR state NOT IN ('running', 'paused'))
+"""
+
+# Which of the tokens at work here are still ours: the others were taken over, or cancelled with their branch.
+OURS = """
+SELECT id, epoch FROM orchestrator_token WHERE id = ANY(%s::bigint[]) AND session_id = %s AND state = 'L'
+"""
+
+# End what a decided join no longer wants.
+CANCEL_BRANCHES = "SELECT * FROM branchline_cancel_branches(%s)"
+
+# Runs in which that is still to be done.
+UNCANCELLED = """
+SELECT DISTINCT g.run_id, r.workspace_id FROM orchestrator_gate g JOIN orchestrator_run r ON r.id = g.run_id
+WHERE g.cancel_pending LIMIT %s
+"""
+
+# Joins whose deadline has passed.
+FIRE_GATES = """
+SELECT a.kind, a.queue, a.run_id, r.workspace_id FROM branchline_fire_gates(%s) a
+JOIN orchestrator_run r ON r.id = a.run_id
 """
 
 # Tokens leased to this session that its process does not know: the answer to their claim or move was lost.
@@ -81,5 +109,6 @@ AND opened_at < clock_timestamp() - interval '2 seconds') AS some
 
 # How soon the next timer is due, in seconds.
 NEXT_TIMER = """
-SELECT extract(epoch FROM min(wake_at) - clock_timestamp())::float8 AS seconds FROM orchestrator_token WHERE state = 'W'
+SELECT extract(epoch FROM least((SELECT min(wake_at) FROM orchestrator_token WHERE state = 'W'),
+    (SELECT min(deadline_at) FROM orchestrator_gate)) - clock_timestamp())::float8 AS seconds
 """

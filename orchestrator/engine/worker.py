@@ -18,7 +18,7 @@ import structlog
 
 from orchestrator.core.errors import JsonInvalid
 from orchestrator.core.outcome import Fail, Outcome, StepFault
-from orchestrator.core.settle import Settlement, Tries, settle
+from orchestrator.core.settle import Settlement, Tries, may_cancel, settle
 from orchestrator.engine import items, statements
 from orchestrator.engine.attempt import Attempt
 from orchestrator.engine.committer import Committer
@@ -282,6 +282,8 @@ class Worker:
         )
         if status == "cancelled":
             self._drain(lease)
+        elif settled is not None and may_cancel(self._facts(lease).plan, settled):
+            self._cancel_branches(lease)
         if status != "moved":
             self._forget(attempt)
             return None
@@ -306,6 +308,22 @@ class Worker:
     def _drain(self, lease: Lease) -> None:
         with self._pool.connection() as connection:
             connection.execute(statements.DRAIN, (lease.run.run_id,))
+
+    def _cancel_branches(self, lease: Lease) -> None:
+        """End what a join decided by this very commit no longer wants. The keeper stands behind this."""
+        try:
+            with self._pool.connection() as connection:
+                rows = connection.execute(statements.CANCEL_BRANCHES, (lease.run.run_id,)).fetchall()
+        except psycopg.Error as error:
+            log.warning("branches are left to the keeper", run=str(lease.run.run_id), error=str(error).strip()[:200])
+            return
+        for row in rows:
+            lost = self._attempts.get(row["token_id"])
+            if lost is not None:
+                self._stop_attempt(lost)
+        if rows:
+            self._became_ready([row["queue"] for row in rows if row["queue"] is not None])
+            self._herald.changed(lease.run.workspace_id, lease.run.run_id, task=True)
 
     def _forget(self, attempt: Attempt) -> None:
         with self._drained:
@@ -371,16 +389,26 @@ class Worker:
         connection.execute(statements.BOOT, arguments)
 
     def _stop_cancelled(self, connection: Connection) -> None:
-        at_work = {attempt.lease.run.run_id for attempt in list(self._attempts.values())}
-        if not at_work:
+        """Tell handlers whose run is being cancelled, or whose token was taken from them."""
+        attempts = list(self._attempts.values())
+        if not attempts:
             return
-        rows = connection.execute(statements.CANCELLED, (list(at_work),)).fetchall()
+        rows = connection.execute(statements.CANCELLED, (list({a.lease.run.run_id for a in attempts}),)).fetchall()
         cancelled = {row["id"] for row in rows}
-        for attempt in list(self._attempts.values()):
-            if attempt.lease.run.run_id in cancelled:
-                attempt.stop.set()
-                if attempt.task is not None:
-                    self._loop.call_soon_threadsafe(attempt.task.cancel)
+        tokens = [attempt.lease.token_id for attempt in attempts]
+        ours = {
+            (r["id"], r["epoch"]) for r in connection.execute(statements.OURS, (tokens, self.session_id)).fetchall()
+        }
+        for attempt in attempts:
+            lease = attempt.lease
+            # One that moved on meanwhile has ended its handler: telling it so changes nothing.
+            if lease.run.run_id in cancelled or (lease.token_id, lease.epoch) not in ours:
+                self._stop_attempt(attempt)
+
+    def _stop_attempt(self, attempt: Attempt) -> None:
+        attempt.stop.set()
+        if attempt.task is not None:
+            self._loop.call_soon_threadsafe(attempt.task.cancel)
 
     def _return_strays(self, connection: Connection) -> None:
         for row in connection.execute(statements.STRAYS, (self.session_id,)).fetchall():

@@ -126,8 +126,16 @@ class Gate(models.Model):
     verdict = models.CharField(max_length=1, default="O")
     #: How often a verdict was reached: 0 or 1, kept to be checked (I3).
     decided = models.SmallIntegerField(default=0)
+    #: The join's timer: the wait and its clock are one row. NULL once decided: only that update is not HOT.
+    deadline_at = models.DateTimeField(null=True)
+    #: Live steps of branches that have not answered are to be cancelled: their worker does it, else the keeper.
+    cancel_pending = models.BooleanField(default=False)
 
     class Meta:
+        indexes = [
+            models.Index(fields=["deadline_at"], condition=Q(deadline_at__isnull=False), name="gate_due"),
+            models.Index(fields=["run"], condition=Q(cancel_pending=True), name="gate_cancel"),
+        ]
         constraints = [
             models.CheckConstraint(
                 name="gate_never_overfull", condition=Q(size__gte=models.F("ok") + models.F("skip") + models.F("fail"))
@@ -151,6 +159,8 @@ class GateArrival(models.Model):
     edge = models.IntegerField()
     entry = models.BigIntegerField(null=True)
     outcome = models.CharField(max_length=1)
+    #: It came after the verdict: the join's result does not know it.
+    late = models.BooleanField(default=False)
 
     class Meta:
         db_table = "orchestrator_gate_arrival"

@@ -58,6 +58,18 @@ class PlanGate(models.Model):
     mode = models.CharField(max_length=1)
     size = models.IntegerField()
     need = models.IntegerField()
+    #: How many failed branches do not count, where all are awaited.
+    tolerate = models.IntegerField(default=0)
+    #: a abort, f finish, c continue
+    on_failure = models.CharField(max_length=1, default="f")
+    #: Seconds from the first signal.
+    deadline = models.FloatField(null=True)
+    deadline_fails = models.BooleanField(default=True)
+    cancels_late = models.BooleanField(default=False)
+    #: The steps that a verdict may cancel, with the signals that each then sends: [{"node", "sig"}]
+    branch = models.JSONField(default=list)
+    #: The step behind each slot, for messages.
+    names = ArrayField(models.CharField(max_length=63), default=list)
     #: Empty for the end gate, which leads to no step.
     queue = models.CharField(max_length=63, blank=True)
     timeout = models.FloatField()

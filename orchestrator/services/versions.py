@@ -65,10 +65,15 @@ def gate_rows(plan: Plan, version_id: int) -> list[PlanGate]:
 def _gate_row(plan: Plan, version_id: int, node: int) -> PlanGate:
     gate = plan.gates[node]
     row = PlanGate(version_id=version_id, gate=node, node=node, mode=gate.mode, size=gate.size, need=gate.need)
+    row.tolerate, row.on_failure = gate.tolerate, gate.on_branch_failure[0]
+    row.deadline, row.deadline_fails = gate.deadline, gate.on_deadline == "fail"
+    row.cancels_late = gate.late == "cancel"
+    row.branch = [{"node": member, "sig": skip(plan, member).flat()} for member in gate.branch]
     if node == plan.end:
         row.queue, row.timeout, row.on_skip, row.on_fail, row.on_closed = "", 60.0, [], [], []
         return row
     step, failed = plan.steps[node], fail(plan, node)
+    row.names = [plan.steps[arrow.source].key for arrow in plan.in_arrows[node]]
     row.queue, row.timeout = step.queue, step.timeout
     row.on_skip, row.on_fail, row.on_closed = skip(plan, node).flat(), failed.flat(), closed(plan, node).flat()
     row.on_fail_handled = failure_port(plan, node, timed_out=False) is not None

@@ -1,7 +1,33 @@
+-- Why a join failed, with the branches by name. Called once the arrivals are written.
+CREATE FUNCTION branchline_join_error(g orchestrator_gate, p orchestrator_plan_gate, p_late boolean) RETURNS jsonb
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_arrived text[]; v_failed text[]; v_missing text[];
+BEGIN
+    SELECT array_agg(DISTINCT n.name) FILTER (WHERE a.outcome = 'o'), array_agg(DISTINCT n.name) FILTER (WHERE a.outcome = 'f'),
+        array_agg(DISTINCT n.name) FILTER (WHERE a.outcome IS NULL) INTO v_arrived, v_failed, v_missing
+    FROM unnest(p.names) WITH ORDINALITY AS n(name, place) LEFT JOIN orchestrator_gate_arrival a
+        ON a.run_id = g.run_id AND a.gate = g.gate AND a.scope_id = g.scope_id AND a.edge = n.place - 1;
+    RETURN jsonb_build_object(
+        'code', CASE WHEN p_late THEN 'join_deadline' ELSE 'branch_failed' END,
+        'message', CASE
+            WHEN p_late THEN format('The deadline of this join passed when %s of %s branches had arrived; missing: %s.',
+                g.ok, g.size - g.skip, array_to_string(v_missing, ', '))
+            WHEN p.mode = 'A' THEN format('%s of %s branches failed before this step (%s), so it could not start.',
+                g.fail, g.size, array_to_string(v_failed, ', ')) || CASE WHEN p.tolerate > 0
+                THEN format(' It tolerates %s.', p.tolerate) ELSE '' END
+            ELSE format('This step needs %s branches, but at most %s of %s can arrive: %s failed, %s skipped.', g.need,
+                g.size - g.skip - g.fail, g.size, g.fail, g.skip) END,
+        'details', jsonb_build_object('arrived', to_jsonb(coalesce(v_arrived, '{}')),
+            'failed', to_jsonb(coalesce(v_failed, '{}')), 'missing', to_jsonb(coalesce(v_missing, '{}'))));
+END $$;
+
 -- Work through signals, lowest gate first: every cascade leads to higher gates, so all transactions lock gates in one
 -- order. Gates appear with their first signal; what follows from a verdict stands in orchestrator_plan_gate.
 -- Returns what may start: kind 'step' (an ungated step behind a failed join, or a join that fired), 'end' (the run's
--- last gate: signal 0 succeeded, 2 failed).
+-- last gate), 'failed' (the run's last gate, failed). A gate is decided as soon as its verdict is certain; kind 3 is no
+-- branch's signal but the keeper's word that the gate's deadline has passed. Branches that a verdict cancels are not
+-- touched here, where other tokens are locked already: the gate is marked, see branchline_cancel_branches.
 CREATE FUNCTION branchline_signal_gates(p_pending branchline_signal[])
 RETURNS TABLE(kind text, run_id uuid, scope_id bigint, version_id bigint, generation int, priority smallint, node int,
     queue text, timeout float8, cause bigint[])
@@ -17,6 +43,8 @@ DECLARE
     v_verdict char := 'O';
     v_onward int[];
     v_spawn jsonb;
+    v_complete boolean;
+    v_due boolean;
 BEGIN
     WHILE cardinality(pending) > 0 LOOP
         SELECT s.* INTO first FROM unnest(pending) s ORDER BY s.run_id, s.scope_id, s.gate LIMIT 1;
@@ -25,32 +53,47 @@ BEGIN
             WHERE s.run_id = first.run_id AND s.scope_id = first.scope_id AND s.gate = first.gate;
         SELECT * INTO STRICT p FROM orchestrator_plan_gate q WHERE q.version_id = first.version_id AND q.gate = first.gate;
         -- The upsert takes the gate's row lock: from here on nobody else counts at this gate.
-        INSERT INTO orchestrator_gate AS q (run_id, gate, scope_id, node, size, need, ok, skip, fail, verdict, decided)
-            VALUES (first.run_id, first.gate, first.scope_id, p.node, p.size, p.need, v_ok, v_skip, v_fail, 'O', 0)
+        INSERT INTO orchestrator_gate AS q (run_id, gate, scope_id, node, size, need, ok, skip, fail, verdict, decided,
+            deadline_at, cancel_pending)
+            VALUES (first.run_id, first.gate, first.scope_id, p.node, p.size, p.need, v_ok, v_skip, v_fail, 'O', 0,
+                clock_timestamp() + make_interval(secs => p.deadline), false)
             ON CONFLICT (run_id, gate, scope_id) DO UPDATE
             SET ok = q.ok + excluded.ok, skip = q.skip + excluded.skip, fail = q.fail + excluded.fail
             RETURNING * INTO g;
-        INSERT INTO orchestrator_gate_arrival (run_id, gate, scope_id, edge, entry, outcome)
-            SELECT s.run_id, s.gate, s.scope_id, s.edge, s.entry, substr('osf', s.kind + 1, 1) FROM unnest(pending) s
-            WHERE s.run_id = first.run_id AND s.scope_id = first.scope_id AND s.gate = first.gate;
+        INSERT INTO orchestrator_gate_arrival (run_id, gate, scope_id, edge, entry, outcome, late)
+            SELECT s.run_id, s.gate, s.scope_id, s.edge, s.entry, substr('osf', s.kind + 1, 1), g.verdict <> 'O'
+            FROM unnest(pending) s
+            WHERE s.run_id = first.run_id AND s.scope_id = first.scope_id AND s.gate = first.gate AND s.kind < 3;
         pending := ARRAY(SELECT s FROM unnest(pending) s
             WHERE (s.run_id, s.scope_id, s.gate) <> (first.run_id, first.scope_id, first.gate));
 
         v_is_end := p.queue = '';
         v_verdict := 'O'; v_onward := '{}'; v_spawn := '[]';
+        v_complete := g.ok + g.skip + g.fail = g.size;
         IF g.verdict = 'O' THEN
-            IF p.mode = 'N' AND g.ok >= g.need THEN v_verdict := 'F';
-            ELSIF g.ok + g.skip + g.fail = g.size THEN
-                v_verdict := CASE
-                    WHEN p.mode = 'A' AND g.fail > 0 THEN 'X'
-                    WHEN p.mode = 'A' AND (g.ok > 0 OR v_is_end) THEN 'F'
-                    WHEN g.ok + g.fail = 0 THEN 'S'
-                    ELSE 'X' END;
-            END IF;
+            v_due := g.deadline_at <= clock_timestamp() AND EXISTS (SELECT FROM unnest(p_pending) s
+                WHERE s.run_id = g.run_id AND s.scope_id = g.scope_id AND s.gate = g.gate AND s.kind = 3);
+            v_verdict := CASE
+                WHEN p.mode = 'N' AND g.ok >= g.need THEN 'F'
+                WHEN p.mode = 'A' AND g.fail > p.tolerate AND (v_complete OR p.on_failure = 'a' OR v_due) THEN 'X'
+                -- Only skips may still come and then the whole join is skipped: not certain before somebody ran.
+                WHEN p.mode = 'N' AND p.on_failure <> 'c' AND g.ok + g.fail > 0 AND g.size - g.skip - g.fail < g.need
+                    THEN 'X'
+                WHEN g.skip = g.size AND NOT v_is_end THEN 'S'
+                WHEN v_complete THEN 'F'
+                WHEN v_due THEN CASE WHEN p.deadline_fails THEN 'D' ELSE 'F' END
+                ELSE 'O' END;
+            v_due := v_verdict = 'D' OR (v_due AND v_verdict = 'F');
+            IF v_verdict = 'D' THEN v_verdict := 'X'; END IF;
             IF v_verdict <> 'O' THEN
-                UPDATE orchestrator_gate q SET verdict = v_verdict, decided = q.decided + 1
+                UPDATE orchestrator_gate q SET verdict = v_verdict, decided = q.decided + 1, deadline_at = NULL,
+                    cancel_pending = NOT v_complete AND p.branch <> '[]' AND v_verdict IN ('F', 'X')
+                        AND CASE WHEN v_verdict = 'F' OR v_due THEN p.cancels_late ELSE p.on_failure = 'a' END
                     WHERE q.run_id = g.run_id AND q.gate = g.gate AND q.scope_id = g.scope_id;
             END IF;
+        ELSIF g.cancel_pending AND v_complete THEN
+            UPDATE orchestrator_gate q SET cancel_pending = false
+                WHERE q.run_id = g.run_id AND q.gate = g.gate AND q.scope_id = g.scope_id;
         END IF;
         v_entry := first.entry;
         IF v_verdict = 'F' THEN
@@ -70,15 +113,14 @@ BEGIN
                 CASE WHEN p.on_fail_handled THEN ARRAY['error'] END, clock_timestamp(),
                 ARRAY(SELECT a.entry FROM orchestrator_gate_arrival a WHERE a.run_id = g.run_id AND a.gate = g.gate
                     AND a.scope_id = g.scope_id AND a.entry IS NOT NULL ORDER BY a.edge),
-                jsonb_build_object('code', 'branch_failed', 'message', format(
-                    '%s of %s branches failed before this step, so it could not start.', g.fail, g.size)),
+                branchline_join_error(g, p, coalesce(v_due, false)),
                 branchline_xid());
             v_onward := p.on_fail; v_spawn := p.on_fail_spawn;
         ELSIF v_verdict = 'S' THEN
             v_onward := p.on_skip;
         END IF;
         -- A gate that may fire early tells the end gate when its last branch is in: a run waits for its late branches.
-        IF g.ok + g.skip + g.fail = g.size THEN v_onward := v_onward || p.on_closed; END IF;
+        IF v_complete AND v_ok + v_skip + v_fail > 0 THEN v_onward := v_onward || p.on_closed; END IF;
         pending := pending || ARRAY(
             SELECT ROW(g.run_id, g.scope_id, first.version_id, first.generation, first.priority, v_onward[i],
                 v_onward[i + 1], v_onward[i + 2], v_entry)::branchline_signal
@@ -86,5 +128,31 @@ BEGIN
         RETURN QUERY SELECT 'step', g.run_id, g.scope_id, first.version_id, first.generation, first.priority, s.node,
             s.queue, s.timeout, ARRAY[v_entry]
             FROM jsonb_to_recordset(v_spawn) AS s(node int, queue text, timeout float8);
+    END LOOP;
+END $$;
+
+-- Apply signals without a token that ends: for the keeper and for cancelled branches, in any scope. The caller holds the
+-- runs' shared locks and has seen that none of them is being cancelled. `p_queue` is where a run's own last node goes.
+-- Returns what others must hear: a run that ended, or a queue with work.
+CREATE FUNCTION branchline_apply(p_signals branchline_signal[], p_queue text)
+RETURNS TABLE(kind text, run_id uuid, queue text) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    s record;
+    v_queue text;
+BEGIN
+    FOR s IN SELECT * FROM branchline_signal_gates(p_signals) LOOP
+        IF s.kind = 'failed' THEN
+            PERFORM branchline_end_run(s.run_id, 'failed', NULL, NULL, branchline_first_failure(s.run_id));
+            RETURN QUERY SELECT 'ended', s.run_id, NULL::text;
+            CONTINUE;
+        END IF;
+        v_queue := coalesce(nullif(s.queue, ''), p_queue);
+        INSERT INTO orchestrator_token (run_id, version_id, node, scope_id, generation, state, queue, priority,
+            ready_at, epoch, attempt, timeout, lost, phase, verdict, cause, xid)
+        SELECT s.run_id, s.version_id, s.node, s.scope_id, s.generation, CASE r.control WHEN 'P' THEN 'H' ELSE 'R' END,
+            v_queue, s.priority, clock_timestamp(), 0, 0, s.timeout, 0, 0, '', s.cause, branchline_xid()
+        FROM orchestrator_run r WHERE r.id = s.run_id;
+        RETURN QUERY SELECT 'ready', s.run_id, v_queue;
     END LOOP;
 END $$;

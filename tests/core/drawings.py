@@ -69,6 +69,9 @@ _joins = st.fixed_dictionaries(
         "deadline": durations,
         "on_deadline": st.sampled_from(["proceed", "fail"]),
         "on_branch_failure": st.sampled_from(["abort", "finish", "continue"]),
+        "tolerate": st.fixed_dictionaries(
+            {}, optional={"count": st.integers(-2, 9), "percent": st.integers(-1, 101) | st.floats(-1, 101)}
+        ),
         "late": st.sampled_from(["ignore", "cancel"]),
     },
 )

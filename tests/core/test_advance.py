@@ -133,4 +133,4 @@ def test_only_gates_that_may_fire_early_close() -> None:
     for seed in range(100):
         plan = plan_of(random_document(Random(seed)))
         early = {arrow.source for arrow in plan.arrows if arrow.port == CLOSED_PORT}
-        assert early == {node for node, gate in plan.gates.items() if gate.mode == "N"}
+        assert early == {node for node, gate in plan.gates.items() if gate.is_early}

@@ -111,8 +111,10 @@ def test_it_names_what_is_wrong(steps: Steps, edges: str, code: str, mentions: s
         ([*FORK[:3], step("d", join={"mode": "quorum", "quorum": 3})], FORKED),
         ([*FORK[:3], step("d", join={"mode": "quorum", "quorum": 0})], FORKED),
         ([*FORK[:3], step("d", join={"mode": "any", "quorum": 1})], FORKED),
-        ([*FORK[:3], step("d", join={"deadline": "PT5M"})], FORKED),
-        ([*FORK[:3], step("d", join={"on_branch_failure": "abort"})], FORKED),
+        ([*FORK[:3], step("d", join={"deadline": "PT0S"})], FORKED),
+        ([*FORK[:3], step("d", join={"on_deadline": "proceed"})], FORKED),
+        ([*FORK[:3], step("d", join={"tolerate": {"percent": 101}})], FORKED),
+        ([*FORK[:3], step("d", join={"mode": "any", "tolerate": {"count": 1}})], FORKED),
         ([*FORK[:3], step("d", join={"late": "cancel"})], FORKED),
         ([choose("a", "x"), *FORK[1:3], step("d", join={"mode": "quorum", "quorum": 2})],
          "a.x -> b, a.otherwise -> c, b -> d, c -> d"),
@@ -264,9 +266,31 @@ def test_it_warns_of_outputs_that_may_be_missing(steps: Steps, edges: str, sourc
         (step("a"), FORKED, {"mode": "quorum", "quorum": 0}, "quorum_too_small"),
         (step("a"), FORKED, {"mode": "quorum"}, "quorum_missing"),
         (step("a"), FORKED, {"mode": "all", "quorum": 2}, "quorum_not_used"),
-        (step("a"), FORKED, {"deadline": "PT1M", "on_deadline": "proceed"}, "not_available_yet"),
-        (step("a"), FORKED, {"on_branch_failure": "continue"}, "not_available_yet"),
-        (step("a"), FORKED, {"late": "cancel"}, "not_available_yet"),
+        (step("a"), FORKED, {"deadline": "PT1M", "on_deadline": "proceed"}, None),
+        (step("a"), FORKED, {"deadline": "PT1M"}, None),  # it fails then: the default
+        (step("a"), FORKED, {"deadline": "PT0S"}, "deadline_invalid"),
+        (step("a"), FORKED, {"on_deadline": "proceed"}, "on_deadline_not_used"),
+        (step("a"), FORKED, {"on_branch_failure": "continue"}, None),
+        (step("a"), FORKED, {"on_branch_failure": "abort"}, None),
+        (step("a"), FORKED, {"tolerate": {"count": 1}}, None),
+        (step("a"), FORKED, {"tolerate": {"percent": 50}, "on_branch_failure": "abort"}, None),
+        (step("a"), FORKED, {"tolerate": {"count": 0}}, None),
+        (step("a"), FORKED, {"tolerate": {"count": 2}}, "tolerate_out_of_range"),  # that is "continue"
+        (step("a"), FORKED, {"tolerate": {"count": -1}}, "tolerate_out_of_range"),
+        (step("a"), FORKED, {"tolerate": {"percent": 100}}, "tolerate_out_of_range"),
+        (step("a"), FORKED, {"tolerate": {"percent": 101}}, "tolerate_out_of_range"),
+        (step("a"), FORKED, {"tolerate": {"percent": -0.5}}, "tolerate_out_of_range"),
+        (step("a"), FORKED, {"tolerate": {"percent": 49}}, "tolerate_without_effect"),
+        (step("a"), FORKED, {"tolerate": {}}, "tolerate_unclear"),
+        (step("a"), FORKED, {"tolerate": {"count": 1, "percent": 50}}, "tolerate_unclear"),
+        (step("a"), FORKED, {"mode": "any", "tolerate": {"count": 1}}, "tolerate_not_used"),
+        (step("a"), FORKED, {"mode": "quorum", "quorum": 1, "tolerate": {"count": 1}}, "tolerate_not_used"),
+        (step("a"), FORKED, {"on_branch_failure": "continue", "tolerate": {"count": 1}}, "tolerate_not_used"),
+        (step("a"), FORKED, {"late": "cancel"}, "late_not_used"),  # all are awaited: none is late
+        (step("a"), FORKED, {"late": "cancel", "deadline": "PT1M"}, None),
+        (step("a"), FORKED, {"late": "cancel", "mode": "any"}, None),
+        (step("a"), "a -> b, a -> c, b -> d, c -> d, b -> e, c -> e", {"late": "cancel", "mode": "any"},
+         "late_cancels_nothing"),  # both branches are needed elsewhere
         (step("a"), FORKED, {"on_branch_failure": "finish", "late": "ignore"}, None),
         (choose("a", "x"), "a.x -> b, a.otherwise -> c, b -> d, c -> d", {"mode": "all"}, None),  # a simple merge
         (choose("a", "x"), "a.x -> b, a.otherwise -> c, b -> d, c -> d", {"mode": "any"}, None),
@@ -284,7 +308,8 @@ def test_it_warns_of_outputs_that_may_be_missing(steps: Steps, edges: str, sourc
     ],
 )  # fmt: skip
 def test_it_checks_joins(first: dict[str, Any], edges: str, join: dict[str, Any], code: str | None) -> None:
-    assert codes([first, step("b"), step("c"), step("d", join=join)], edges) == ([code] if code else [])
+    more = [step("e")] if "e" in edges.split() else []
+    assert codes([first, step("b"), step("c"), step("d", join=join), *more], edges) == ([code] if code else [])
 
 
 def test_it_counts_exclusive_groups() -> None:

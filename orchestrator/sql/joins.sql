@@ -1,0 +1,89 @@
+-- What happens at a join without any step ending: its deadline, and the end of the branches it no longer wants.
+
+-- Joins past their deadline, in every scope. The gate is the timer: while it is open and due, this finds it.
+CREATE FUNCTION branchline_fire_gates(p_limit int) RETURNS TABLE(kind text, run_id uuid, queue text) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    g record;
+    v_run record;
+    v_signals branchline_signal[] := '{}';
+    v_queue text;
+BEGIN
+    FOR g IN SELECT q.run_id, q.gate, q.scope_id FROM orchestrator_gate q
+        WHERE q.deadline_at <= clock_timestamp() ORDER BY q.deadline_at LIMIT p_limit
+    LOOP
+        PERFORM branchline_share_run(g.run_id);
+        -- Read after the lock. A run that is cancelled or closed needs no timer any more.
+        SELECT r.version_id, r.generation, r.priority, p.queue INTO v_run
+        FROM orchestrator_run r JOIN orchestrator_plan_gate p ON p.version_id = r.version_id AND p.gate = g.gate
+        WHERE r.id = g.run_id AND r.state IN ('running', 'paused');
+        IF NOT FOUND THEN
+            UPDATE orchestrator_gate q SET deadline_at = NULL
+                WHERE q.run_id = g.run_id AND q.gate = g.gate AND q.scope_id = g.scope_id;
+            CONTINUE;
+        END IF;
+        v_queue := v_run.queue;
+        v_signals := v_signals || ROW(g.run_id, g.scope_id, v_run.version_id, v_run.generation, v_run.priority, g.gate,
+            -1, 3, NULL)::branchline_signal;
+    END LOOP;
+    RETURN QUERY SELECT a.kind, a.run_id, a.queue FROM branchline_apply(v_signals, v_queue) a;
+END $$;
+
+-- Cancel the live steps of branches that a decided join of this run no longer wants: each leaves a row in the step log
+-- and sends `skip` on its arrows, so that every edge still gives one signal. Its worker is fenced, for its token is gone.
+-- The mark stays until all branches have answered, so a crash loses nothing and steps that begin later are found, too.
+-- Tokens that somebody holds right now are left to the next call.
+CREATE FUNCTION branchline_cancel_branches(p_run uuid)
+RETURNS TABLE(kind text, run_id uuid, queue text, token_id bigint) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    g record;
+    t orchestrator_token;
+    v_entry bigint;
+    v_signals branchline_signal[];
+BEGIN
+    PERFORM branchline_share_run(p_run);
+    IF NOT EXISTS (SELECT FROM orchestrator_run r WHERE r.id = p_run AND r.state IN ('running', 'paused')) THEN
+        UPDATE orchestrator_gate q SET cancel_pending = false WHERE q.run_id = p_run AND q.cancel_pending;
+        RETURN;
+    END IF;
+    FOR g IN SELECT q.scope_id, p.queue, p.branch,
+            ARRAY(SELECT (b->>'node')::int FROM jsonb_array_elements(p.branch) b) AS nodes
+        FROM orchestrator_gate q JOIN orchestrator_run r ON r.id = q.run_id
+        JOIN orchestrator_plan_gate p ON p.version_id = r.version_id AND p.gate = q.gate
+        WHERE q.run_id = p_run AND q.cancel_pending ORDER BY q.scope_id, q.gate
+    LOOP
+        LOOP
+            v_signals := '{}';
+            FOR t IN SELECT k.* FROM orchestrator_token k WHERE k.run_id = p_run AND k.scope_id = g.scope_id
+                AND k.node = ANY(g.nodes) AND k.state IN ('R', 'L', 'W', 'H') ORDER BY k.id FOR UPDATE SKIP LOCKED
+            LOOP
+                CONTINUE WHEN NOT branchline_close_task(t);
+                v_entry := branchline_drop_token(t);
+                RETURN QUERY SELECT 'cancelled', p_run, NULL::text, t.id;
+                v_signals := v_signals || ARRAY(
+                    SELECT ROW(p_run, t.scope_id, t.version_id, t.generation, t.priority, (b->'sig'->>n)::int,
+                        (b->'sig'->>(n + 1))::int, (b->'sig'->>(n + 2))::int, v_entry)::branchline_signal
+                    FROM jsonb_array_elements(g.branch) b, generate_series(0, jsonb_array_length(b->'sig') - 1, 3) n
+                    WHERE (b->>'node')::int = t.node);
+            END LOOP;
+            EXIT WHEN cardinality(v_signals) = 0;
+            -- A join inside the branch may fire by this: what it starts is cancelled in the next turn.
+            RETURN QUERY SELECT a.kind, a.run_id, a.queue, NULL::bigint FROM branchline_apply(v_signals, g.queue) a;
+        END LOOP;
+    END LOOP;
+END $$;
+
+-- Cancel the human task a token waits for. False when somebody decides it at this moment: their lock comes before the
+-- token's, so waiting for it here could end in a deadlock.
+CREATE FUNCTION branchline_close_task(t orchestrator_token) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE v_task uuid;
+BEGIN
+    IF t.state <> 'W' OR t.waiting->>'kind' IS DISTINCT FROM 'person' THEN RETURN true; END IF;
+    SELECT h.id INTO v_task FROM orchestrator_human_task h WHERE h.token_id = t.id AND h.epoch = t.epoch
+        AND h.state IN ('open', 'claimed') FOR UPDATE SKIP LOCKED;
+    IF NOT FOUND THEN RETURN false; END IF;
+    UPDATE orchestrator_human_task h SET state = 'cancelled', closed_at = clock_timestamp(), version = h.version + 1
+        WHERE h.id = v_task;
+    RETURN true;
+END $$;
