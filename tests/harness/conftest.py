@@ -1,0 +1,33 @@
+"""Fixtures of the harnesses."""
+
+from collections.abc import Iterator
+from random import Random
+from typing import ClassVar
+
+import pytest
+
+from tests.engine.house import House, make_house
+from tests.harness.clock import movable_clock
+from tests.harness.drawings import publish_drawings
+from tests.harness.machine import Engine
+from tests.harness.world import World
+
+DRAWINGS = 40
+
+
+@pytest.fixture
+def house(transactional_db: None) -> House:
+    return make_house()
+
+
+@pytest.fixture
+def engine(house: House) -> Iterator[type[Engine]]:
+    """The machine on this test's database."""
+    drawings = publish_drawings(house, Random(3), DRAWINGS)
+    with movable_clock() as database:
+
+        class Machine(Engine):
+            seen: ClassVar[list[str]] = []
+            new_world = staticmethod(lambda: World(house, database, drawings))
+
+        yield Machine

@@ -1,0 +1,25 @@
+"""H1 on the real PostgreSQL: bounded here, longer by `make chaos`."""
+
+import os
+
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.harness.machine import Engine
+
+LONG = os.environ.get("BRANCHLINE_CHAOS") == "long"
+EXAMPLES = 3_000 if LONG else 45
+STEPS = 80 if LONG else 40
+
+BOUNDED = settings(
+    max_examples=EXAMPLES,
+    stateful_step_count=STEPS,
+    deadline=None,
+    database=None,  # the same on every machine
+    derandomize=not LONG,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def test_nothing_is_lost_or_doubled_whatever_happens_to_a_call(engine: type[Engine]) -> None:
+    run_state_machine_as_test(engine, settings=BOUNDED)

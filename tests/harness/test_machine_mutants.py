@@ -1,0 +1,71 @@
+"""Tests of the test: without a safeguard the machine finds a fault, and says which promise it breaks."""
+
+import zlib
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from unittest.mock import patch
+
+import pytest
+from hypothesis import HealthCheck, Phase, Verbosity, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.harness.machine import Engine
+from tests.harness.mutants import mutated
+
+HUNT = settings(
+    max_examples=600,
+    stateful_step_count=50,
+    phases=[Phase.generate],
+    deadline=None,
+    database=None,
+    derandomize=True,
+    verbosity=Verbosity.quiet,
+    suppress_health_check=list(HealthCheck),
+)
+SESSION = ("k.session_id = p_session", "true")
+EPOCH = ("k.epoch = (i->>'e')::int", "true")
+LEASED = ("k.state = 'L' FOR UPDATE", "true FOR UPDATE")
+
+
+def named_sessions() -> AbstractContextManager[object]:
+    """A process that is started again under the name of a dead one gets the dead one's session."""
+    return patch("tests.harness.stepped.session_of", lambda name: zlib.crc32(name.encode()))
+
+
+#: mutant -> how it is made, and the promises of which at least one must be seen to break
+MUTANTS: dict[str, tuple[Callable[[], AbstractContextManager[object]], set[str]]] = {
+    "no fence": (
+        lambda: mutated("branchline_advance", SESSION, EPOCH, LEASED),
+        {"I5 one owner", "I5 a repeated call changes nothing", "A call is never refused"},
+    ),
+    "epoch-only fence": (lambda: mutated("branchline_advance", SESSION), {"I5 one owner"}),
+    "sessions by name": (named_sessions, {"I5 one owner"}),
+    "claims in spite of control": (
+        lambda: mutated("branchline_claim", ("r.control = '-'", "true")),
+        {"I10 control holds"},
+    ),
+    "timers without a clock": (
+        lambda: mutated("branchline_fire_timers", ("AND k.wake_at <= v_now", "")),
+        {"I11 no timer is early"},
+    ),
+    "timers behind a cursor": (
+        lambda: mutated(
+            "branchline_fire_timers", ("k.wake_at <= v_now", "k.wake_at BETWEEN v_now - interval '60 s' AND v_now")
+        ),
+        {"I11 no timer is lost", "I4 every run ends"},
+    ),
+    "the dead are missing": (
+        lambda: mutated("branchline_take_over", ("q.id IS NULL OR", "q.beat_at < '-infinity' OR")),
+        {"I4 every run ends", "I7 the dead hold nothing"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_the_machine_finds(engine: type[Engine], name: str) -> None:
+    make, promises = MUTANTS[name]
+    engine.seen = []
+    with make(), pytest.raises(BaseException):  # noqa: B017, PT011  Hypothesis wraps what it finds
+        run_state_machine_as_test(engine, settings=HUNT)
+    assert engine.seen
+    assert engine.seen[0] in promises
