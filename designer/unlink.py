@@ -27,6 +27,8 @@ def unlink(document: Mapping[str, Any]) -> Unlinked:
     found.document["steps"] = [_step(step, found) for step in document["steps"]]
     if "output" in document:
         found.document["output"] = _without_secrets(document["output"], found, None, "output")
+    if "settings" in document:
+        found.document["settings"] = _without_secrets(document["settings"], found, None, "settings")
     return found
 
 

@@ -15,6 +15,8 @@ FAILURE_PORTS = frozenset({ERROR_PORT, TIMEOUT_PORT})
 MAX_STEPS = 2_000
 MAX_EDGES = 5_000
 MAX_BYTES = 1_000_000
+MAX_CONCURRENCY = 100_000
+MAX_PRIORITY = 100
 KEY_PATTERN = r"[a-z][a-z0-9_]{0,62}"
 
 
@@ -115,11 +117,23 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Concurrency:
+    """How many runs may be open at once: in all, or for each value that `key` has over the run's input."""
+
+    limit: int
+    key: Json = None
+    on_limit: Literal["queue", "replace", "refuse"] = "queue"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """What holds for a whole run."""
 
     deadline: float | None = None
     on_failure: Literal["fail", "undo"] = "fail"
+    concurrency: Concurrency | None = None
+    #: Runs with a higher one go first.
+    priority: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,10 +13,7 @@ def document_as_json(document: Document) -> dict[str, Json]:
     if document.has_output:
         optional["output"] = document.output
     if document.settings != Settings():
-        optional["settings"] = _set_fields(
-            {"deadline": document.settings.deadline, "on_failure": document.settings.on_failure},
-            {"on_failure": "fail"},
-        )
+        optional["settings"] = _settings_as_json(document.settings)
     if document.regions:
         optional["regions"] = [_region_as_json(region) for region in document.regions]
     return {
@@ -31,6 +28,15 @@ def document_as_json(document: Document) -> dict[str, Json]:
             for note in document.notes
         ],
     }
+
+
+def _settings_as_json(settings: Settings) -> dict[str, Json]:
+    raw = _set_fields({"deadline": settings.deadline, "on_failure": settings.on_failure}, {"on_failure": "fail"})
+    limit = settings.concurrency
+    if limit is not None:
+        fields: JsonObject = {"limit": limit.limit, "key": limit.key, "on_limit": limit.on_limit}
+        raw["concurrency"] = _set_fields(fields, {"on_limit": "queue"})
+    return raw | _set_fields({"priority": settings.priority}, {"priority": 0})
 
 
 _DURATIONS = frozenset({"deadline", "first", "cap", "budget", "timeout"})

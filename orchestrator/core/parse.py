@@ -7,8 +7,11 @@ from typing import get_args, get_type_hints
 from orchestrator.core.document import (
     FORMAT,
     MAX_BYTES,
+    MAX_CONCURRENCY,
     MAX_EDGES,
+    MAX_PRIORITY,
     MAX_STEPS,
+    Concurrency,
     Document,
     Edge,
     Join,
@@ -180,10 +183,23 @@ def _edge(raw: Json, index: int, problems: list[Problem]) -> Edge:
 
 def _settings(root: Form) -> Settings:
     raw = root.raw["settings"] if root.has("settings") else {}
-    form = Form.of(raw, Spot(prefix="settings"), root.problems, ("deadline", "on_failure"))
+    form = Form.of(raw, Spot(prefix="settings"), root.problems, ("deadline", "on_failure", "concurrency", "priority"))
     return Settings(
         deadline=form.duration("deadline", None),
         on_failure=form.choice("on_failure", "fail", ("fail", "undo")),
+        concurrency=_concurrency(form) if form.has("concurrency") else None,
+        priority=form.integer("priority", 0, -MAX_PRIORITY, MAX_PRIORITY),
+    )
+
+
+def _concurrency(settings: Form) -> Concurrency:
+    known = ("limit", "key", "on_limit")
+    form = Form.of(settings.raw["concurrency"], settings.spot.inside("concurrency"), settings.problems, known)
+    form.need("limit")
+    return Concurrency(
+        limit=form.integer("limit", 1, 1, MAX_CONCURRENCY),
+        key=form.raw.get("key"),
+        on_limit=form.choice("on_limit", "queue", ("queue", "replace", "refuse")),
     )
 
 

@@ -14,7 +14,11 @@ from orchestrator.core.kinds import Kinds
 from orchestrator.core.problem import Problem
 from orchestrator.core.problems_edges import cycle_problems, edge_problems
 from orchestrator.core.problems_joins import join_problems
-from orchestrator.core.problems_references import output_problems, reference_problems
+from orchestrator.core.problems_references import (
+    concurrency_key_problems,
+    output_problems,
+    reference_problems,
+)
 from orchestrator.core.problems_steps import step_problems
 from orchestrator.core.schema import schema_problems
 
@@ -66,9 +70,13 @@ def _size_problems(document: Document) -> Iterator[Problem]:
     undo = ((step.key, "undo.config", step.undo.config) for step in document.steps if step.undo)
     configs = chain(((step.key, "config", step.config) for step in document.steps), undo)
     flawed = False
-    for key, field, value in chain(
-        configs, [(None, "output", document.output), (None, "input", document.input_schema)]
-    ):
+    limit = document.settings.concurrency
+    whole = [
+        (None, "output", document.output),
+        (None, "input", document.input_schema),
+        (None, "settings.concurrency.key", limit.key if limit else None),
+    ]
+    for key, field, value in chain(configs, whole):
         if flaw := first_flaw(value, field):
             flawed = True
             yield Problem(code=flaw.code, message=flaw.message, step=key, field=flaw.path)
@@ -96,6 +104,7 @@ def _document_problems(drawing: Drawing) -> Iterator[Problem]:
     if deadline is not None and not 0 < deadline <= LONGEST:
         message = f"The run's deadline is {deadline:g} seconds. It must be more than zero and less than ten years."
         yield Problem(code="deadline_invalid", message=message, field="settings.deadline")
+    yield from _concurrency_problems(drawing)
     yield from _undo_problems(document)
     yield from output_problems(drawing)
     yield from _extra_problems(drawing)
@@ -110,6 +119,14 @@ def _input_problems(document: Document) -> Iterator[Problem]:
         message = 'The input\'s schema must describe an object. Set its "type" to "object".'
         fix = setting("Describe an object", "/input/type", "object")
         yield Problem(code="schema_invalid", message=message, field="input.type", fix=fix)
+
+
+def _concurrency_problems(drawing: Drawing) -> Iterator[Problem]:
+    if drawing.document.settings.concurrency is not None:
+        yield from concurrency_key_problems(drawing)
+        message = "The limit of runs at once is stored but not kept yet: every run starts at once."
+        field = "settings.concurrency.limit"
+        yield Problem(code="concurrency_not_kept_yet", message=message, severity="warning", field=field)
 
 
 def _undo_problems(document: Document) -> Iterator[Problem]:

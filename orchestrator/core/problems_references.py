@@ -67,6 +67,13 @@ def output_problems(drawing: Drawing) -> Iterator[Problem]:
         yield from _value_problems(drawing, None, drawing.document.output, "output", _PLAIN_ROOTS)
 
 
+def concurrency_key_problems(drawing: Drawing) -> Iterator[Problem]:
+    """Problems of the key of the limit of runs. It is asked before a run starts, when only the input is there."""
+    limit = drawing.document.settings.concurrency
+    if limit is not None:
+        yield from _value_problems(drawing, None, limit.key, "settings.concurrency.key", frozenset({"input"}))
+
+
 def _config_problems(
     drawing: Drawing, step: Step, kind: str, config: JsonObject, field: str, roots: frozenset[str]
 ) -> Iterator[Problem]:

@@ -172,6 +172,7 @@ def test_an_import_is_a_draft_only_and_says_what_it_took_out(cast: Cast) -> None
     secretive = transform("call", {"deep": [{"token": {"$secret": "prod_key"}}]})
     secretive["undo"] = {"kind": "transform", "config": {"value": {"$secret": "other"}}}
     body = document(secretive, HUMAN, name="Brought in", output={"$secret": "out"})
+    body["settings"] = {"concurrency": {"limit": 1, "key": {"$secret": "other"}}}
     answer = cast.client.post(cast.url("workflows/import/"), body, format="json")
     assert answer.status_code == 201, answer.content
     changes = {(change["code"], change["step"], change["field"]) for change in answer.json()["changes"]}
@@ -179,6 +180,7 @@ def test_an_import_is_a_draft_only_and_says_what_it_took_out(cast: Cast) -> None
         ("secret_unlinked", "call", "config.value.deep.0.token"),
         ("secret_unlinked", "call", "undo.config.value"),
         ("secret_unlinked", None, "output"),
+        ("secret_unlinked", None, "settings.concurrency.key"),
         ("people_removed", "sign", "config.assignees.users"),
         ("people_removed", "sign", "config.assignees.groups"),
     }
@@ -200,6 +202,36 @@ def test_export_and_import_give_the_same_drawing(cast: Cast) -> None:
     assert again.json()["changes"] == []
     slug = again.json()["workflow"]["slug"]
     assert cast.client.get(cast.url(f"workflows/{slug}/export/")).content == exported.content
+
+
+def test_a_nested_drawing_survives_saving_exporting_and_importing(cast: Cast) -> None:
+    undo = {"kind": "transform", "config": {"value": {"$": "output"}}}
+    nested = document(
+        {**transform("each"), "kind": "for_each", "config": {"items": {"$": "input.orders"}, "parallel": 8}},
+        transform("pick", parent="each", undo=undo),
+        {**transform("turns"), "kind": "repeat", "config": {"until": {"$": "last"}, "turns": 5}, "parent": "each"},
+        transform("ask", at=(24, 80), parent="turns", queue="slow"),
+        {**transform("other"), "kind": "sub_workflow", "config": {"workflow": "report", "input": {}}},
+        name="In each other",
+        edges=[{"from": "pick", "to": "turns"}, {"from": "each", "to": "other"}],
+        regions=[{"key": "loop", "pattern": "sequence", "steps": ["pick", "turns"]}],
+        settings={
+            "on_failure": "undo",
+            "concurrency": {"limit": 2, "key": {"$": "input.customer"}, "on_limit": "replace"},
+            "priority": 5,
+        },
+    )
+    workflow = cast.workflow()
+    saved = cast.client.put(
+        cast.url(f"workflows/{workflow.slug}/draft/"), nested, format="json", headers={"If-Match": "1"}
+    )
+    assert saved.status_code == 200, saved.content
+    read = cast.client.get(cast.url(f"workflows/{workflow.slug}/draft/")).json()["document"]
+    assert read == nested
+    exported = cast.client.get(cast.url(f"workflows/{workflow.slug}/export/")).content
+    again = cast.client.post(cast.url("workflows/import/"), exported, content_type="application/json").json()
+    assert again["changes"] == []
+    assert cast.client.get(cast.url(f"workflows/{again['workflow']['slug']}/export/")).content == exported
 
 
 @pytest.mark.parametrize("raw", [b"[", b"[" * 100_000, b'"text"', b"{}", b"x" * 5_000_001, b'{"a":"\\ud800"}'])

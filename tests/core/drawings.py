@@ -101,13 +101,23 @@ _regions = st.fixed_dictionaries(
     optional={"name": _texts},
 )
 _notes = st.fixed_dictionaries({"key": keys}, optional={"text": _texts, "at": _pairs, "size": _pairs})
+_limits = st.fixed_dictionaries(
+    {"limit": st.integers(1, 100_000)},
+    optional={"key": json_values, "on_limit": st.sampled_from(["queue", "replace", "refuse"])},
+)
 raw_documents = st.fixed_dictionaries(
     {"format": st.just("branchline/1"), "name": _labels},
     optional={
         "input": _configs,
         "output": json_values,
         "settings": st.fixed_dictionaries(
-            {}, optional={"deadline": durations, "on_failure": st.sampled_from(["fail", "undo"])}
+            {},
+            optional={
+                "deadline": durations,
+                "on_failure": st.sampled_from(["fail", "undo"]),
+                "concurrency": _limits,
+                "priority": st.integers(-100, 100),
+            },
         ),
         "regions": st.lists(_regions, max_size=2),
         "steps": st.lists(_steps, max_size=5),

@@ -410,3 +410,22 @@ def test_any_document_gets_an_answer(raw: dict[str, Any]) -> None:
 
 def test_raw_documents_of_the_tests_are_well_formed() -> None:
     assert parse_document(raw_document(FORK, FORKED)).edges[0] == Edge(source="a", target="b")
+
+
+@pytest.mark.parametrize(
+    ("key", "code"),
+    [
+        (None, None),
+        ("all alike", None),
+        ({"$": "input.customer"}, None),
+        ({"$": "input.customer +"}, "expression_invalid"),
+        ({"$": "steps.a"}, "root_not_available"),  # no step has run when the limit is asked
+        ({"$": "run.id"}, "root_not_available"),
+        ({"$secret": "pin"}, "secrets_not_available_yet"),
+    ],
+)
+def test_it_checks_the_key_of_the_limit_of_runs(key: Any, code: str | None) -> None:
+    found = problems([step("a")], settings={"concurrency": {"limit": 2, "key": key}})
+    errors = [problem for problem in found if problem.severity == "error"]
+    assert [problem.field for problem in errors] == (["settings.concurrency.key"] if code else [])
+    assert [problem.code for problem in errors][:1] == ([code] if code else [])
