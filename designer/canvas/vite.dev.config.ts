@@ -17,7 +17,7 @@ function serve(request: IncomingMessage, response: ServerResponse, next: () => v
   else if (url.pathname.startsWith("/static/") && existsSync(STATIC + url.pathname.slice(8))) {
     const type = TYPES[url.pathname.split(".").pop() ?? ""] ?? "application/octet-stream";
     response.writeHead(200, { "content-type": type }).end(readFileSync(STATIC + url.pathname.slice(8)));
-  } else if (["/edit", "/watch", "/big"].includes(url.pathname)) {
+  } else if (["/edit", "/watch", "/big", "/nested"].includes(url.pathname)) {
     response.writeHead(200, { "content-type": "text/html" }).end(page(url));
   } else next();
 }

@@ -106,6 +106,82 @@ export const sampleDocument = (): Document => ({
   ],
 });
 
+const inner = (
+  key: string,
+  name: string,
+  kind: string,
+  at: [number, number],
+  parent: string,
+  config = {},
+): Step => ({
+  key,
+  name,
+  kind,
+  at,
+  config: config as Step["config"],
+  parent,
+});
+
+/** Containers in containers, and regions. */
+export const nestedDocument = (): Document => ({
+  ...sampleDocument(),
+  name: "Orders of a day",
+  settings: { on_failure: "undo", concurrency: { limit: 1, key: { $: "input.day" }, on_limit: "queue" } },
+  regions: [
+    { key: "payment", name: "Payment", pattern: "sequence", steps: ["reserve", "charge"] },
+    { key: "tell", pattern: "event", steps: ["report"] },
+  ],
+  steps: [
+    {
+      key: "load",
+      name: "Load orders",
+      kind: "http",
+      at: [0, 176],
+      config: { url: "https://shop.example.com/orders" },
+    },
+    {
+      key: "each",
+      name: "For each order",
+      kind: "for_each",
+      at: [288, 120],
+      config: { items: { $: "steps.load.body.orders" }, parallel: 8 },
+    },
+    inner("reserve", "Reserve stock", "call", [336, 232], "each", { function: "shop.reserve" }),
+    inner("charge", "Charge card", "http", [624, 232], "each", { url: "https://pay.example.com" }),
+    inner("carrier", "Until a carrier takes it", "repeat", [912, 200], "each", {
+      until: { $: "last.accepted" },
+      turns: 5,
+    }),
+    inner("offer", "Offer to a carrier", "http", [936, 280], "carrier", {
+      url: "https://freight.example.com",
+    }),
+    inner("pause", "Pause", "delay", [1224, 280], "carrier", { for: "PT10M" }),
+    {
+      key: "report",
+      name: "Daily report",
+      kind: "sub_workflow",
+      at: [1640, 176],
+      config: { workflow: "report" },
+    },
+    {
+      key: "audit",
+      name: "Careful part",
+      kind: "scope",
+      at: [1640, 320],
+      config: { on_failure: "continue" },
+    },
+  ],
+  edges: [
+    { from: "load", to: "each" },
+    { from: "reserve", to: "charge" },
+    { from: "charge", to: "carrier" },
+    { from: "offer", to: "pause" },
+    { from: "each", to: "report" },
+    { from: "each", port: "error", to: "audit" },
+  ],
+  notes: [],
+});
+
 /** The graph of the measurements: 1.3 edges a step, in rows of forty. */
 export function bigDocument(count: number): Document {
   const steps: Step[] = Array.from({ length: count }, (_, index) => ({

@@ -91,6 +91,70 @@ export const CATALOGUE: Catalogue = {
       },
       { ports: ["otherwise", "error"], ports_from: "cases" },
     ),
+    kind(
+      "flow",
+      "for_each",
+      "For each",
+      "list-checks",
+      "Runs the steps inside once for every item of a list.",
+      {
+        items: { type: "array", ...ui("json", "Items", { placeholder: "input.orders", order: 1 }) },
+        parallel: {
+          type: "integer",
+          minimum: 1,
+          ...ui("number", "At once", { order: 2, expression: false }),
+        },
+        tolerate: {
+          type: "object",
+          properties: {
+            count: { type: "integer", ...ui("number", "Failed items", { expression: false }) },
+            percent: { type: "number", ...ui("number", "or percent", { expression: false }) },
+          },
+          ...ui("object", "Tolerate", { order: 3, expression: false }),
+        },
+      },
+      { ports: ["out", "error"] },
+    ),
+    kind(
+      "flow",
+      "repeat",
+      "Repeat",
+      "repeat",
+      "Runs the steps inside again and again.",
+      {
+        turns: { type: "integer", ...ui("number", "Turns at most", { order: 3, expression: false }) },
+        until: ui("text", "Until", { order: 1 }),
+        while: ui("text", "While", { order: 2 }),
+      },
+      { ports: ["out", "error"] },
+    ),
+    kind(
+      "flow",
+      "scope",
+      "Scope",
+      "square",
+      "Holds steps with a failure policy of their own.",
+      {
+        on_failure: {
+          enum: ["fail", "undo", "continue"],
+          default: "fail",
+          ...ui("choice", "When a step inside fails", { expression: false }),
+        },
+      },
+      { ports: ["out", "error"] },
+    ),
+    kind(
+      "flow",
+      "sub_workflow",
+      "Sub-workflow",
+      "workflow",
+      "Runs another workflow and waits for its output.",
+      {
+        workflow: { type: "string", ...ui("workflow", "Workflow", { expression: false, order: 1 }) },
+        version: { type: "integer", ...ui("number", "Version", { expression: false, order: 2 }) },
+        input: { type: "object", ...ui("json", "Input", { order: 3 }) },
+      },
+    ),
     kind("flow", "merge", "Merge", "merge", "Where branches meet.", {}),
     kind(
       "flow",

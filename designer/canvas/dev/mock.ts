@@ -1,6 +1,6 @@
 /** A pretend server for looking at the island alone. In memory, never shipped. */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { bigDocument, sampleDocument } from "./documents.ts";
+import { bigDocument, nestedDocument, sampleDocument } from "./documents.ts";
 import { CATALOGUE } from "./kinds.ts";
 import { runViews } from "./run-views.ts";
 
@@ -94,6 +94,10 @@ async function answer(request: IncomingMessage, path: string): Promise<Answer> {
   const put = request.method === "PUT";
   const post = request.method === "POST";
   if (path.endsWith("/step-kinds/")) return [200, CATALOGUE];
+  if (path.endsWith("/nested/draft/") && !put) return [200, { ...draft(), document: nestedDocument() }];
+  if (path.endsWith("/workflows/")) {
+    return [200, { items: [{ slug: "report", name: "Daily report", live_version: 4 }], next: null }];
+  }
   if (path.endsWith("/big/draft/")) return [200, { ...draft(), document: bigDocument(2000) }];
   if (path.endsWith("/draft/problems/")) return [200, { problems: problemsOf(await bodyOf(request)) }];
   if (path.endsWith("/draft/preview/")) {

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { sampleDocument } from "./documents.ts";
+import { nestedDocument, sampleDocument } from "./documents.ts";
 
 interface Entry {
   file: string;
@@ -17,13 +17,14 @@ export function page(url: URL): string {
   const config = {
     mode,
     workspace: "demo",
-    workflow: url.pathname === "/big" ? "big" : "order-payment",
+    workflow: { "/big": "big", "/nested": "nested" }[url.pathname] ?? "order-payment",
     name: "Order payment",
     csrf: "t",
     base: "/api/v1/w/demo/",
     socket: "/ws/w/demo/",
     run: mode === "watch" ? "run-1" : null,
-    document: mode === "watch" ? sampleDocument() : null,
+    document:
+      mode === "watch" ? (url.searchParams.has("nested") ? nestedDocument() : sampleDocument()) : null,
     may: { edit: true, publish: true, run: true },
     pages: { runs: "/w/demo/runs/", run: "/watch?run={id}", versions: "/versions" },
   };

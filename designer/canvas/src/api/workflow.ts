@@ -29,6 +29,12 @@ export interface Version {
 
 export type Preview = { value: Json } | { error: { code: string; message: string } };
 
+export interface Listed {
+  slug: string;
+  name: string;
+  live_version: number | null;
+}
+
 export class WorkflowApi {
   readonly #api: Api;
   readonly #at: string;
@@ -39,6 +45,9 @@ export class WorkflowApi {
   }
 
   catalogue = (): Promise<Catalogue> => this.#api.ask("step-kinds/");
+  /** The workflows of the workspace, by name. */
+  workflows = async (): Promise<Listed[]> =>
+    (await this.#api.ask<{ items: Listed[] }>("workflows/?limit=200")).items;
   draft = (): Promise<Draft> => this.#api.ask(`${this.#at}draft/`);
 
   /** Raises `ApiError` 412 `stale_revision` when somebody else saved in between. */

@@ -4,19 +4,28 @@ import { noteId } from "./edits.ts";
 import { isJsonObject } from "./equal.ts";
 import { add, minus, snap } from "./geometry.ts";
 import { freeKey, keyFrom, noteKeys, stepKeys } from "./keys.ts";
+import { nestingOf } from "./nesting.ts";
 import { renamedValue } from "./references.ts";
 import { type Document, emptyDocument, type Json, normalise, type Point, type Step } from "./types.ts";
 
 type Parsed = { ok: true; document: Document } | { ok: false; why: string };
 
-/** The chosen steps and notes, and the edges between them, as a document of their own. */
+/** The chosen steps with all they hold, chosen notes, and the edges between them, as a document of their own. */
 export function copyOf(doc: Document, ids: ReadonlySet<string>): Document {
+  const whole = nestingOf(doc).whole(ids);
   return {
     ...emptyDocument(doc.name),
-    steps: doc.steps.filter((step) => ids.has(step.key)),
-    edges: doc.edges.filter((edge) => ids.has(edge.from) && ids.has(edge.to)),
+    steps: doc.steps.filter((step) => whole.has(step.key)).map((step) => loose(step, whole)),
+    edges: doc.edges.filter((edge) => whole.has(edge.from) && whole.has(edge.to)),
     notes: doc.notes.filter((note) => ids.has(noteId(note.key))),
   };
+}
+
+/** A step whose container does not come along has none. */
+function loose(step: Step, together: ReadonlySet<string>): Step {
+  if (!step.parent || together.has(step.parent)) return step;
+  const { parent: _, ...rest } = step;
+  return rest;
 }
 
 export const toText = (doc: Document): string => JSON.stringify(doc, null, 1);
@@ -72,14 +81,26 @@ function freshKeys(doc: Document, pasted: Document): Map<string, string> {
   return keys;
 }
 
-/** Adds the pasted steps under free keys, moved so that their top left corner is at `at` (or by `shift`). */
-export function paste(doc: Document, pasted: Document, to: { at: Point } | { shift: Point }): Command | null {
+/**
+ * Adds the pasted steps under free keys, moved so that their top left corner is at `at` (or by `shift`),
+ * into a container where `parent` names one.
+ */
+export function paste(
+  doc: Document,
+  pasted: Document,
+  to: { at: Point } | { shift: Point },
+  parent: string | null = null,
+): Command | null {
   const keys = freshKeys(doc, pasted);
   const corners = [...pasted.steps.map((step) => step.at), ...pasted.notes.map((note) => note.at)];
   if (!corners.length) return null;
   const corner: Point = [Math.min(...corners.map(([x]) => x)), Math.min(...corners.map(([, y]) => y))];
   const shift = snap("shift" in to ? to.shift : minus(to.at, corner));
-  const steps = pasted.steps.map((step) => ({ ...renamedAll(step, keys), at: add(step.at, shift) }));
+  const own = new Set(keys.keys());
+  const steps = pasted.steps.map((raw) => {
+    const step = { ...renamedAll(loose(raw, own), keys), at: add(raw.at, shift) };
+    return step.parent || !parent ? step : { ...step, parent };
+  });
   const taken = noteKeys(doc);
   const notes = pasted.notes.map((note) => {
     const key = freeKey(note.key, taken);
@@ -97,6 +118,7 @@ export function paste(doc: Document, pasted: Document, to: { at: Point } | { shi
     edges: [...doc.edges, ...edges],
     notes: [...doc.notes, ...notes],
   };
-  const select = [...steps.map((step) => step.key), ...notes.map((note) => noteId(note.key))];
+  const tops = nestingOf(after).tops(new Set(steps.map((step) => step.key)));
+  const select = [...tops, ...notes.map((note) => noteId(note.key))];
   return command("Paste", doc, after, { select });
 }

@@ -2,12 +2,13 @@
 import { type Command, joined } from "./command.ts";
 import { isNoteId, noteId } from "./edits.ts";
 import { edgeId } from "./graph.ts";
+import { isRegionId, regionId } from "./regions.ts";
 import { Store } from "./store.ts";
 import type { Document } from "./types.ts";
 
 export interface EditorState {
   document: Document;
-  /** Selected steps by key and notes by `note:key`. */
+  /** Selected steps by key, notes by `note:key`, a region by `region:key`. */
   selected: ReadonlySet<string>;
   edges: ReadonlySet<string>;
   undo: readonly Command[];
@@ -87,6 +88,7 @@ export class Editor extends Store<EditorState> {
     const ids = new Set([
       ...document.steps.map((step) => step.key),
       ...document.notes.map((note) => noteId(note.key)),
+      ...document.regions.map((region) => regionId(region.key)),
     ]);
     const edges = new Set(document.edges.map(edgeId));
     this.update({
@@ -107,4 +109,4 @@ export const sameSet = (left: ReadonlySet<string>, right: ReadonlySet<string>): 
   left.size === right.size && [...left].every((item) => right.has(item));
 
 export const selectedSteps = (state: EditorState): string[] =>
-  [...state.selected].filter((id) => !isNoteId(id));
+  [...state.selected].filter((id) => !isNoteId(id) && !isRegionId(id));

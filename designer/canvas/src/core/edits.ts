@@ -1,9 +1,13 @@
 /** Every edit of the drawing, as a command. Nothing here asks whether it may happen: that is what rules are for. */
 import { type Command, command } from "./command.ts";
+import { keepCorners } from "./frames.ts";
 import { add, GRID, snap } from "./geometry.ts";
 import { edgeId, findStep, incoming, makeEdge, outgoing, successPorts } from "./graph.ts";
 import { freeKey, keyFollowsName, keyFrom, noteKeys, stepKeys } from "./keys.ts";
+import { nestingOf } from "./nesting.ts";
 import { withRenamedKey } from "./references.ts";
+import { reparented } from "./reparent.ts";
+import { type Layout, withRoom } from "./room.ts";
 import type { Document, Edge, Join, JsonObject, Note, Point, Step, StepKind } from "./types.ts";
 
 export const NOTE_PREFIX = "note:";
@@ -33,8 +37,15 @@ function startConfig(kind: StepKind): JsonObject {
   if (kind.ports_from === "cases") return { cases: [{ port: "yes", when: { $: "" } }] };
   if (kind.ports_from === "outcomes")
     return { outcomes: successPorts(kind.ports).map((key) => ({ key, label: titled(key) })) };
-  return {};
+  return { ...(BODIES[kind.kind] ?? {}) };
 }
+
+/** What a container cannot do without, ready to be filled in. */
+const BODIES: Record<string, JsonObject> = {
+  for_each: { items: { $: "" } },
+  repeat: { until: { $: "" }, turns: 10 },
+  scope: { on_failure: "fail" },
+};
 
 export interface Wire {
   /** The other end: a source with its port (the new step comes after it) or a target (it comes before it). */
@@ -45,7 +56,13 @@ export interface Wire {
 }
 
 /** Adds a step, wired as asked, in one undo step. */
-export function addStep(doc: Document, step: Step, wire: Wire = {}, firstPort = "out"): Command | null {
+export function addStep(
+  doc: Document,
+  step: Step,
+  wire: Wire = {},
+  firstPort = "out",
+  layout?: Layout,
+): Command | null {
   let edges = doc.edges;
   if (wire.instead) {
     const old = edgeId(wire.instead);
@@ -53,19 +70,22 @@ export function addStep(doc: Document, step: Step, wire: Wire = {}, firstPort = 
   }
   if (wire.from) edges = [...edges, makeEdge(wire.from.key, wire.from.port, step.key)];
   if (wire.to) edges = [...edges, makeEdge(step.key, firstPort, wire.to)];
-  const after = { ...doc, steps: [...doc.steps, step], edges };
+  const added = { ...doc, steps: [...doc.steps, step], edges };
+  const after = layout ? withRoom(doc, added, layout) : added;
   return command(`Add ${step.name}`, doc, after, { select: [step.key] });
 }
 
 /** Puts an existing step into an edge. */
 export function insertIntoEdge(doc: Document, key: string, edge: Edge, firstPort: string): Command | null {
+  const parent = nestingOf(doc).parent(edge.from);
   const old = edgeId(edge);
   const made = [makeEdge(edge.from, edge.port ?? "out", key), makeEdge(key, firstPort, edge.to)];
   const have = new Set(doc.edges.map(edgeId));
   const edges = doc.edges.filter((item) => edgeId(item) !== old);
   edges.push(...made.filter((item) => !have.has(edgeId(item))));
   // The drag that brought the step here is the same intention, so both become one undo step.
-  return command("Insert into connection", doc, { ...doc, edges }, { select: [key], intent: "drag" });
+  const { document } = reparented({ ...doc, edges }, new Set([key]), parent);
+  return command("Insert into connection", doc, { ...document, edges }, { select: [key], intent: "drag" });
 }
 
 export const connect = (doc: Document, from: string, port: string, to: string): Command | null =>
@@ -84,8 +104,13 @@ export function reconnect(doc: Document, edge: Edge, next: Edge): Command | null
   return command("Reconnect", doc, { ...doc, edges });
 }
 
-/** Places of steps and notes by id, as one undo step. */
+/** Places of steps and notes by id, as one undo step. What lies in a container is named by the caller as well. */
 export function place(doc: Document, places: ReadonlyMap<string, Point>, label = "Move", intent?: string) {
+  const after = placed(doc, places);
+  return command(label, doc, after, intent === undefined ? {} : { intent });
+}
+
+export function placed(doc: Document, places: ReadonlyMap<string, Point>): Document {
   const steps = doc.steps.map((step) => {
     const at = places.get(step.key);
     return at ? { ...step, at: [...at] as Point } : step;
@@ -94,12 +119,13 @@ export function place(doc: Document, places: ReadonlyMap<string, Point>, label =
     const at = places.get(noteId(note.key));
     return at ? { ...note, at: [...at] as Point } : note;
   });
-  return command(label, doc, { ...doc, steps, notes }, intent === undefined ? {} : { intent });
+  return { ...doc, steps, notes };
 }
 
 export function nudge(doc: Document, ids: ReadonlySet<string>, by: Point): Command | null {
   const places = new Map<string, Point>();
-  for (const step of doc.steps) if (ids.has(step.key)) places.set(step.key, add(step.at, by));
+  const whole = nestingOf(doc).whole(ids);
+  for (const step of doc.steps) if (whole.has(step.key)) places.set(step.key, add(step.at, by));
   for (const note of doc.notes) if (ids.has(noteId(note.key))) places.set(noteId(note.key), add(note.at, by));
   return place(doc, places, "Nudge", `nudge:${[...ids].sort().join()}`);
 }
@@ -126,11 +152,13 @@ function withoutStep(doc: Document, key: string, heal: boolean): Document {
   };
 }
 
-/** Removes steps and notes; with `heal` what led to a step leads on to what followed it. */
+/** Removes steps with all they hold, and notes; with `heal` what led to a step leads on to what followed it. */
 export function remove(doc: Document, ids: ReadonlySet<string>, heal = false): Command | null {
   let after: Document = { ...doc, notes: doc.notes.filter((note) => !ids.has(noteId(note.key))) };
-  for (const step of doc.steps) if (ids.has(step.key)) after = withoutStep(after, step.key, heal);
-  return command(heal ? "Delete and heal" : some(ids.size, "Delete step"), doc, after, { select: [] });
+  const whole = nestingOf(doc).whole(ids);
+  for (const step of doc.steps) if (whole.has(step.key)) after = withoutStep(after, step.key, heal);
+  const label = heal ? "Delete and heal" : some(ids.size, "Delete step");
+  return command(label, doc, keepCorners(doc, after), { select: [] });
 }
 
 /** Disables every one of the steps, or enables them when all were disabled. */

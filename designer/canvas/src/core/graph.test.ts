@@ -1,7 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { freePlace } from "./geometry.ts";
-import { inOrder, reachable } from "./graph.ts";
-import { kindOf, shop } from "./samples.ts";
+import { inOrder, outlined, reachable } from "./graph.ts";
+import { nested, shop } from "./samples.ts";
 import { walk } from "./walk.ts";
 
 describe("graph", () => {
@@ -24,9 +23,19 @@ describe("graph", () => {
     expect(walk(shop(), "receipt", "right")).toBeNull();
   });
 
-  it("finds a free place below a taken one", () => {
-    const [x, y] = freePlace(shop(), [0, 0], kindOf);
-    expect(x).toBe(0);
-    expect(y).toBeGreaterThanOrEqual(56);
+  it("walks into an open container and out of it again, and stays in its own level", () => {
+    expect(walk(nested(), "each", "down")).toBe("pick");
+    expect(walk(nested(), "pick", "up")).toBe("each");
+    expect(walk(nested(), "pick", "left")).toBe("each");
+    expect(walk(nested(), "pack", "right")).toBeNull();
+    expect(walk(nested(), "each", "down", new Set(["each"]))).toBe("note_down");
+  });
+
+  it("outlines what a container holds right after it, one level deeper, unless it is closed", () => {
+    const rows = outlined(nested()).map(({ step, level }) => `${level} ${step.key}`);
+    const order = rows.join(", ");
+    expect(order).toContain("1 each, 2 pick, 2 turns, 3 ask, 3 wait, 2 pack");
+    const closed = outlined(nested(), new Set(["each"])).map(({ step }) => step.key);
+    expect(closed).toEqual(["load", "note_down", "each", "report"]);
   });
 });

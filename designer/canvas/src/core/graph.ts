@@ -1,3 +1,4 @@
+import { nestingOf } from "./nesting.ts";
 import type { Document, Edge, Step, StepKind } from "./types.ts";
 
 export const OUT = "out";
@@ -98,4 +99,19 @@ export function inOrder(doc: Document): Step[] {
   }
   const placed = new Set(done);
   return [...done, ...doc.steps.filter((step) => !placed.has(step))];
+}
+
+/** All steps as an outline shows them: in order, and after each container what it holds, unless it is closed. */
+export function outlined(
+  doc: Document,
+  closed: ReadonlySet<string> = new Set(),
+): { step: Step; level: number }[] {
+  const nesting = nestingOf(doc);
+  const order = new Map(inOrder(doc).map((step, index) => [step.key, index]));
+  const place = (step: Step): number => order.get(step.key) ?? 0;
+  const below = (parent: string | null, level: number): { step: Step; level: number }[] =>
+    [...nesting.children(parent)]
+      .sort((a, b) => place(a) - place(b))
+      .flatMap((step) => [{ step, level }, ...(closed.has(step.key) ? [] : below(step.key, level + 1))]);
+  return below(null, 1);
 }

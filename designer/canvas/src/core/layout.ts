@@ -1,7 +1,8 @@
 /** The drawing as an ELK graph and the answer as places. The computing itself happens in a worker. */
-import { HANDLE, snap, stepShape } from "./geometry.ts";
-import { portOf } from "./graph.ts";
-import type { Document, Point, StepKind } from "./types.ts";
+import { BODY_TOP, boxAround, FRAME_PAD, type Frames, frameSize } from "./frames.ts";
+import { add, HANDLE, type StepShape, shapeOf, snap } from "./geometry.ts";
+import { portOf, portsOf } from "./graph.ts";
+import type { Document, Point, Step } from "./types.ts";
 
 export interface ElkPort {
   id: string;
@@ -27,6 +28,10 @@ export interface ElkGraph {
   edges: { id: string; sources: string[]; targets: string[] }[];
 }
 
+type Sizes = ReadonlyMap<string, StepShape>;
+const NO_SIZES: Sizes = new Map();
+const NO_PLACES: Map<string, Point> = new Map();
+
 const SIDES = { left: "WEST", right: "EAST", bottom: "SOUTH" } as const;
 
 /** Simple placement and less thoroughness from 300 steps on: a third faster and much flatter drawings. */
@@ -51,10 +56,19 @@ const port = (id: string, x: number, y: number, side: keyof typeof SIDES): ElkPo
   layoutOptions: { "elk.port.side": SIDES[side] },
 });
 
-export function elkGraph(doc: Document, kindOf: (kind: string) => StepKind | undefined): ElkGraph {
-  const children = doc.steps.map((step) => {
-    const shape = stepShape(step, kindOf(step.kind));
-    const drawn = new Set(doc.edges.filter((edge) => edge.from === step.key).map(portOf));
+/** One level: the steps of one container with the edges between them. Sizes of inner frames are known already. */
+export function elkGraph(
+  doc: Document,
+  frames: Frames,
+  parent: string | null = null,
+  sizes: Sizes = NO_SIZES,
+): ElkGraph {
+  const steps = frames.nesting.children(parent);
+  const there = new Set(steps.map((step) => step.key));
+  const inside = doc.edges.filter((edge) => there.has(edge.from) && there.has(edge.to));
+  const children = steps.map((step) => {
+    const shape = sizes.get(step.key) ?? frames.shape(step);
+    const drawn = new Set(inside.filter((edge) => edge.from === step.key).map(portOf));
     const known = new Set(shape.ports.map((place) => place.port));
     const loose = [...drawn].filter((name) => !known.has(name));
     return {
@@ -69,24 +83,75 @@ export function elkGraph(doc: Document, kindOf: (kind: string) => StepKind | und
       ],
     };
   });
-  const there = new Set(doc.steps.map((step) => step.key));
-  const edges = doc.edges
-    .filter((edge) => there.has(edge.from) && there.has(edge.to))
-    .map((edge, index) => ({
-      id: `e${index}`,
-      sources: [`${edge.from}:${portOf(edge)}`],
-      targets: [`${edge.to}:`],
-    }));
-  return { id: "root", layoutOptions: options(doc.steps.length), children, edges };
+  const edges = inside.map((edge, index) => ({
+    id: `e${index}`,
+    sources: [`${edge.from}:${portOf(edge)}`],
+    targets: [`${edge.to}:`],
+  }));
+  return { id: parent ?? "root", layoutOptions: options(steps.length), children, edges };
 }
 
-/** Places by step key, moved so that the drawing keeps its top left corner. */
-export function placesFrom(doc: Document, answer: Pick<ElkGraph, "children">): Map<string, Point> {
-  const left = Math.min(...doc.steps.map((step) => step.at[0]));
-  const top = Math.min(...doc.steps.map((step) => step.at[1]));
-  const x0 = Math.min(...answer.children.map((child) => child.x ?? 0));
-  const y0 = Math.min(...answer.children.map((child) => child.y ?? 0));
-  return new Map(
-    answer.children.map((child) => [child.id, snap([(child.x ?? 0) - x0 + left, (child.y ?? 0) - y0 + top])]),
-  );
+type Places = Map<string, Point>;
+type Ask = (graph: ElkGraph) => Promise<Pick<ElkGraph, "children">>;
+
+/** Places of one level, counted from its own top left corner. */
+const relative = ({ children }: Pick<ElkGraph, "children">): Places => {
+  const x0 = Math.min(...children.map((child) => child.x ?? 0));
+  const y0 = Math.min(...children.map((child) => child.y ?? 0));
+  return new Map(children.map((child) => [child.id, snap([(child.x ?? 0) - x0, (child.y ?? 0) - y0])]));
+};
+
+/** Lays out from the innermost level outward, because a frame is as large as what it holds. */
+class Arranging {
+  readonly #levels = new Map<string | null, Places>();
+  readonly #sizes = new Map<string, StepShape>();
+
+  constructor(
+    readonly doc: Document,
+    readonly frames: Frames,
+    readonly ask: Ask,
+  ) {}
+
+  async level(parent: string | null): Promise<void> {
+    const { nesting } = this.frames;
+    for (const step of nesting.children(parent)) {
+      if (!nesting.children(step.key).length) continue;
+      await this.level(step.key);
+      if (this.frames.open(step)) this.#sizes.set(step.key, this.#shape(step));
+    }
+    const graph = elkGraph(this.doc, this.frames, parent, this.#sizes);
+    this.#levels.set(parent, graph.children.length > 1 ? relative(await this.ask(graph)) : relative(graph));
+  }
+
+  #shape(step: Step): StepShape {
+    const places = this.#levels.get(step.key) ?? NO_PLACES;
+    const boxes = this.frames.nesting.children(step.key).map((child) => {
+      const { width, height } = this.#sizes.get(child.key) ?? this.frames.shape(child);
+      const [x, y] = places.get(child.key) ?? child.at;
+      return { x, y, width, height };
+    });
+    return shapeOf(portsOf(step, this.frames.kindOf(step.kind)), frameSize(boxes));
+  }
+
+  /** Places in the whole drawing, the corner of the outermost level at `corner`. */
+  places(parent: string | null, corner: Point): Places {
+    const found: Places = new Map();
+    for (const [key, at] of this.#levels.get(parent) ?? NO_PLACES) {
+      const place = add(corner, at);
+      found.set(key, place);
+      const inner = add(place, [FRAME_PAD, BODY_TOP]);
+      for (const [id, deeper] of this.places(key, inner)) found.set(id, deeper);
+    }
+    return found;
+  }
+}
+
+/** Places by step key; the drawing keeps its top left corner. `ask` lays out one level. */
+export async function arranged(doc: Document, frames: Frames, ask: Ask): Promise<Places> {
+  const work = new Arranging(doc, frames, ask);
+  await work.level(null);
+  const boxes = frames.nesting.children(null).map((step) => frames.box(step));
+  if (!boxes.length) return NO_PLACES;
+  const { x, y } = boxAround(boxes);
+  return work.places(null, snap([x, y]));
 }

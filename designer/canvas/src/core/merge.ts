@@ -1,7 +1,7 @@
 /** Three-way merge of two drawings, entity by entity. Where both sides changed one thing, mine stands and it is reported. */
 import { applyDelta, type Change, type Delta, deltaBetween } from "./delta.ts";
 import { equal, isJsonObject } from "./equal.ts";
-import type { Document } from "./types.ts";
+import type { Document, Step } from "./types.ts";
 
 export interface Clash {
   /** What both changed, in words: `step "charge"`. */
@@ -93,6 +93,19 @@ const withoutLooseEdges = (doc: Document): Document => {
   return edges.length === doc.edges.length ? doc : { ...doc, edges };
 };
 
+/** A step that one person changed while the other removed its container stays, outside. */
+function withoutLostParents(doc: Document): Document {
+  const keys = new Set(doc.steps.map((step) => step.key));
+  const lost = (step: Step): boolean => Boolean(step.parent) && !keys.has(step.parent ?? "");
+  if (!doc.steps.some(lost)) return doc;
+  const steps = doc.steps.map((step) => {
+    if (!lost(step)) return step;
+    const { parent: _, ...rest } = step;
+    return rest;
+  });
+  return { ...doc, steps };
+}
+
 export function merge(base: Document, mine: Document, theirs: Document): Merged {
   const out: Merged = { document: mine, arrived: [], clashes: [] };
   const delta = deltaBetween(base, theirs);
@@ -104,6 +117,6 @@ export function merge(base: Document, mine: Document, theirs: Document): Merged 
     if (kept.length) lists[list] = kept;
   }
   const fields = mergeFields(base, mine, delta, out);
-  out.document = withoutLooseEdges(applyDelta(mine, { lists, fields }));
+  out.document = withoutLostParents(withoutLooseEdges(applyDelta(mine, { lists, fields })));
   return out;
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { mayConnect, mayInsert, mayRenameKey } from "./rules.ts";
-import { kindOf, shop, step } from "./samples.ts";
+import { mayConnect, mayInsert, mayPutInto, mayRenameKey, mayWrap } from "./rules.ts";
+import { KINDS, kindOf, nested, shop, step } from "./samples.ts";
+import type { Document, StepKind } from "./types.ts";
 
 const doc = {
   ...shop(),
@@ -58,5 +59,69 @@ describe("mayRenameKey", () => {
     ["a".repeat(63), true],
   ])("charge -> %j: %s", (wanted, ok) => {
     expect(mayRenameKey(doc, "charge", wanted).ok).toBe(ok);
+  });
+});
+
+describe("across a border", () => {
+  it.each([
+    ["load", "pick", /cannot cross the border of "Each".*Connect "Each" itself, or move "Load" into it/],
+    ["pack", "report", /cannot cross the border of "Each".*move "Report" into it/],
+    ["pick", "ask", /border of "Turns".*move "Pick" into it/],
+    ["each", "pick", /"Pick" lies inside "Each": a step without a way in starts it/],
+    ["pack", "each", /"Pack" lies inside "Each": it ends when its last step has ended/],
+  ])("%s to %s says why not", (from, to, why) => {
+    const answer = mayConnect(nested(), from, "out", to, kindOf);
+    expect(answer).toMatchObject({ ok: false, why: expect.stringMatching(why) });
+  });
+
+  it("lets steps of one container connect", () => {
+    expect(mayConnect(nested(), "pick", "out", "pack", kindOf)).toEqual({ ok: true });
+  });
+});
+
+const scope = KINDS.scope as StepKind;
+
+/** Eight scopes in each other, and a loose step. */
+const deep = (): Document => ({
+  ...nested(),
+  steps: [
+    ...Array.from({ length: 8 }, (_, index) =>
+      step(`s${index}`, { kind: "scope", ...(index ? { parent: `s${index - 1}` } : {}) }),
+    ),
+    step("leaf", { parent: "s7" }),
+    step("loose", { kind: "scope" }),
+    step("in_loose", { parent: "loose" }),
+  ],
+  edges: [],
+});
+
+describe("mayPutInto and mayWrap", () => {
+  it.each([
+    [["each"], "turns", /"Each" cannot go into itself/],
+    [["load"], "report", /"Report" holds no steps/],
+    [[], "each", /Select steps first/],
+  ])("%j into %s: no", (keys, parent, why) => {
+    expect(mayPutInto(nested(), new Set(keys), parent)).toMatchObject({
+      ok: false,
+      why: expect.stringMatching(why),
+    });
+  });
+
+  it("refuses what would lie deeper than the server allows", () => {
+    const why = expect.stringMatching(/at most 8 deep/);
+    expect(mayPutInto(deep(), new Set(["loose"]), "s7")).toMatchObject({ ok: false, why });
+    expect(mayWrap(deep(), new Set(["leaf"]), scope)).toMatchObject({ ok: false, why });
+    expect(mayPutInto(deep(), new Set(["loose"]), "s6")).toEqual({ ok: true });
+  });
+
+  it("refuses a container around two ends of a path whose middle stays outside", () => {
+    const why = expect.stringMatching(/closes a circle.*Take the steps between them along/);
+    expect(mayWrap(nested(), new Set(["load", "report"]), scope)).toMatchObject({ ok: false, why });
+    expect(mayWrap(nested(), new Set(["load", "each"]), scope)).toEqual({ ok: true });
+  });
+
+  it("refuses a container around steps of different containers", () => {
+    const why = expect.stringMatching(/lie in different containers/);
+    expect(mayWrap(nested(), new Set(["load", "pick"]), scope)).toMatchObject({ ok: false, why });
   });
 });

@@ -29,6 +29,9 @@ export const KINDS: Record<string, StepKind> = {
   choose: kind("choose", { ports: ["otherwise", "error"], ports_from: "cases" }),
   human_task: kind("human_task", { ports: ["approved", "rejected", "error"], ports_from: "outcomes" }),
   end: kind("end", { ports: [] }),
+  for_each: kind("for_each", { group: "flow", name: "For each", ports: ["out", "error"] }),
+  repeat: kind("repeat", { group: "flow", ports: ["out", "error"] }),
+  scope: kind("scope", { group: "flow", ports: ["out", "error"] }),
 };
 
 export const kindOf = (name: string): StepKind | undefined => KINDS[name];
@@ -53,6 +56,31 @@ export const shop = (): Document => ({
   ],
   notes: [{ key: "note", at: [0, 200], size: [200, 80], text: "Hello" }],
 });
+
+/** load -> each [pick -> turns [ask -> wait] -> pack] -> report; beside it `note_down`, connected to nothing. */
+export const nested = (): Document => ({
+  ...emptyDocument("Nested"),
+  steps: [
+    step("load", { at: [0, 0] }),
+    step("each", { kind: "for_each", at: [288, 0] }),
+    step("pick", { at: [312, 80], parent: "each" }),
+    step("turns", { kind: "repeat", at: [600, 80], parent: "each" }),
+    step("ask", { at: [624, 160], parent: "turns" }),
+    step("wait", { at: [912, 160], parent: "turns" }),
+    step("pack", { at: [1248, 80], parent: "each" }),
+    step("report", { at: [1600, 0] }),
+    step("note_down", { at: [0, 400] }),
+  ],
+  edges: [
+    { from: "load", to: "each" },
+    { from: "pick", to: "turns" },
+    { from: "ask", to: "wait" },
+    { from: "turns", to: "pack" },
+    { from: "each", to: "report" },
+  ],
+});
+
+export const LAYOUT = { kindOf, collapsed: new Set<string>() };
 
 /** A small generator with a seed, so that a failing case can be run again. */
 export function random(seed: number): () => number {

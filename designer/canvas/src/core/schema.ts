@@ -12,6 +12,8 @@ export interface Field {
   expression: boolean;
   schema: Schema;
   choices: Json[];
+  /** What to call the choices, where their own spelling is not for people. */
+  names?: Record<string, string>;
   default: Json | undefined;
 }
 

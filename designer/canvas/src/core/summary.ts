@@ -24,9 +24,29 @@ export function summaryOf(step: Step, kind: StepKind | undefined): string {
       return text(config.subject) || name;
     case "human_task":
       return isJsonObject(config.assignees) ? assignees(config.assignees) || name : name;
+    case "for_each":
+      return text(config.items) ? `${name} of ${text(config.items)}` : name;
+    case "repeat":
+      return repeated(config) || name;
+    case "scope":
+      return SCOPES[text(config.on_failure)] ?? name;
+    case "sub_workflow":
+      return text(config.workflow) || name;
     default:
       return name;
   }
+}
+
+const SCOPES: Record<string, string> = {
+  fail: "A failure inside fails it",
+  undo: "A failure inside undoes it",
+  continue: "Goes on after a failure inside",
+};
+
+function repeated(config: { [key: string]: Json }): string {
+  const turns = text(config.turns) ? `, at most ${text(config.turns)} turns` : "";
+  if (text(config.until)) return `Until ${text(config.until)}${turns}`;
+  return text(config.while) ? `While ${text(config.while)}${turns}` : "";
 }
 
 const assignees = (value: { [key: string]: Json }): string =>

@@ -64,10 +64,19 @@ export interface Region {
   steps: string[];
 }
 
-export interface Settings {
+/** How many runs of the workflow may be open at once, for each value of `key` where there is one. */
+export type Concurrency = {
+  limit?: number;
+  key?: Json;
+  on_limit?: "queue" | "replace" | "refuse";
+};
+
+export type Settings = {
   deadline?: string | null;
   on_failure?: "fail" | "undo";
-}
+  concurrency?: Concurrency | null;
+  priority?: number;
+};
 
 export interface Document {
   format: "branchline/1";

@@ -4,12 +4,14 @@ import { selectedSteps } from "../core/editor.ts";
 import { addNote, noteId, nudge, toggleDisabled } from "../core/edits.ts";
 import { GRID } from "../core/geometry.ts";
 import { reachable, reversed } from "../core/graph.ts";
+import { isContainer } from "../core/nesting.ts";
 import type { Point } from "../core/types.ts";
 import { type Direction, walk } from "../core/walk.ts";
 import { duplicate, pasteText, selectionText } from "./clipboard.ts";
 import type { Designer } from "./designer.ts";
 import { exportDocument } from "./files.ts";
-import { deleteSelected, nextPort } from "./steps.ts";
+import { foldSelected, markRegion, tryTakeOut, tryUnwrap, tryWrap } from "./nesting.ts";
+import { deleteSelected, nextPort, pickInside } from "./steps.ts";
 import { tidyUp } from "./tidy.ts";
 
 export interface Action {
@@ -33,12 +35,33 @@ function openPicker(designer: Designer): void {
   const step =
     focused instanceof HTMLElement && focused.matches(".react-flow__node:focus-visible") ? focused : null;
   const key = step?.dataset.id;
+  if (key && isEmptyContainer(designer, key)) {
+    addInside(designer, key);
+    return;
+  }
   const screen: Point = step
     ? [step.getBoundingClientRect().right + 12, step.getBoundingClientRect().top]
     : (designer.pointer ?? [window.innerWidth / 2 - 150, window.innerHeight / 3]);
   const place = designer.canvas?.toDrawing(screen) ?? [0, 0];
   const wire = key && !key.startsWith("note:") ? { from: { key, port: nextPort(designer, key) } } : {};
-  designer.screen.update({ picker: { screen, place, wire } });
+  const parent = step ? null : (designer.canvas?.under(screen) ?? null);
+  designer.screen.update({ picker: { screen, place, wire, parent } });
+}
+
+const isEmptyContainer = (designer: Designer, key: string): boolean => {
+  const step = designer.frames.nesting.step(key);
+  return isContainer(step) && !designer.frames.nesting.children(key).length;
+};
+
+/** The picker beside the head of a container, for a step inside it. */
+function addInside(designer: Designer, wanted?: string): void {
+  const key = wanted ?? chosen(designer).find((item) => isContainer(designer.frames.nesting.step(item)));
+  if (!key) {
+    designer.say("Select a container first: a For each, a Repeat or a Scope.", "refused");
+    return;
+  }
+  const box = document.querySelector(`[data-id="${CSS.escape(key)}"]`)?.getBoundingClientRect();
+  pickInside(designer, key, box ? [box.left + 24, box.top + 64] : [window.innerWidth / 2 - 150, 200]);
 }
 
 function rename(designer: Designer): void {
@@ -49,7 +72,8 @@ function rename(designer: Designer): void {
 const walkTo = (direction: Direction) => (designer: Designer) => {
   const { document, selected } = designer.editor.get();
   const from = [...selected].at(-1) ?? document.steps[0]?.key;
-  const to = selected.size && from ? walk(document, from, direction) : from;
+  const { collapsed } = designer.screen.get();
+  const to = selected.size && from ? walk(document, from, direction, collapsed) : from;
   if (!to) return;
   designer.editor.select([to]);
   designer.canvas?.focus(to);
@@ -123,9 +147,77 @@ function nextPanel(backwards: boolean): void {
   (target ?? next)?.focus();
 }
 
+const CONTAINER_ACTIONS: Action[] = [
+  {
+    id: "scope",
+    label: "Group in a scope",
+    group: "Edit",
+    keys: ["Mod+G"],
+    changes: true,
+    run: (d) => tryWrap(d, "scope"),
+  },
+  {
+    id: "for-each",
+    label: "Group in a For each",
+    group: "Edit",
+    keys: ["Mod+Alt+G"],
+    changes: true,
+    run: (d) => tryWrap(d, "for_each"),
+  },
+  {
+    id: "repeat",
+    label: "Group in a Repeat",
+    group: "Edit",
+    keys: [],
+    changes: true,
+    run: (d) => tryWrap(d, "repeat"),
+  },
+  {
+    id: "dissolve",
+    label: "Dissolve the container, keep its steps",
+    group: "Edit",
+    keys: ["Mod+Shift+G"],
+    changes: true,
+    run: tryUnwrap,
+  },
+  {
+    id: "into",
+    label: "Move into a container…",
+    group: "Edit",
+    keys: ["M"],
+    changes: true,
+    run: (d) => chosen(d).length && d.open("into"),
+  },
+  {
+    id: "out",
+    label: "Take out of the container",
+    group: "Edit",
+    keys: ["Shift+M"],
+    changes: true,
+    run: tryTakeOut,
+  },
+  { id: "fold", label: "Open or close the container", group: "View", keys: ["E"], run: foldSelected },
+  {
+    id: "region",
+    label: "Mark as a region",
+    group: "Edit",
+    keys: ["Shift+R"],
+    changes: true,
+    run: (d) => markRegion(d),
+  },
+];
+
 export const ACTIONS: Action[] = [
   { id: "add", label: "Add a step", group: "Add", keys: ["Tab"], changes: true, run: openPicker },
   { id: "note", label: "Add a note", group: "Add", keys: ["Shift+S"], changes: true, run: note },
+  {
+    id: "inside",
+    label: "Add a step inside the container",
+    group: "Add",
+    keys: ["I"],
+    changes: true,
+    run: (d) => addInside(d),
+  },
   {
     id: "connect",
     label: "Connect to…",
@@ -161,6 +253,7 @@ export const ACTIONS: Action[] = [
     changes: true,
     run: (d) => deleteSelected(d, true),
   },
+  ...CONTAINER_ACTIONS,
   { id: "undo", label: "Undo", group: "Edit", keys: ["Mod+Z"], changes: true, run: undo },
   { id: "redo", label: "Redo", group: "Edit", keys: ["Mod+Y", "Mod+Shift+Z"], changes: true, run: redo },
   { id: "copy", label: "Copy as JSON", group: "Edit", keys: [], run: copy },

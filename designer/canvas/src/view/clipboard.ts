@@ -1,7 +1,8 @@
 /** The clipboard of the browser, holding the JSON of steps. */
 import { copyOf, fromText, paste, toText } from "../core/clipboard.ts";
 import { PASTE_SHIFT, remove } from "../core/edits.ts";
-import type { Point } from "../core/types.ts";
+import { MAX_DEPTH, nestingOf } from "../core/nesting.ts";
+import type { Document, Point } from "../core/types.ts";
 import type { Designer } from "./designer.ts";
 
 let lastPasted = "";
@@ -27,12 +28,34 @@ export function pasteText(designer: Designer, text: string): void {
     return;
   }
   const here = designer.pointer && designer.canvas ? designer.canvas.toDrawing(designer.pointer) : null;
-  designer.run((doc) => paste(doc, parsed.document, placeFor(text, here)));
+  const parent = parentFor(designer, parsed.document);
+  if (parent === false) return;
+  designer.run((doc) => paste(doc, parsed.document, placeFor(text, here), parent));
+}
+
+/** The container under the pointer, else the one selected container; false when it cannot hold as much depth. */
+function parentFor(designer: Designer, pasted: Document): string | null | false {
+  const { selected } = designer.editor.get();
+  const [only] = selected.size === 1 ? selected : [];
+  const into =
+    (designer.pointer && designer.canvas?.under(designer.pointer)) ??
+    (designer.pointer || !designer.frames.open(designer.frames.nesting.step(only ?? ""))
+      ? null
+      : (only ?? null));
+  if (!into) return null;
+  const inner = nestingOf(pasted);
+  const depth = Math.max(...inner.children(null).map((step) => inner.height(step.key)));
+  if (designer.frames.nesting.around(into).length + 1 + depth <= MAX_DEPTH) return into;
+  designer.say(`Containers lie at most ${MAX_DEPTH} deep in each other.`, "refused");
+  return false;
 }
 
 export function duplicate(designer: Designer): void {
   const { document, selected } = designer.editor.get();
-  designer.run((doc) => paste(doc, copyOf(document, selected), { shift: PASTE_SHIFT }));
+  const { nesting } = designer.frames;
+  const [first] = nesting.tops(selected);
+  const parent = first ? nesting.parent(first) : null;
+  designer.run((doc) => paste(doc, copyOf(document, selected), { shift: PASTE_SHIFT }, parent));
 }
 
 const inText = (): boolean => {

@@ -1,21 +1,26 @@
 /** Everything the edit page holds together: editor, saving, problems, catalogue, and what is open on the screen. */
 import { createContext, useContext } from "react";
 import type { DraftSync } from "../api/draft-sync.ts";
-import type { WorkflowApi } from "../api/workflow.ts";
+import { folded } from "../api/folded.ts";
+import type { Listed, WorkflowApi } from "../api/workflow.ts";
 import type { PageConfig } from "../config.ts";
 import type { Editor, Maker } from "../core/editor.ts";
 import type { Wire } from "../core/edits.ts";
+import { Frames } from "../core/frames.ts";
+import type { Layout } from "../core/room.ts";
 import { Store } from "../core/store.ts";
 import type { Catalogue, Document, JsonObject, Point, Problem, StepKind } from "../core/types.ts";
 
 export type Tab = "settings" | "input" | "errors" | "undo";
-export type Dialog = "help" | "commands" | "find" | "publish" | "run" | "import" | "connect" | null;
+export type Dialog = "help" | "commands" | "find" | "publish" | "run" | "import" | "connect" | "into" | null;
 
 export interface PickerRequest {
   /** Where the picker opens, in window pixels, and where the new step goes, in drawing units. */
   screen: Point;
   place: Point;
   wire: Wire;
+  /** The container it goes into, where no wire says so. */
+  parent?: string | null;
 }
 
 export interface Toast {
@@ -33,6 +38,10 @@ export interface Screen {
   /** An inspector field somebody asked for (from a problem), with a count so that asking twice works. */
   wantedField: { field: string; count: number } | null;
   dropEdge: string | null;
+  /** Where what is being dragged would go: a container, the open drawing (""), or nowhere else. */
+  dropInto: string | null;
+  /** Containers that hide what they hold. */
+  collapsed: ReadonlySet<string>;
 }
 
 export interface Found {
@@ -52,6 +61,8 @@ export interface CanvasHandle {
   fit(): void;
   zoom(to: "in" | "out" | "full"): void;
   toDrawing(screen: Point): Point;
+  /** The innermost open container at a place of the window. */
+  under(screen: Point): string | null;
   middle(): Point;
 }
 
@@ -67,6 +78,8 @@ export class Designer {
     toast: null,
     wantedField: null,
     dropEdge: null,
+    dropInto: null,
+    collapsed: new Set(),
   });
   readonly found = new Store<Found>({ problems: [], document: null, checking: false, byStep: new Map() });
   readonly live = new Store<number | null>(null);
@@ -83,7 +96,40 @@ export class Designer {
     readonly api: WorkflowApi,
     readonly catalogue: Catalogue,
   ) {
+    this.screen.update({ collapsed: folded.read(config) });
     this.#kinds = new Map(catalogue.kinds.map((kind) => [kind.kind, kind]));
+  }
+
+  #frames: Frames | null = null;
+
+  /** Where everything lies in the present drawing. */
+  get frames(): Frames {
+    const { document } = this.editor;
+    const { collapsed } = this.screen.get();
+    const known = this.#frames;
+    if (known?.doc === document && known.collapsed === collapsed) return known;
+    this.#frames = new Frames(document, this.kindOf, collapsed);
+    return this.#frames;
+  }
+
+  get layout(): Layout {
+    return { kindOf: this.kindOf, collapsed: this.screen.get().collapsed };
+  }
+
+  /** Opens or closes a container. */
+  fold(key: string, closed = !this.screen.get().collapsed.has(key)): void {
+    const collapsed = new Set(this.screen.get().collapsed);
+    if (closed) collapsed.add(key);
+    else collapsed.delete(key);
+    this.screen.update({ collapsed });
+    folded.write(this.config, collapsed);
+  }
+
+  /** Opens every container around a step, so that it can be seen. */
+  unfold(key: string): void {
+    for (const above of this.frames.nesting.around(key)) {
+      if (this.screen.get().collapsed.has(above)) this.fold(above, false);
+    }
   }
 
   readonly kindOf = (kind: string): StepKind | undefined => this.#kinds.get(kind);
@@ -129,6 +175,17 @@ export class Designer {
 
   problemsOf(key: string): Problem[] {
     return this.found.get().byStep.get(key) ?? NO_PROBLEMS;
+  }
+
+  #workflows: Promise<Listed[]> | null = null;
+
+  /** The workflows of the workspace, asked once; a failed question may be asked again. */
+  workflows(): Promise<Listed[]> {
+    this.#workflows ??= this.api.workflows();
+    this.#workflows.catch(() => {
+      this.#workflows = null;
+    });
+    return this.#workflows;
   }
 
   /** What an expression in this step may read, asked once per saved revision. */

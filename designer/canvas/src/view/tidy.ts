@@ -1,7 +1,7 @@
 /** Tidy-up: ELK computes in a worker that is loaded on first use; the result is one undo step. */
 import elkWorker from "elkjs/lib/elk-worker.min.js?url";
 import { place } from "../core/edits.ts";
-import { type ElkGraph, elkGraph, placesFrom } from "../core/layout.ts";
+import { arranged, type ElkGraph } from "../core/layout.ts";
 import type { Designer } from "./designer.ts";
 
 interface Elk {
@@ -21,8 +21,7 @@ export async function tidyUp(designer: Designer): Promise<void> {
   engine ??= start();
   try {
     const elk = await engine;
-    const answer = await elk.layout(elkGraph(document, designer.kindOf));
-    const places = placesFrom(document, answer);
+    const places = await arranged(document, designer.frames, (graph) => elk.layout(graph));
     designer.run((doc) => place(doc, places, "Tidy up"));
     requestAnimationFrame(() => designer.canvas?.fit());
   } catch (error) {

@@ -11,27 +11,36 @@ import {
   SelectionMode,
   useReactFlow,
 } from "@xyflow/react";
-import { useLayoutEffect, useMemo, useRef, useState } from "react";
-import { place, reconnect } from "../../core/edits.ts";
-import { GRID, snap } from "../../core/geometry.ts";
+import {
+  type MouseEvent as ReactMouseEvent,
+  type RefObject,
+  useLayoutEffect,
+  useMemo,
+  useRef,
+  useState,
+} from "react";
+import { reconnect } from "../../core/edits.ts";
+import { type Box, GRID, snap } from "../../core/geometry.ts";
 import { edgeId, makeEdge } from "../../core/graph.ts";
 import { mayConnect } from "../../core/rules.ts";
 import { speaker } from "../../core/speech.ts";
 import type { Point } from "../../core/types.ts";
 import { useDesigner } from "../designer.ts";
 import { nextPort, tryConnect } from "../steps.ts";
-import { useStore } from "../use-store.ts";
+import { useChosen, useStore } from "../use-store.ts";
 import { ArrowHead } from "./arrow-head.tsx";
 import { CULL_FROM, firstViewport, MAX_ZOOM, MIN_ZOOM, MINI } from "./drawing.ts";
 import { useDrop } from "./drop.ts";
 import { EditStep } from "./edit-step.tsx";
 import { useFar } from "./far.ts";
+import { EditFrame } from "./frame-node.tsx";
 import { useCanvasHandle } from "./handle.ts";
 import { type AnyNode, INPUT, NodeCache, type WireEdge } from "./nodes.ts";
 import { NoteNode } from "./note-node.tsx";
+import { EditRegion } from "./region-node.tsx";
 import { Wire } from "./wire.tsx";
 
-const nodeTypes = { step: EditStep, note: NoteNode };
+const nodeTypes = { step: EditStep, frame: EditFrame, note: NoteNode, region: EditRegion };
 const edgeTypes = { wire: Wire };
 const NOWHERE: ReadonlyMap<string, Point> = new Map();
 
@@ -40,6 +49,9 @@ function useDrawing(places: ReadonlyMap<string, Point>, far: boolean) {
   const designer = useDesigner();
   const { document, selected, edges } = useStore(designer.editor);
   const found = useStore(designer.found);
+  const collapsed = useChosen(designer.screen, (screen) => screen.collapsed);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the frames follow from the drawing and what is closed
+  const frames = useMemo(() => designer.frames, [designer, document, collapsed]);
   const cache = useRef(new NodeCache());
   const speak = useMemo(
     () => speaker(document, designer.kindOf, (key) => found.byStep.get(key) ?? []),
@@ -49,6 +61,7 @@ function useDrawing(places: ReadonlyMap<string, Point>, far: boolean) {
     const [first] = selected;
     const stop = first ?? document.steps[0]?.key ?? null;
     return cache.current.nodes(document, {
+      frames,
       selected,
       places,
       stop,
@@ -56,10 +69,10 @@ function useDrawing(places: ReadonlyMap<string, Point>, far: boolean) {
       kindOf: designer.kindOf,
       far,
     });
-  }, [document, selected, places, speak, designer, far]);
+  }, [document, frames, selected, places, speak, designer, far]);
   const wires = useMemo(
-    () => (far ? [] : cache.current.edges(document, edges, designer.kindOf)),
-    [document, edges, designer, far],
+    () => (far ? [] : cache.current.edges(document, edges, frames)),
+    [document, edges, frames, far],
   );
   return { nodes, wires, count: document.steps.length };
 }
@@ -76,21 +89,71 @@ function useDragging() {
     );
     if (moved.length) setPlaces((old) => new Map([...old, ...moved]));
   };
-  const end = (nodes: AnyNode[]): void => {
-    const last = new Map(nodes.map((node) => [node.id, snap([node.position.x, node.position.y])] as const));
-    designer.editor.seal();
-    designer.run((doc) => place(doc, last, "Move", "drag"));
-    setPlaces(NOWHERE);
-  };
-  return { places, during, end };
+  /** React Flow counts places within the parent's frame, the drawing from its own corner. */
+  const last = (nodes: AnyNode[]): Map<string, Point> =>
+    new Map(
+      nodes.map((node) => {
+        const frame = node.parentId ? designer.frames.boxOf(node.parentId) : null;
+        return [
+          node.id,
+          snap([node.position.x + (frame?.x ?? 0), node.position.y + (frame?.y ?? 0)]),
+        ] as const;
+      }),
+    );
+  return { places, during, last, end: () => setPlaces(NOWHERE) };
 }
 
-function useSelection() {
-  const { editor } = useDesigner();
+/** A box that only touches a container is meant for what lies in it; one around the whole of it takes it too. */
+function useBoxSelection(wrapper: RefObject<HTMLDivElement | null>) {
+  const designer = useDesigner();
+  const flow = useReactFlow();
+  const from = useRef<Point | null>(null);
+  const rect = (to: Point): Box | null => {
+    if (!from.current) return null;
+    const [a, b] = [from.current, to].map(([x, y]) =>
+      flow.screenToFlowPosition({ x, y }, { snapToGrid: false }),
+    );
+    if (!a || !b) return null;
+    return {
+      x: Math.min(a.x, b.x),
+      y: Math.min(a.y, b.y),
+      width: Math.abs(a.x - b.x),
+      height: Math.abs(a.y - b.y),
+    };
+  };
+  return {
+    /** True while a box is drawn: containers are left to its end. */
+    drawing: () => from.current !== null && wrapper.current?.querySelector(".react-flow__selection") != null,
+    start: (event: ReactMouseEvent) => {
+      from.current = [event.clientX, event.clientY];
+    },
+    end: (event: ReactMouseEvent): void => {
+      const box = rect([event.clientX, event.clientY]);
+      from.current = null;
+      if (!box) return;
+      const { document, selected } = designer.editor.get();
+      const whole = document.steps.filter((step) => {
+        if (!designer.frames.open(step) || designer.frames.hidden(step.key)) return false;
+        const frame = designer.frames.box(step);
+        return (
+          frame.x >= box.x &&
+          frame.y >= box.y &&
+          frame.x + frame.width <= box.x + box.width &&
+          frame.y + frame.height <= box.y + box.height
+        );
+      });
+      if (whole.length) designer.editor.select([...selected, ...whole.map((step) => step.key)]);
+    },
+  };
+}
+
+function useSelection(boxed: () => boolean) {
+  const { editor, frames } = useDesigner();
   const nodes = (changes: NodeChange<AnyNode>[]): void => {
     const next = new Set(editor.get().selected);
     for (const change of changes) {
       if (change.type !== "select") continue;
+      if (change.selected && boxed() && frames.open(frames.nesting.step(change.id))) continue;
       if (change.selected) next.add(change.id);
       else next.delete(change.id);
     }
@@ -114,7 +177,9 @@ const pointOf = (event: MouseEvent | TouchEvent): Point => {
 };
 
 const stepUnder = ([x, y]: Point): string | null => {
-  const node = globalThis.document.elementFromPoint(x, y)?.closest<HTMLElement>(".react-flow__node-step");
+  const node = globalThis.document
+    .elementFromPoint(x, y)
+    ?.closest<HTMLElement>(".react-flow__node-step, .react-flow__node-frame");
   return node?.dataset.id ?? null;
 };
 
@@ -147,14 +212,15 @@ function Surface({ size }: { size: { width: number; height: number } }) {
   const designer = useDesigner();
   const { editor } = designer;
   const dragging = useDragging();
-  const selection = useSelection();
+  const wrapper = useRef<HTMLDivElement>(null);
+  const boxing = useBoxSelection(wrapper);
+  const selection = useSelection(boxing.drawing);
   const far = useFar();
   const { nodes, wires, count } = useDrawing(dragging.places, far);
-  const wrapper = useRef<HTMLDivElement>(null);
   const drop = useDrop();
   const onConnectEnd = useConnectEnd();
   useCanvasHandle(wrapper);
-  const [start] = useState(() => firstViewport(editor.document, designer.kindOf, size));
+  const [start] = useState(() => firstViewport(designer.frames, size));
   const readOnly = editor.readOnly;
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: only remembers where the pointer is, for "paste here" and the picker
@@ -197,7 +263,9 @@ function Surface({ size }: { size: { width: number; height: number } }) {
         zoomActivationKeyCode={["Control", "Meta"]}
         zoomOnDoubleClick={false}
         connectionRadius={28}
-        elevateEdgesOnSelect
+        zIndexMode="manual"
+        onSelectionStart={boxing.start}
+        onSelectionEnd={boxing.end}
         onNodesChange={(changes) => {
           dragging.during(changes);
           if (changes.some((change) => change.type === "select")) selection.nodes(changes);
@@ -205,10 +273,14 @@ function Surface({ size }: { size: { width: number; height: number } }) {
         onEdgesChange={selection.edges}
         onNodeDrag={(event, _node, moved) => drop.drag(pointOf(event), moved)}
         onNodeDragStop={(_event, _node, moved) => {
-          dragging.end(moved);
-          drop.dragged(moved);
+          drop.dragged(moved, dragging.last(moved));
+          dragging.end();
         }}
-        onSelectionDragStop={(_event, moved) => dragging.end(moved)}
+        onSelectionDrag={(event, moved) => drop.drag(pointOf(event.nativeEvent), moved)}
+        onSelectionDragStop={(_event, moved) => {
+          drop.dragged(moved, dragging.last(moved));
+          dragging.end();
+        }}
         onNodeDoubleClick={(_event, node) => {
           if (node.type === "note") designer.screen.update({ renaming: node.id });
           else designer.canvas?.open();

@@ -1,7 +1,6 @@
 /** What the canvas and the run page share about React Flow: when to cull, and where to look first. */
 import { getViewportForBounds, type Viewport } from "@xyflow/react";
-import { bounds } from "../../core/geometry.ts";
-import type { Document, StepKind } from "../../core/types.ts";
+import type { Frames } from "../../core/frames.ts";
 import { FAR } from "./far.ts";
 
 /** From here on only visible steps are mounted: 2,000 steps then pan at 16.7 ms a frame. */
@@ -16,12 +15,8 @@ export const MINI = { width: 160, height: 108 };
  * The whole drawing in view. `fitView` cannot do this at the start: with culling it shows an empty canvas,
  * because it waits for steps that are only mounted once they are in view.
  */
-export function firstViewport(
-  doc: Document,
-  kindOf: (kind: string) => StepKind | undefined,
-  size: { width: number; height: number },
-): Viewport {
-  const box = bounds(doc, kindOf);
+export function firstViewport(frames: Frames, size: { width: number; height: number }): Viewport {
+  const box = frames.bounds();
   if (!box || !size.width) return { x: 80, y: 80, zoom: 1 };
   const whole = getViewportForBounds(box, size.width, size.height, MIN_ZOOM, 1, 0.1);
   if (whole.zoom >= FAR) return whole;

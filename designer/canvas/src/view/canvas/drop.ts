@@ -4,6 +4,7 @@ import type { DragEvent } from "react";
 import { edgeId, incoming, outgoing, portOf } from "../../core/graph.ts";
 import type { Edge, Point } from "../../core/types.ts";
 import { useDesigner } from "../designer.ts";
+import { dropSteps, dropTarget } from "../nesting.ts";
 import { addOfKind, tryInsert } from "../steps.ts";
 import type { AnyNode } from "./nodes.ts";
 
@@ -21,8 +22,14 @@ const edgeUnder = ([x, y]: Point): string | null => {
 export function useDrop() {
   const designer = useDesigner();
   const flow = useReactFlow();
-  const mark = (id: string | null): void => {
-    if (designer.screen.get().dropEdge !== id) designer.screen.update({ dropEdge: id });
+  const mark = (dropEdge: string | null, dropInto: string | null = null): void => {
+    const now = designer.screen.get();
+    if (now.dropEdge !== dropEdge || now.dropInto !== dropInto)
+      designer.screen.update({ dropEdge, dropInto });
+  };
+  const inDrawing = ([x, y]: Point): Point => {
+    const at = flow.screenToFlowPosition({ x, y }, { snapToGrid: false });
+    return [at.x, at.y];
   };
   const edgeOf = (id: string | null): Edge | undefined =>
     designer.editor.document.edges.find((edge) => edgeId(edge) === id);
@@ -38,7 +45,9 @@ export function useDrop() {
       if (designer.editor.readOnly || !event.dataTransfer.types.includes(KIND_TYPE)) return;
       event.preventDefault();
       event.dataTransfer.dropEffect = "copy";
-      mark(edgeUnder([event.clientX, event.clientY]));
+      const at: Point = [event.clientX, event.clientY];
+      const edge = edgeUnder(at);
+      mark(edge, edge ? null : designer.frames.under(inDrawing(at)));
     },
     leave: () => mark(null),
     drop(event: DragEvent): void {
@@ -47,20 +56,27 @@ export function useDrop() {
       mark(null);
       if (!kind || designer.editor.readOnly) return;
       event.preventDefault();
-      const { x, y } = flow.screenToFlowPosition({ x: event.clientX, y: event.clientY });
+      const [x, y] = inDrawing([event.clientX, event.clientY]);
       const wire = edge ? { from: { key: edge.from, port: portOf(edge) }, to: edge.to, instead: edge } : {};
-      addOfKind(designer, kind, [x - 104, y - 28], wire);
+      addOfKind(designer, kind, [x - 104, y - 28], wire, designer.frames.under([x, y]));
     },
-    /** A step is being dragged: mark the edge it would go into. Only a step without connections does. */
+    /** Steps are being dragged: mark the edge a loose one would go into, or the container they would change to. */
     drag(at: Point, nodes: AnyNode[]): void {
       const key = loose(nodes);
-      mark(key ? edgeUnder(at) : null);
+      const edge = key ? edgeUnder(at) : null;
+      mark(edge, edge ? null : dropTarget(designer, stepsOf(nodes), inDrawing(at)));
     },
-    dragged(nodes: AnyNode[]): void {
+    /** They were let go, at these places of the drawing. */
+    dragged(nodes: AnyNode[], places: ReadonlyMap<string, Point>): void {
       const key = loose(nodes);
-      const edge = edgeOf(designer.screen.get().dropEdge);
+      const { dropEdge, dropInto } = designer.screen.get();
+      const edge = edgeOf(dropEdge);
       mark(null);
+      dropSteps(designer, places, edge ? null : dropInto);
       if (key && edge) tryInsert(designer, key, edge);
     },
   };
 }
+
+const stepsOf = (nodes: AnyNode[]): ReadonlySet<string> =>
+  new Set(nodes.filter((node) => node.type === "step" || node.type === "frame").map((node) => node.id));

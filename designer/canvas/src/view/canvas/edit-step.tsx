@@ -2,6 +2,8 @@ import type { NodeProps } from "@xyflow/react";
 import { memo, useSyncExternalStore } from "react";
 import { rename } from "../../core/edits.ts";
 import type { PortPlace } from "../../core/geometry.ts";
+import { isContainer } from "../../core/nesting.ts";
+import type { Step } from "../../core/types.ts";
 import { useDesigner } from "../designer.ts";
 import { Icon } from "../icon.tsx";
 import { pickAfter } from "../steps.ts";
@@ -9,7 +11,7 @@ import { useChosen } from "../use-store.ts";
 import type { StepFlowNode } from "./nodes.ts";
 import { FarStep, portTitle, StepCard } from "./step-card.tsx";
 
-function Renaming({ stepKey, name }: { stepKey: string; name: string }) {
+export function Renaming({ stepKey, name }: { stepKey: string; name: string }) {
   const designer = useDesigner();
   const done = (text: string | null): void => {
     if (designer.screen.get().renaming !== stepKey) return;
@@ -40,7 +42,7 @@ function Renaming({ stepKey, name }: { stepKey: string; name: string }) {
 }
 
 /** "+" on a way out: opens the picker, the new step arrives wired. */
-function AddAfter({ stepKey, place }: { stepKey: string; place: PortPlace }) {
+export function AddAfter({ stepKey, place }: { stepKey: string; place: PortPlace }) {
   const designer = useDesigner();
   const right = place.side === "right";
   return (
@@ -62,12 +64,12 @@ function AddAfter({ stepKey, place }: { stepKey: string; place: PortPlace }) {
   );
 }
 
-function useProblems(key: string) {
+export function useProblems(key: string) {
   const { found } = useDesigner();
   return useSyncExternalStore(found.subscribe, () => found.get().byStep.get(key));
 }
 
-function ProblemBadge({ stepKey }: { stepKey: string }) {
+export function ProblemBadge({ stepKey }: { stepKey: string }) {
   const problems = useProblems(stepKey);
   if (!problems?.length) return null;
   const wrong = problems.some((problem) => problem.severity === "error");
@@ -81,13 +83,43 @@ function ProblemBadge({ stepKey }: { stepKey: string }) {
   );
 }
 
+/** A closed container tells how much it holds, and opens. */
+function OpenContainer({ stepKey, name, held }: { stepKey: string; name: string; held: number }) {
+  const designer = useDesigner();
+  return (
+    <button
+      type="button"
+      className="held nodrag nopan"
+      tabIndex={-1}
+      aria-label={`Open ${name}`}
+      title="Open (E)"
+      onClick={(event) => {
+        event.stopPropagation();
+        designer.fold(stepKey);
+      }}
+    >
+      {held} <Icon name="chevron-down" size={14} />
+    </button>
+  );
+}
+
+function Badges({ step, held }: { step: Step; held: number }) {
+  return (
+    <>
+      <ProblemBadge stepKey={step.key} />
+      {isContainer(step) && <OpenContainer stepKey={step.key} name={step.name || step.key} held={held} />}
+    </>
+  );
+}
+
 export const EditStep = memo(function EditStep({ data, selected }: NodeProps<StepFlowNode>) {
   const designer = useDesigner();
   const { step } = data;
   const renaming = useChosen(designer.screen, (screen) => screen.renaming === step.key);
   const problems = useProblems(step.key);
   const wrong = problems?.some((problem) => problem.severity === "error") ? "has-error" : "";
-  const looks = `${step.disabled ? "is-disabled" : ""} ${wrong}`;
+  const closed = isContainer(step) ? "is-closed" : "";
+  const looks = `${closed} ${step.disabled ? "is-disabled" : ""} ${wrong}`;
   if (data.far) return <FarStep className={`step-${data.kind?.group ?? "unknown"} ${looks}`} />;
   return (
     <StepCard
@@ -96,7 +128,7 @@ export const EditStep = memo(function EditStep({ data, selected }: NodeProps<Ste
       connectable={!designer.editor.readOnly}
       title={renaming ? <Renaming stepKey={step.key} name={step.name} /> : undefined}
       line={step.disabled ? "Disabled" : undefined}
-      badge={<ProblemBadge stepKey={step.key} />}
+      badge={<Badges step={step} held={data.held} />}
     >
       {selected !== undefined &&
         !designer.editor.readOnly &&

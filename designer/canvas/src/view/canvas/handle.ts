@@ -2,7 +2,7 @@
 import { useReactFlow } from "@xyflow/react";
 import { type RefObject, useEffect } from "react";
 import { isNoteId, noteId } from "../../core/edits.ts";
-import { boxOf } from "../../core/geometry.ts";
+import { findRegion } from "../../core/regions.ts";
 import type { Point } from "../../core/types.ts";
 import { useDesigner } from "../designer.ts";
 
@@ -18,8 +18,10 @@ export function useCanvasHandle(wrapper: RefObject<HTMLDivElement | null>): void
   useEffect(() => {
     const placeOf = (id: string) => {
       const { document } = designer.editor;
-      const step = document.steps.find((item) => item.key === id);
-      if (step) return boxOf(step, designer.kindOf);
+      const box = designer.frames.boxOf(id);
+      if (box) return box;
+      const region = findRegion(document, id);
+      if (region) return designer.frames.region(region.steps);
       const note = isNoteId(id) ? document.notes.find((item) => noteId(item.key) === id) : undefined;
       return note ? { x: note.at[0], y: note.at[1], width: note.size[0], height: note.size[1] } : null;
     };
@@ -28,6 +30,7 @@ export function useCanvasHandle(wrapper: RefObject<HTMLDivElement | null>): void
     const frameOf = () => wrapper.current?.getBoundingClientRect() ?? new DOMRect();
     /** Pans by the least that brings the step into the frame; a jump to the centre would lose the eye. */
     const reveal = (id: string): void => {
+      designer.unfold(id);
       const box = placeOf(id);
       if (!box) return;
       const { x, y, zoom } = flow.getViewport();
@@ -52,6 +55,7 @@ export function useCanvasHandle(wrapper: RefObject<HTMLDivElement | null>): void
       );
     };
     const centre = (id: string): void => {
+      designer.unfold(id);
       const box = placeOf(id);
       if (!box || inView(id)) return;
       void flow.setCenter(box.x + box.width / 2, box.y + box.height / 2, {
@@ -86,6 +90,10 @@ export function useCanvasHandle(wrapper: RefObject<HTMLDivElement | null>): void
         if (to === "in") void flow.zoomIn(calm());
         else if (to === "out") void flow.zoomOut(calm());
         else void flow.zoomTo(1, calm());
+      },
+      under: (screen) => {
+        const at = flow.screenToFlowPosition({ x: screen[0], y: screen[1] });
+        return designer.frames.under([at.x, at.y]);
       },
       toDrawing: ([x, y]) => {
         const at = flow.screenToFlowPosition({ x, y });

@@ -2,16 +2,28 @@
 import type { Edge as FlowEdge, Node as FlowNode } from "@xyflow/react";
 import { Position } from "@xyflow/react";
 import { noteId } from "../../core/edits.ts";
-import { HANDLE, type StepShape, stepShape } from "../../core/geometry.ts";
+import type { Frames } from "../../core/frames.ts";
+import { HANDLE, type StepShape } from "../../core/geometry.ts";
 import { edgeId, FAILURE_PORTS, portOf } from "../../core/graph.ts";
-import type { Document, Edge, Note, Point, Step, StepKind } from "../../core/types.ts";
+import { regionId, regionName } from "../../core/regions.ts";
+import type { Document, Edge, Note, Point, Region, Step, StepKind } from "../../core/types.ts";
 import { Routes } from "./routes.ts";
 
-export type StepData = { step: Step; kind: StepKind | undefined; shape: StepShape; far: boolean };
+export type StepData = {
+  step: Step;
+  kind: StepKind | undefined;
+  shape: StepShape;
+  far: boolean;
+  /** How many steps a container holds, at any depth. */
+  held: number;
+};
 export type NoteData = { note: Note };
-export type StepFlowNode = FlowNode<StepData, "step">;
+export type RegionData = { region: Region };
+/** A container that shows what it holds is a frame; closed, and every other step, it is a box. */
+export type StepFlowNode = FlowNode<StepData, "step" | "frame">;
 export type NoteFlowNode = FlowNode<NoteData, "note">;
-export type AnyNode = StepFlowNode | NoteFlowNode;
+export type RegionFlowNode = FlowNode<RegionData, "region">;
+export type AnyNode = StepFlowNode | NoteFlowNode | RegionFlowNode;
 export type WireEdge = FlowEdge<{ edge: Edge; line: Point[] }, "wire">;
 
 const SIDES = { right: Position.Right, bottom: Position.Bottom, left: Position.Left };
@@ -47,11 +59,29 @@ export const INPUT = "in";
 /** The spoken name of a step stays the same while a run goes on; an element of this id says its state. */
 export const stateId = (key: string): string => `state-of-${key}`;
 
+/**
+ * What lies over what, a level being everything in one container: its regions, then frames, connections and boxes,
+ * then the next level.
+ */
+const LAYERS = 4;
+const layer = { region: 0, frame: 1, wire: 2, box: 3 } as const;
+const LIFTED = 10_000;
+const BEHIND = -1;
+
 interface StepCell {
   step: Step;
   kind: StepKind | undefined;
   lost: string;
-  at: Point;
+  open: boolean;
+  held: number;
+  parent: string | null;
+  level: number;
+  /** The place within the parent's frame. */
+  x: number;
+  y: number;
+  width: number;
+  height: number;
+  dragged: boolean;
   selected: boolean;
   stop: boolean;
   spoken: string;
@@ -61,7 +91,9 @@ interface StepCell {
 }
 
 export interface Looks {
+  frames: Frames;
   selected: ReadonlySet<string>;
+  /** Passing places of what is being dragged, within the parent's frame. */
   places: ReadonlyMap<string, Point>;
   /** The one step that Tab reaches; arrows walk from there. */
   stop: string | null;
@@ -81,22 +113,38 @@ export class NodeCache {
   readonly #routes = new Routes();
 
   nodes(doc: Document, looks: Looks): AnyNode[] {
-    const lost = lostPorts(doc, looks.kindOf);
+    const lost = lostPorts(doc, looks.frames);
     const steps = new Map<string, StepCell>();
-    for (const step of doc.steps) steps.set(step.key, this.#stepCell(step, lost.get(step.key) ?? [], looks));
+    // React Flow wants a container before what it holds.
+    const add = (parent: string | null, level: number): void => {
+      for (const step of looks.frames.nesting.children(parent)) {
+        steps.set(step.key, this.#stepCell(step, level, lost.get(step.key) ?? [], looks));
+        if (looks.frames.open(step)) add(step.key, level + 1);
+      }
+    };
+    add(null, 0);
     this.#steps = steps;
     const notes = new Map(doc.notes.map((note) => [note.key, this.#noteCell(note, looks)]));
     this.#notes = notes;
-    return [...[...notes.values()].map((cell) => cell.node), ...[...steps.values()].map((cell) => cell.node)];
+    return [
+      ...[...notes.values()].map((cell) => cell.node),
+      ...doc.regions.flatMap((region) => regionNode(region, looks) ?? []),
+      ...[...steps.values()].map((cell) => cell.node),
+    ];
   }
 
-  #stepCell(step: Step, lostPortNames: string[], looks: Looks): StepCell {
+  #stepCell(step: Step, level: number, lostPortNames: string[], looks: Looks): StepCell {
+    const { frames } = looks;
     const old = this.#steps.get(step.key);
     const fresh = {
       step,
       kind: looks.kindOf(step.kind),
       lost: lostPortNames.join(),
-      at: looks.places.get(step.key) ?? step.at,
+      open: frames.open(step),
+      held: frames.nesting.inside(step.key).length,
+      level,
+      ...placeOf(step, looks),
+      dragged: looks.places.has(step.key),
       selected: looks.selected.has(step.key),
       stop: looks.stop === step.key,
       spoken: looks.spoken(step),
@@ -109,13 +157,14 @@ export class NodeCache {
       return old;
     }
     const data =
-      old && old.step === step && old.kind === fresh.kind && old.lost === fresh.lost && old.far === fresh.far
+      old && SHOWN.every((name) => Object.is(old[name], fresh[name]))
         ? old.node.data
         : {
             step,
             kind: fresh.kind,
-            shape: shapeWith(stepShape(step, fresh.kind), lostPortNames),
+            shape: shapeWith(frames.shape(step), lostPortNames),
             far: fresh.far,
+            held: fresh.held,
           };
     return { ...fresh, node: stepNode(fresh, data, looks.live ?? false) };
   }
@@ -136,15 +185,15 @@ export class NodeCache {
       measured: { width, height },
       handles: [],
       selected,
-      zIndex: -1,
+      zIndex: BEHIND,
       data: old?.note === note ? old.node.data : { note },
       ariaLabel: `Note: ${note.text || "empty"}`,
     };
     return { note, at, selected, node };
   }
 
-  edges(doc: Document, chosen: ReadonlySet<string>, kindOf: Looks["kindOf"]): WireEdge[] {
-    const lines = this.#routes.of(doc, kindOf);
+  edges(doc: Document, chosen: ReadonlySet<string>, frames: Frames): WireEdge[] {
+    const lines = this.#routes.of(doc, frames);
     const next = new Map<string, WireEdge>();
     for (const edge of doc.edges) {
       const id = edgeId(edge);
@@ -152,23 +201,65 @@ export class NodeCache {
       if (!line) continue;
       const old = this.#edges.get(id);
       const selected = chosen.has(id);
-      const same = old && old.selected === selected && old.data?.line === line;
-      next.set(id, same ? old : wireEdge(edge, id, selected, line));
+      const level = frames.nesting.around(edge.from).length;
+      const zIndex = level * LAYERS + layer.wire + (selected ? LIFTED : 0);
+      const same = old && old.selected === selected && old.zIndex === zIndex && old.data?.line === line;
+      next.set(id, same ? old : { ...wireEdge(edge, id, selected, line), zIndex });
     }
     this.#edges = next;
     return [...next.values()];
   }
 }
 
+/** What the box itself shows; anything else of a cell only concerns the node around it. */
+const SHOWN = ["step", "kind", "lost", "far", "held", "open", "width", "height"] as const;
+
+function placeOf(step: Step, { frames, places }: Looks) {
+  const parent = frames.nesting.parent(step.key);
+  const { x, y, width, height } = frames.box(step);
+  const corner = parent ? frames.boxOf(parent) : null;
+  const [left, top] = places.get(step.key) ?? [x - (corner?.x ?? 0), y - (corner?.y ?? 0)];
+  return { parent, x: left, y: top, width, height };
+}
+
+function regionNode(region: Region, looks: Looks): RegionFlowNode | null {
+  const { frames } = looks;
+  const box = frames.region(region.steps);
+  if (!box) return null;
+  const [first = ""] = region.steps;
+  const size = { width: box.width, height: box.height };
+  return {
+    id: regionId(region.key),
+    type: "region",
+    position: { x: box.x, y: box.y },
+    ...size,
+    measured: size,
+    handles: [],
+    zIndex: frames.nesting.around(first).length * LAYERS + layer.region,
+    draggable: false,
+    selectable: false,
+    focusable: false,
+    selected: looks.selected.has(regionId(region.key)),
+    style: { pointerEvents: "none" },
+    data: { region },
+    ariaLabel: `Region: ${regionName(region)}`,
+  };
+}
+
 function stepNode(cell: Omit<StepCell, "node">, data: StepData, live: boolean): StepFlowNode {
   const { shape } = data;
+  const size = { width: shape.width, height: shape.height };
+  const lift = !cell.open && (cell.dragged || cell.selected) ? LIFTED : 0;
   return {
     id: cell.step.key,
-    type: "step",
-    position: { x: cell.at[0], y: cell.at[1] },
-    width: shape.width,
-    height: shape.height,
-    measured: { width: shape.width, height: shape.height },
+    type: cell.open ? "frame" : "step",
+    position: { x: cell.x, y: cell.y },
+    ...(cell.parent ? { parentId: cell.parent } : {}),
+    ...size,
+    measured: size,
+    zIndex: cell.level * LAYERS + (cell.open ? layer.frame : layer.box) + lift,
+    // Inside a frame the drawing goes on: only its head takes the pointer.
+    ...(cell.open ? { dragHandle: ".frame-head", style: { pointerEvents: "none" as const } } : {}),
     handles: [
       handle(INPUT, "target", shape.input.x, shape.input.y, "left"),
       ...shape.ports.map((place) => handle(place.port, "source", place.x, place.y, place.side)),
@@ -178,7 +269,7 @@ function stepNode(cell: Omit<StepCell, "node">, data: StepData, live: boolean): 
     ariaLabel: cell.spoken,
     domAttributes: {
       tabIndex: cell.stop ? 0 : -1,
-      "aria-roledescription": "step",
+      "aria-roledescription": cell.open ? "container" : "step",
       ...(live ? { "aria-describedby": stateId(cell.step.key) } : {}),
     } as NonNullable<StepFlowNode["domAttributes"]>,
   };
@@ -196,16 +287,15 @@ const wireEdge = (edge: Edge, id: string, selected: boolean, line: Point[]): Wir
   ariaLabel: `Connection from ${edge.from} to ${edge.to}, port ${portOf(edge)}`,
 });
 
-function lostPorts(doc: Document, kindOf: Looks["kindOf"]): Map<string, string[]> {
+function lostPorts(doc: Document, frames: Frames): Map<string, string[]> {
   const known = new Map<string, Set<string>>();
   const lost = new Map<string, string[]>();
-  const steps = new Map(doc.steps.map((step) => [step.key, step]));
   for (const edge of doc.edges) {
-    const step = steps.get(edge.from);
+    const step = frames.nesting.step(edge.from);
     if (!step) continue;
     let ports = known.get(step.key);
     if (!ports) {
-      ports = new Set(stepShape(step, kindOf(step.kind)).ports.map((place) => place.port));
+      ports = new Set(frames.shape(step).ports.map((place) => place.port));
       known.set(step.key, ports);
     }
     const port = portOf(edge);

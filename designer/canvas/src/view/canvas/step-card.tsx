@@ -22,7 +22,15 @@ const PORT_TITLES: Record<string, string> = {
 export const portTitle = (port: string): string => PORT_TITLES[port] ?? port;
 
 /** One way out: the handle, and a label where the step has rows. */
-function Port({ place, rows, connectable }: { place: PortPlace; rows: boolean; connectable: boolean }) {
+export function Port({
+  place,
+  rows,
+  connectable,
+}: {
+  place: PortPlace;
+  rows: boolean;
+  connectable: boolean;
+}) {
   const right = place.side !== "bottom";
   return (
     <>

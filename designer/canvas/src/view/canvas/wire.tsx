@@ -2,7 +2,7 @@ import { BaseEdge, EdgeLabelRenderer, type EdgeProps } from "@xyflow/react";
 import { memo, type ReactNode, useState } from "react";
 import { disconnect } from "../../core/edits.ts";
 import { placeBeside, STEP_WIDTH } from "../../core/geometry.ts";
-import { edgeId, findStep, portOf } from "../../core/graph.ts";
+import { edgeId, portOf } from "../../core/graph.ts";
 import type { Point } from "../../core/types.ts";
 import { type Designer, useDesigner } from "../designer.ts";
 import { Icon } from "../icon.tsx";
@@ -43,7 +43,7 @@ export const Wire = memo(function Wire(props: EdgeProps<WireEdge>) {
   const dropping = useChosen(designer.screen, (screen) => screen.dropEdge === props.id);
   if (!edge) return null;
   const insert = (screen: Point): void => {
-    const target = findStep(designer.editor.document, edge.to);
+    const target = designer.frames.boxOf(edge.to);
     const place: Point = target ? placeBeside(target, "before") : [x - STEP_WIDTH / 2, y - 28];
     const wire = { from: { key: edge.from, port: portOf(edge) }, to: edge.to, instead: edge };
     designer.screen.update({ picker: { screen, place: [x - STEP_WIDTH / 2, place[1]], wire } });

@@ -1,6 +1,7 @@
 import { useDesigner } from "../designer.ts";
 import { useChosen } from "../use-store.ts";
 import { ImportDialog } from "./import.tsx";
+import { IntoDialog } from "./into.tsx";
 import { PublishDialog } from "./publish.tsx";
 import { RunDialog } from "./run.tsx";
 import { CommandDialog, ConnectDialog, FindDialog, HelpDialog } from "./search.tsx";
@@ -10,6 +11,7 @@ const DIALOGS = {
   commands: CommandDialog,
   find: FindDialog,
   connect: ConnectDialog,
+  into: IntoDialog,
   publish: PublishDialog,
   run: RunDialog,
   import: ImportDialog,

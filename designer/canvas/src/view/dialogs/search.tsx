@@ -54,7 +54,7 @@ export function CommandDialog({ onClose }: Props) {
   );
 }
 
-function StepRow({ step }: { step: Step }) {
+export function StepRow({ step }: { step: Step }) {
   const designer = useDesigner();
   const kind = designer.kindOf(step.kind);
   return (
@@ -71,7 +71,7 @@ function StepRow({ step }: { step: Step }) {
   );
 }
 
-const stepTexts = (step: Step): string[] => [
+export const stepTexts = (step: Step): string[] => [
   step.name || step.key,
   step.key,
   step.kind,
@@ -150,6 +150,7 @@ const MOUSE = [
   ["Ctrl + wheel, pinch", "Zoom"],
   ["Drag a port into the open", "Add a step, already wired"],
   ["Drag a loose step onto a connection", "Insert it"],
+  ["Drag steps onto a container", "Put them in"],
   ["Ctrl + click", "Add to the selection"],
   ["Double-click", "Open settings"],
 ] as const;

@@ -145,7 +145,7 @@ export function ChoiceControl({ id, value, field, onChange }: ControlProps) {
       {unknown && <option value="unknown">{shown(value)} (unknown)</option>}
       {choices.map((choice, index) => (
         <option key={shown(choice)} value={index}>
-          {words(choice)}
+          {field.names?.[shown(choice)] ?? words(choice)}
         </option>
       ))}
     </select>

@@ -22,6 +22,7 @@ import {
   ToggleControl,
 } from "./simple.tsx";
 import type { ControlProps, RowProps } from "./types.ts";
+import { WorkflowControl } from "./workflow.tsx";
 
 function AnyControl(props: ControlProps) {
   const simple = props.value === undefined || typeof props.value === "string";
@@ -59,6 +60,7 @@ const CONTROLS: Record<string, ComponentType<ControlProps>> = {
   outcomes: ListControl,
   assignees: AssigneesControl,
   function: FunctionControl,
+  workflow: WorkflowControl,
   object: ObjectControl,
 };
 

@@ -1,13 +1,16 @@
 import { type KeyboardEvent, useMemo } from "react";
 import { selectedSteps } from "../../core/editor.ts";
 import { findStep } from "../../core/graph.ts";
+import { findRegion } from "../../core/regions.ts";
 import type { Step } from "../../core/types.ts";
 import { type Tab, useDesigner } from "../designer.ts";
 import { FormScope } from "../fields/scope.ts";
 import { useChosen, useStore } from "../use-store.ts";
 import { ErrorsTab } from "./errors-tab.tsx";
 import { InputTab } from "./input-tab.tsx";
+import { RegionPanel } from "./region-panel.tsx";
 import { SettingsTab } from "./settings-tab.tsx";
+import { Several } from "./several.tsx";
 import { UndoTab } from "./undo-tab.tsx";
 import { WorkflowPanel } from "./workflow-panel.tsx";
 
@@ -81,21 +84,13 @@ function StepPanel({ step }: { step: Step }) {
   );
 }
 
-function Several({ count }: { count: number }) {
-  return (
-    <div className="tab-panel">
-      <p className="quiet">
-        {count} steps selected. Move, copy, disable or delete them together; select one to edit it.
-      </p>
-    </div>
-  );
-}
-
 /** The right side: the selected step, or the workflow itself when nothing is selected. */
 export function Inspector() {
   const designer = useDesigner();
   const state = useStore(designer.editor);
   const keys = selectedSteps(state);
+  const [only] = state.selected.size === 1 ? state.selected : [];
+  const region = only === undefined ? undefined : findRegion(state.document, only);
   const step = keys.length === 1 ? findStep(state.document, keys[0] ?? "") : undefined;
   return (
     <aside
@@ -111,8 +106,10 @@ export function Inspector() {
     >
       {step ? (
         <StepPanel step={step} />
+      ) : region ? (
+        <RegionPanel region={region} />
       ) : keys.length > 1 ? (
-        <Several count={keys.length} />
+        <Several keys={keys} />
       ) : (
         <WorkflowPanel />
       )}

@@ -7,6 +7,7 @@ import { useScope } from "../fields/scope.ts";
 import { FieldRow } from "../fields/value-field.tsx";
 import { Icon } from "../icon.tsx";
 import { ConfigForm } from "./config-form.tsx";
+import { Body, Inside } from "./nesting-section.tsx";
 import { plainField, Section } from "./section.tsx";
 
 /** Renames when the person is done typing, because the key may follow the name through every expression. */
@@ -91,6 +92,7 @@ export function SettingsTab({ step }: { step: Step }) {
           </button>
         )}
       </div>
+      <Inside step={step} />
       <NameField step={step} />
       {kind && (
         <ConfigForm
@@ -102,6 +104,7 @@ export function SettingsTab({ step }: { step: Step }) {
           }
         />
       )}
+      <Body step={step} />
       <Section title="About">
         <KeyField step={step} />
         <FieldRow

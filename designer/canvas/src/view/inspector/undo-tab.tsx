@@ -2,13 +2,14 @@ import { editStep } from "../../core/edits.ts";
 import type { Step, Undo } from "../../core/types.ts";
 import { useDesigner } from "../designer.ts";
 import { FieldRow } from "../fields/value-field.tsx";
+import { Icon } from "../icon.tsx";
 import { ConfigForm } from "./config-form.tsx";
 import { plainField, Section } from "./section.tsx";
 
 /** The counter-action of a step: any kind that does something, with a form of its own. */
 export function UndoTab({ step }: { step: Step }) {
   const designer = useDesigner();
-  const kinds = designer.catalogue.kinds.filter((kind) => kind.group === "do" || kind.group === "tell");
+  const kinds = designer.catalogue.kinds.filter((kind) => kind.group === "do");
   const undo = step.undo ?? null;
   const kind = undo ? designer.kindOf(undo.kind) : undefined;
   const set = (next: Undo | undefined): void => {
@@ -20,7 +21,10 @@ export function UndoTab({ step }: { step: Step }) {
       help="Besides the usual, expressions here read output (what this step gave) and error. It is kept with the drawing; this release does not execute it yet."
     >
       <FieldRow
-        field={plainField("kind", "Undo with", "choice", { choices: kinds.map((item) => item.kind) })}
+        field={plainField("kind", "Undo with", "choice", {
+          choices: kinds.map((item) => item.kind),
+          names: Object.fromEntries(kinds.map((item) => [item.kind, item.name])),
+        })}
         root={{}}
         path="undo.kind"
         value={undo?.kind}
@@ -33,6 +37,12 @@ export function UndoTab({ step }: { step: Step }) {
           path="undo.config"
           onChange={(config) => set({ ...undo, config })}
         />
+      )}
+      {undo && !kind && <p className="field-problem">No step kind "{undo.kind}" is registered here.</p>}
+      {undo && !designer.editor.readOnly && (
+        <button type="button" className="button small" onClick={() => set(undefined)}>
+          <Icon name="trash-2" size={12} /> Remove the undo
+        </button>
       )}
     </Section>
   );

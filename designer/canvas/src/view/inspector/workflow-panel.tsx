@@ -1,6 +1,7 @@
 import { useMemo } from "react";
 import { editWorkflow } from "../../core/edits.ts";
-import type { Document, Json, Settings } from "../../core/types.ts";
+import { isJsonObject } from "../../core/equal.ts";
+import type { Document, Json, JsonObject, Settings } from "../../core/types.ts";
 import { useDesigner } from "../designer.ts";
 import { FormScope } from "../fields/scope.ts";
 import { FieldRow } from "../fields/value-field.tsx";
@@ -14,7 +15,26 @@ const SETTINGS = [
     choices: ["fail", "undo"],
     default: "fail",
     required: true,
-    help: "undo takes back what was done, in reverse order. It is stored; this release does not execute it yet.",
+    help: "undo takes back what was done, in reverse order.",
+  }),
+  plainField("priority", "Priority", "number", {
+    default: 0,
+    help: "Runs with a higher number go first when workers are short.",
+  }),
+];
+
+const CONCURRENCY = [
+  plainField("limit", "Runs at once", "number", { placeholder: "no limit", schema: { minimum: 1 } }),
+  plainField("key", "For each", "text", {
+    expression: true,
+    placeholder: "the whole workflow",
+    help: "An expression over the input: the limit then holds for each of its values by itself.",
+  }),
+  plainField("on_limit", "When it is reached", "choice", {
+    choices: ["queue", "replace", "refuse"],
+    default: "queue",
+    required: true,
+    help: "queue the new run, replace the oldest open one (it is cancelled), or refuse the new one",
   }),
 ];
 
@@ -24,22 +44,53 @@ const OUTPUT = plainField("output", "Output of a run", "json", {
   placeholder: "null",
 });
 
+const changed = (settings: JsonObject, name: string, value: Json | undefined): JsonObject => {
+  const { [name]: _, ...rest } = settings;
+  return value === undefined ? rest : { ...rest, [name]: value };
+};
+
+/** The settings of the workflow; a limit of runs at once shows its details once there is one. */
 function SettingsForm({ settings }: { settings: Settings }) {
   const designer = useDesigner();
-  return SETTINGS.map((field) => (
-    <FieldRow
-      key={field.name}
-      field={field}
-      root={{}}
-      path={`settings.${field.name}`}
-      value={settings[field.name as keyof Settings] ?? undefined}
-      onChange={(value) => {
-        const { [field.name as keyof Settings]: _, ...rest } = settings;
-        const next = (value === undefined ? rest : { ...rest, [field.name]: value }) as Settings;
-        designer.run((doc) => editWorkflow(doc, { settings: next }, "settings"));
-      }}
-    />
-  ));
+  const plain = settings as JsonObject;
+  const concurrency = isJsonObject(plain.concurrency) ? plain.concurrency : {};
+  const save = (next: JsonObject): void => {
+    designer.run((doc) => editWorkflow(doc, { settings: next as Settings }, "settings"));
+  };
+  const limited = (name: string, value: Json | undefined): void => {
+    const next = changed(concurrency, name, value);
+    save(changed(plain, "concurrency", next.limit === undefined ? undefined : next));
+  };
+  return (
+    <>
+      <Section title="Settings">
+        {SETTINGS.map((field) => (
+          <FieldRow
+            key={field.name}
+            field={field}
+            root={{}}
+            path={`settings.${field.name}`}
+            value={plain[field.name]}
+            onChange={(value) => save(changed(plain, field.name, value))}
+          />
+        ))}
+      </Section>
+      <Section title="Concurrency">
+        {CONCURRENCY.filter((field) => field.name === "limit" || concurrency.limit !== undefined).map(
+          (field) => (
+            <FieldRow
+              key={field.name}
+              field={field}
+              root={{}}
+              path={`settings.concurrency.${field.name}`}
+              value={concurrency[field.name]}
+              onChange={(value) => limited(field.name, value)}
+            />
+          ),
+        )}
+      </Section>
+    </>
+  );
 }
 
 /** What belongs to the whole workflow; shown while no step is selected. */
@@ -78,9 +129,7 @@ export function WorkflowPanel() {
             onChange={output}
           />
         </Section>
-        <Section title="Settings">
-          <SettingsForm settings={document.settings} />
-        </Section>
+        <SettingsForm settings={document.settings} />
       </div>
     </FormScope.Provider>
   );

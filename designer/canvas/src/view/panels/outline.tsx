@@ -1,15 +1,19 @@
-import { type KeyboardEvent, useMemo, useRef, useState } from "react";
+import { type CSSProperties, type KeyboardEvent, useMemo, useRef, useState } from "react";
 import { remove, rename } from "../../core/edits.ts";
-import { inOrder } from "../../core/graph.ts";
+import { outlined } from "../../core/graph.ts";
+import { isContainer } from "../../core/nesting.ts";
 import { speaker } from "../../core/speech.ts";
 import { summaryOf } from "../../core/summary.ts";
 import type { Step } from "../../core/types.ts";
 import { useDesigner } from "../designer.ts";
 import { Icon } from "../icon.tsx";
-import { useStore } from "../use-store.ts";
+import { useChosen, useStore } from "../use-store.ts";
 
 interface ItemProps {
   step: Step;
+  level: number;
+  /** Of a container: whether it shows what it holds. */
+  expanded: boolean | undefined;
   spoken: string;
   stop: boolean;
   selected: boolean;
@@ -18,19 +22,29 @@ interface ItemProps {
   onFocus(): void;
 }
 
-function Item({ step, spoken, stop, selected, renaming, onRenamed, onFocus }: ItemProps) {
+function Item({ step, level, expanded, spoken, stop, selected, renaming, onRenamed, onFocus }: ItemProps) {
   const designer = useDesigner();
   const kind = designer.kindOf(step.kind);
   const [, ...links] = spoken.split(", ");
   return (
     <div
-      role="option"
+      role="treeitem"
+      aria-level={level}
+      aria-expanded={expanded}
       aria-selected={selected}
       tabIndex={stop ? 0 : -1}
       data-key={step.key}
       className={`outline-row ${step.disabled ? "is-disabled" : ""}`}
+      style={{ "--level": level - 1 } as CSSProperties}
       onFocus={onFocus}
     >
+      {expanded !== undefined && (
+        // biome-ignore lint/a11y/noStaticElementInteractions: the keys Left and Right of the tree do the same
+        // biome-ignore lint/a11y/useKeyWithClickEvents: as above
+        <span className="outline-fold" onClick={() => designer.fold(step.key)}>
+          <Icon name={expanded ? "chevron-down" : "chevron-right"} size={14} />
+        </span>
+      )}
       <span className={`step-icon step-${kind?.group ?? "unknown"}`}>
         <Icon name={kind?.icon ?? "circle-question-mark"} size={14} />
       </span>
@@ -70,7 +84,9 @@ export function Outline() {
   const designer = useDesigner();
   const { document, selected } = useStore(designer.editor);
   const found = useStore(designer.found);
-  const steps = useMemo(() => inOrder(document), [document]);
+  const collapsed = useChosen(designer.screen, (screen) => screen.collapsed);
+  const rows = useMemo(() => outlined(document, collapsed), [document, collapsed]);
+  const steps = rows.map(({ step }) => step);
   const speak = useMemo(
     () => speaker(document, designer.kindOf, (key) => found.byStep.get(key) ?? []),
     [document, found, designer],
@@ -86,15 +102,24 @@ export function Outline() {
   const onKey = (event: KeyboardEvent): void => {
     if (!current || renaming) return;
     const at = steps.indexOf(current);
+    const { nesting } = designer.frames;
+    const holds = isContainer(current) && nesting.children(current.key).length > 0;
     const goTo = (index: number): void => focus(steps[Math.max(0, Math.min(index, steps.length - 1))]?.key);
     if (event.key === "ArrowDown") goTo(at + 1);
     else if (event.key === "ArrowUp") goTo(at - 1);
-    else if (event.key === "Home") goTo(0);
+    else if (event.key === "ArrowRight" && holds) {
+      if (collapsed.has(current.key)) designer.fold(current.key, false);
+      else focus(steps[at + 1]?.key);
+    } else if (event.key === "ArrowLeft") {
+      if (holds && !collapsed.has(current.key)) designer.fold(current.key, true);
+      else focus(nesting.parent(current.key) ?? undefined);
+    } else if (event.key === "Home") goTo(0);
     else if (event.key === "End") goTo(steps.length - 1);
     else if (event.key === "Enter") designer.openInspector();
     else if (event.key === "F2" && !readOnly) setRenaming(current.key);
     else if (event.key === "Delete" && !readOnly) {
-      const next = steps[at + 1] ?? steps[at - 1];
+      const gone = nesting.whole(new Set([current.key]));
+      const next = steps.slice(at).find((step) => !gone.has(step.key)) ?? steps[at - 1];
       designer.run((doc) => remove(doc, new Set([current.key]), event.ctrlKey || event.metaKey));
       requestAnimationFrame(() => focus(next?.key));
     } else return;
@@ -105,11 +130,13 @@ export function Outline() {
   return (
     <section className="outline" aria-label="Outline" data-panel="outline">
       {!steps.length && <p className="quiet">No steps yet. Choose one in the palette on the left.</p>}
-      <div role="listbox" aria-label="Steps in running order" ref={list} onKeyDown={onKey} tabIndex={-1}>
-        {steps.map((step) => (
+      <div role="tree" aria-label="Steps in running order" ref={list} onKeyDown={onKey} tabIndex={-1}>
+        {rows.map(({ step, level }) => (
           <Item
             key={step.key}
             step={step}
+            level={level}
+            expanded={isContainer(step) ? !collapsed.has(step.key) : undefined}
             spoken={speak(step)}
             stop={step === current}
             selected={selected.has(step.key)}
@@ -125,8 +152,8 @@ export function Outline() {
       </div>
       {steps.length > 0 && (
         <p className="outline-keys">
-          <kbd>Enter</kbd> open <kbd>F2</kbd> rename <kbd>C</kbd> connect <kbd>D</kbd> disable{" "}
-          <kbd>Delete</kbd> delete
+          <kbd>Enter</kbd> open <kbd>F2</kbd> rename <kbd>C</kbd> connect <kbd>D</kbd> disable <kbd>I</kbd>{" "}
+          add inside <kbd>M</kbd> move into <kbd>Delete</kbd> delete
         </p>
       )}
     </section>

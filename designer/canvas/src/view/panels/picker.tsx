@@ -33,6 +33,8 @@ export function Picker() {
   }, [request, designer]);
   if (!request) return null;
   const [x, y] = request.screen;
+  const parent = request.parent ? designer.frames.nesting.step(request.parent) : undefined;
+  const title = parent ? `Which step inside ${parent.name || parent.key}?` : "Which step?";
   const cancel = (): void => {
     close();
     const [id] = designer.editor.get().selected;
@@ -47,8 +49,8 @@ export function Picker() {
       style={{ left: inside(x, WIDTH, window.innerWidth), top: inside(y, HEIGHT, window.innerHeight) }}
     >
       <SearchList<StepKind>
-        label="Which step?"
-        placeholder="Which step?"
+        label={title}
+        placeholder={title}
         empty="No step kind matches."
         items={(query) =>
           query ? found(designer.catalogue.kinds, query, kindTexts) : byGroup(designer.catalogue.kinds)
@@ -67,7 +69,7 @@ export function Picker() {
         )}
         onPick={(kind) => {
           close();
-          addOfKind(designer, kind, request.place, request.wire);
+          addOfKind(designer, kind, request.place, request.wire, request.parent ?? null);
         }}
         onCancel={cancel}
       />

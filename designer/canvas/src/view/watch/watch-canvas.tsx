@@ -10,7 +10,7 @@ import {
   useReactFlow,
 } from "@xyflow/react";
 import { memo, type RefObject, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
-import { boxOf } from "../../core/geometry.ts";
+import { Frames } from "../../core/frames.ts";
 import { portOf } from "../../core/graph.ts";
 import { speaker } from "../../core/speech.ts";
 import type { Document, StepKind } from "../../core/types.ts";
@@ -19,9 +19,10 @@ import { ArrowHead } from "../canvas/arrow-head.tsx";
 import { CULL_FROM, firstViewport, MAX_ZOOM, MIN_ZOOM, MINI } from "../canvas/drawing.ts";
 import { useFar } from "../canvas/far.ts";
 import { type AnyNode, NodeCache, type NoteFlowNode, type WireEdge } from "../canvas/nodes.ts";
+import { ReadRegion } from "../canvas/region-node.tsx";
 import { ARROW, wireClass, wirePath } from "../canvas/wire-path.ts";
 import { useTaken } from "./status-context.ts";
-import { WatchStep } from "./watch-step.tsx";
+import { WatchFrame, WatchStep } from "./watch-step.tsx";
 
 interface Props {
   doc: Document;
@@ -51,7 +52,7 @@ const ReadNote = memo(function ReadNote({ data }: { data: NoteFlowNode["data"] }
   );
 });
 
-const nodeTypes = { step: WatchStep, note: ReadNote };
+const nodeTypes = { step: WatchStep, frame: WatchFrame, note: ReadNote, region: ReadRegion };
 const edgeTypes = { wire: WatchWire };
 
 const fromHash = (): string | null => new URLSearchParams(location.hash.slice(1)).get("step");
@@ -85,7 +86,7 @@ const ARROWS: Record<string, Direction> = {
 };
 
 /** The panel beside the graph opens and closes: until somebody moves the view, it keeps showing everything. */
-function useRefit({ doc, kindOf }: Props, frame: RefObject<HTMLDivElement | null>) {
+function useRefit(frames: Frames, frame: RefObject<HTMLDivElement | null>) {
   const flow = useReactFlow();
   const moved = useRef(false);
   useEffect(() => {
@@ -93,11 +94,11 @@ function useRefit({ doc, kindOf }: Props, frame: RefObject<HTMLDivElement | null
     if (!element) return;
     const watcher = new ResizeObserver(() => {
       const size = { width: element.clientWidth, height: element.clientHeight };
-      if (!moved.current) void flow.setViewport(firstViewport(doc, kindOf, size));
+      if (!moved.current) void flow.setViewport(firstViewport(frames, size));
     });
     watcher.observe(element);
     return () => watcher.disconnect();
-  }, [doc, kindOf, flow, frame]);
+  }, [frames, flow, frame]);
   // React Flow gives no event when the program itself moved the view.
   return (event: unknown): void => {
     if (event) moved.current = true;
@@ -107,7 +108,8 @@ function useRefit({ doc, kindOf }: Props, frame: RefObject<HTMLDivElement | null
 function Surface({ doc, kindOf, size }: Props & { size: { width: number; height: number } }) {
   const flow = useReactFlow();
   const frame = useRef<HTMLDivElement>(null);
-  const onMove = useRefit({ doc, kindOf }, frame);
+  const frames = useMemo(() => new Frames(doc, kindOf), [doc, kindOf]);
+  const onMove = useRefit(frames, frame);
   const far = useFar();
   const cache = useRef(new NodeCache());
   const [chosen, choose] = useChosenStep();
@@ -117,6 +119,7 @@ function Surface({ doc, kindOf, size }: Props & { size: { width: number; height:
     const selected = new Set(chosen ? [chosen] : []);
     const tab = stop ?? chosen ?? doc.steps[0]?.key ?? null;
     return cache.current.nodes(doc, {
+      frames,
       selected,
       places: new Map(),
       stop: tab,
@@ -125,15 +128,15 @@ function Surface({ doc, kindOf, size }: Props & { size: { width: number; height:
       far,
       live: true,
     });
-  }, [doc, chosen, stop, speak, kindOf, far]);
-  const wires = useMemo(() => (far ? [] : cache.current.edges(doc, new Set(), kindOf)), [doc, kindOf, far]);
-  const [start] = useState(() => firstViewport(doc, kindOf, size));
+  }, [doc, frames, chosen, stop, speak, kindOf, far]);
+  const wires = useMemo(() => (far ? [] : cache.current.edges(doc, new Set(), frames)), [doc, frames, far]);
+  const [start] = useState(() => firstViewport(frames, size));
   const focus = (key: string): void => {
     const step = doc.steps.find((item) => item.key === key);
     if (!step) return;
     setStop(key);
     const find = () => document.querySelector<HTMLElement>(`.react-flow__node[data-id="${CSS.escape(key)}"]`);
-    const box = boxOf(step, kindOf);
+    const box = frames.box(step);
     if (!find()) void flow.setCenter(box.x + box.width / 2, box.y + box.height / 2, { zoom: flow.getZoom() });
     requestAnimationFrame(() => requestAnimationFrame(() => find()?.focus({ preventScroll: true })));
   };
@@ -173,7 +176,8 @@ function Surface({ doc, kindOf, size }: Props & { size: { width: number; height:
         preventScrolling={false}
         zoomActivationKeyCode={["Control", "Meta"]}
         onMove={onMove}
-        onNodeClick={(_event, node) => node.type === "step" && choose(node.id)}
+        zIndexMode="manual"
+        onNodeClick={(_event, node) => (node.type === "step" || node.type === "frame") && choose(node.id)}
         proOptions={{ hideAttribution: true }}
       >
         <Background variant={BackgroundVariant.Dots} gap={24} size={1} />
