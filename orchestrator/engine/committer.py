@@ -88,6 +88,7 @@ class Committer:
                 self._settle([entry])
 
     def _commit(self, batch: list[_Entry]) -> None:
+        batch.sort(key=lambda entry: (entry.item["t"], entry.item["e"]))
         text = json.dumps([entry.item for entry in batch], ensure_ascii=False)
         unsure = False
         while True:

@@ -5,7 +5,8 @@
 --   sig       flat triples gate, slot, signal; starts [{node, queue, timeout}] steps without a gate that may begin
 --   then      go | retry | wait | back; delay (seconds) or until; waiting; form (a human task to open)
 --   end       {state, output, oref} when the run ends right here
--- Items of one call commit together. Lock order: tokens (only ours) -> run lock, shared -> gates, ascending -> run row.
+-- Items of one call commit together, in the order given: ascending by t, then e (steps of one chain may come at once).
+-- Rows of one token come in the order of its items. Lock order: tokens (only ours) -> run lock, shared -> gates, ascending -> run row.
 -- Returns a row per item: fenced | cancelled | moved | held | parked | waiting | retrying | back | ended.
 CREATE FUNCTION branchline_advance(p_session bigint, p_items jsonb)
 RETURNS TABLE(token_id bigint, status text, node int, epoch int, entry bigint, started_at timestamptz, queues text[])
@@ -13,6 +14,7 @@ LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
     i jsonb;
+    v_at int;
     t orchestrator_token;
     s record;
     v_ctl char;
@@ -30,7 +32,8 @@ DECLARE
     v_idle_entry bigint[] := '{}';
     v_n int;
 BEGIN
-    FOR i IN SELECT x FROM jsonb_array_elements(p_items) x ORDER BY (x->>'t')::bigint LOOP
+    FOR v_at IN 0 .. jsonb_array_length(p_items) - 1 LOOP
+        i := p_items->v_at;
         SELECT k.* INTO t FROM orchestrator_token k WHERE k.id = (i->>'t')::bigint AND k.session_id = p_session
             AND k.epoch = (i->>'e')::int AND k.state = 'L' FOR UPDATE;
         IF NOT FOUND THEN
@@ -106,7 +109,10 @@ BEGIN
                     FROM generate_series(0, jsonb_array_length(i->'sig') - 1, 3) n);
             END IF;
             v_move := NULL;
-            IF i ? 'starts' THEN
+            -- The commonest case, one step that follows in the same queue, needs no statement of its own.
+            IF jsonb_array_length(i->'starts') = 1 AND i->'starts'->0->>'queue' = t.queue THEN
+                v_move := i->'starts'->0;
+            ELSIF i ? 'starts' THEN
                 SELECT x INTO v_move FROM jsonb_array_elements(i->'starts') WITH ORDINALITY AS e(x, n)
                     WHERE x->>'queue' = t.queue ORDER BY n LIMIT 1;
                 INSERT INTO orchestrator_token (run_id, version_id, node, scope_id, generation, state, queue, priority,
