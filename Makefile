@@ -39,7 +39,7 @@ chaos: .venv/.installed-dev
 	@exec env BRANCHLINE_CHAOS=long $(PY) -m pytest -m chaos $(ARGS)
 
 lock: .venv/.installed-dev
-	@for name in tools base dev node; do \
+	@for name in tools base tracing dev node; do \
 		echo "requirements/$$name.txt"; \
 		$(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 			--no-emit-index-url --no-emit-find-links requirements/$$name.in -o requirements/$$name.txt || exit; \

@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 import structlog
 
-from orchestrator.engine import statements
+from orchestrator.engine import metrics, statements
 from orchestrator.engine.database import Connection, Row, connect
 
 log = structlog.get_logger(__name__)
@@ -102,6 +102,7 @@ class Committer:
                     raise
                 log.warning("database away, trying again", error=str(error).strip()[:200])
                 unsure = True
+        metrics.committed(len(batch), rows)
         answers = {row["token_id"]: row for row in rows}
         for entry in batch:
             entry.answer, entry.done = answers[entry.item["t"]], True
@@ -111,7 +112,8 @@ class Committer:
 
     def _call(self, text: str) -> list[Row]:
         connection = self._open()
-        return connection.execute(statements.ADVANCE, (self.session_id, text)).fetchall()
+        with metrics.COMMIT_SECONDS.time():
+            return connection.execute(statements.ADVANCE, (self.session_id, text)).fetchall()
 
     def _recover(self, batch: list[_Entry]) -> list[Row]:
         """The answer to a call was lost. What it moved is ours one epoch later; the rest is called again."""

@@ -13,6 +13,8 @@ import structlog
 from celery import current_app
 from channels.layers import get_channel_layer
 
+from orchestrator.engine import metrics
+
 log = structlog.get_logger(__name__)
 WAKE_TASK = "orchestrator.wake"
 NOTIFY_TASK = "orchestrator.notify"
@@ -53,7 +55,9 @@ def _publish(task: str, argument: str | None, queue: str) -> None:
             retry=False,
             ignore_result=True,
         )
+        metrics.WAKE_UPS.labels("sent").inc()
     except Exception as error:
+        metrics.WAKE_UPS.labels("failed").inc()
         log.warning("wake-up not sent", queue=queue, error=str(error)[:200])
 
 

@@ -13,8 +13,9 @@ from uuid import UUID
 import structlog
 from django.db import connections
 
-from orchestrator.engine import dispatch, statements
+from orchestrator.engine import dispatch, metrics, statements
 from orchestrator.engine.database import Connection, Row, connect
+from orchestrator.engine.ended import EndedRuns
 
 log = structlog.get_logger(__name__)
 TTL = 15.0  # seconds without a beat until a session counts as dead
@@ -53,6 +54,7 @@ class Keeper:
         self._nudged = threading.Event()
         self._connection: Connection | None = None
         self._mine = False
+        self._ended = EndedRuns()
         self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
 
     def start(self) -> None:
@@ -95,6 +97,7 @@ class Keeper:
         connection = self._open()
         for row in connection.execute(statements.TAKE_OVER, (self._ttl, LIMIT)).fetchall():
             log.info("took over steps", queue=row["queue"], steps=row["n"], dead=row["dead"])
+            metrics.took_over(dead=row["dead"], count=row["n"])
             self._wake(row["queue"], row["n"])
         connection.execute(statements.STOP_CANCELLED, (self._grace, LIMIT))
         self._cancel_branches(connection)
@@ -103,6 +106,7 @@ class Keeper:
         for row in connection.execute(statements.NEGLECTED_QUEUES, (NEGLECT,)).fetchall():
             self._wake(row["queue"], row["n"])
         connection.execute(statements.FORGET_SESSIONS)
+        self._ended.look(connection)
         untold = connection.execute(statements.UNTOLD_TASKS).fetchone()
         if untold is not None and untold["some"]:
             self._notify()
@@ -114,6 +118,7 @@ class Keeper:
         while woken >= LIMIT:
             rows = connection.execute(statements.FIRE_TIMERS, (LIMIT,)).fetchall()
             woken = sum(row["n"] for row in rows)
+            metrics.TIMERS.inc(woken)
             for row in rows:
                 self._wake(row["queue"], row["n"])
         self._tell(connection.execute(statements.FIRE_GATES, (LIMIT,)).fetchall())
@@ -138,6 +143,7 @@ class Keeper:
         if not self._mine:
             row = connection.execute(statements.KEEPER_LOCK).fetchone()
             self._mine = bool(row and row["mine"])
+            self._ended = EndedRuns()
         return self._mine
 
     def _open(self) -> Connection:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from orchestrator.core.json_types import Json
 from orchestrator.engine.database import Row
+from orchestrator.engine.tracing import RunTrace, trace_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +24,7 @@ class RunFacts:
     business_key: str | None
     trigger: str
     started_at: datetime
+    trace: RunTrace | None = None
     #: node -> (output, error), of steps that ended in this worker's hands
     seen: dict[int, tuple[Json, Json]] = field(default_factory=dict)
 
@@ -61,6 +63,7 @@ class Lease:
             business_key=row["business_key"],
             trigger=row["trigger"],
             started_at=row["run_started_at"],
+            trace=trace_of(row["run_id"], row["trace_context"]),
         )
         names = ("epoch", "node", "scope_id", "generation", "attempt", "lost", "phase", "verdict", "started_at")
         more = ("first_started_at", "waiting", "signal", "queue")

@@ -3,6 +3,7 @@
 import queue
 import threading
 from collections.abc import Callable
+from contextvars import copy_context
 
 import structlog
 
@@ -54,7 +55,8 @@ class Slots:
         mine = threading.get_ident()
         while (work := self._work.get()) is not None:
             try:
-                work()
+                # What the work sets for its log lines and traces ends with it.
+                copy_context().run(work)
             except Exception:
                 log.exception("a slot failed outside its handler")
             with self._lock:

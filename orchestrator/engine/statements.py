@@ -112,3 +112,23 @@ NEXT_TIMER = """
 SELECT extract(epoch FROM least((SELECT min(wake_at) FROM orchestrator_token WHERE state = 'W'),
     (SELECT min(deadline_at) FROM orchestrator_gate)) - clock_timestamp())::float8 AS seconds
 """
+
+DATABASE_TIME = "SELECT clock_timestamp() AS now"
+
+# Runs that ended since a moment, oldest first, for counts and spans. Served by run_by_finish, once per workspace.
+ENDED_RUNS = """
+SELECT r.id, r.state, r.started_at, r.finished_at, r.trace_context, r.trigger, r.correlation_id,
+    r.error->>'code' AS code, w.slug AS workflow, s.slug AS workspace
+FROM orchestrator_workspace s CROSS JOIN LATERAL (
+    SELECT q.* FROM orchestrator_run q WHERE q.workspace_id = s.id AND q.finished_at >= %s ORDER BY q.finished_at DESC
+) r JOIN orchestrator_workflow w ON w.id = r.workflow_id ORDER BY r.finished_at
+"""
+
+# Attempts of a run that no worker told of: its worker died, or its run was cancelled. Served by the step log's key.
+UNTOLD_ATTEMPTS = """
+SELECT l.run_id, l.node, l.scope_id, l.generation, l.attempt, l.outcome, l.started_at, l.finished_at,
+    coalesce(v.plan->'steps'->l.node->>'key', '') AS key
+FROM orchestrator_steplog l JOIN orchestrator_run r ON r.id = l.run_id
+JOIN orchestrator_version v ON v.id = r.version_id
+WHERE l.run_id = %s AND l.outcome IN ('U', 'K') AND l.started_at IS NOT NULL
+"""

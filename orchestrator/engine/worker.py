@@ -19,7 +19,7 @@ import structlog
 from orchestrator.core.errors import JsonInvalid
 from orchestrator.core.outcome import Fail, Outcome, StepFault
 from orchestrator.core.settle import Settlement, Tries, may_cancel, settle
-from orchestrator.engine import items, statements
+from orchestrator.engine import items, metrics, observe, statements
 from orchestrator.engine.attempt import Attempt
 from orchestrator.engine.committer import Committer
 from orchestrator.engine.database import Connection, Row, open_pool
@@ -120,6 +120,7 @@ class Worker:
             return False
         with self._pool.connection() as connection:
             rows = connection.execute(statements.CLAIM, (self.session_id, self.queues, room)).fetchall()
+        metrics.claimed(rows)
         for row in rows:
             self._begin(Lease.from_row(row))
         return len(rows) == room
@@ -150,6 +151,7 @@ class Worker:
         while True:
             try:
                 facts = self._facts(lease)
+                observe.at_work(lease, observe.key_of(facts, lease))
                 if lease.node == facts.plan.end:
                     return None
                 return prepare(self._tools, self._roots, facts, lease, attempt.stop)
@@ -181,6 +183,7 @@ class Worker:
 
     async def _await(self, attempt: Attempt, ready: Prepared) -> None:
         outcome: Outcome | None = None
+        observe.at_work(attempt.lease, ready.context.step_key)
         try:
             async with asyncio.timeout(ready.context.timeout):
                 outcome = await ready.call()
@@ -232,12 +235,14 @@ class Worker:
 
     def _commit(self, attempt: Attempt, outcome: Outcome | None, ready: Prepared | None) -> Attempt | None:
         facts = self._facts(attempt.lease)
+        observe.at_work(attempt.lease, observe.key_of(facts, attempt.lease))
         if outcome is None:
             state, output, fault = run_end(self._tools.sandbox, self._roots, facts, attempt.lease)
             row = self._committer.advance(items.end_run(attempt.lease, state, output, fault))
             settled = None
         else:
             settled, row = self._advance(attempt, facts, outcome, ready)
+        observe.attempt_ended(attempt, facts, settled, row["status"])
         return self._after(attempt, row, settled)
 
     def _advance(

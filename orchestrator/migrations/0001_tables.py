@@ -93,6 +93,7 @@ class Migration(migrations.Migration):
                 ('business_key', models.CharField(max_length=200, null=True)),
                 ('idempotency_key', models.CharField(max_length=200, null=True)),
                 ('idempotency_digest', models.CharField(blank=True, default='', max_length=64)),
+                ('trace_context', models.JSONField(null=True)),
                 ('trigger', models.CharField(max_length=16)),
                 ('priority', models.SmallIntegerField(default=100)),
                 ('generation', models.IntegerField(default=0)),

@@ -48,6 +48,8 @@ class Run(models.Model):
     business_key = models.CharField(max_length=200, null=True)  # noqa: DJ001  NULL: no key, so the unique index ignores it
     idempotency_key = models.CharField(max_length=200, null=True)  # noqa: DJ001  as above
     idempotency_digest = models.CharField(max_length=64, default="", blank=True)
+    #: W3C trace context that came with the start ({"traceparent", "tracestate"}): every host continues that trace.
+    trace_context = models.JSONField(null=True)
     trigger = models.CharField(max_length=16)
     started_by = models.ForeignKey("orchestrator.User", models.SET_NULL, null=True, db_constraint=False, db_index=False)
     priority = models.SmallIntegerField(default=100)

@@ -1,7 +1,5 @@
 """For machines that look after this one: alive, able to serve, and numbers to draw."""
 
-import hmac
-import os
 from functools import cache
 
 import redis
@@ -12,9 +10,10 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from kombu.exceptions import OperationalError
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
 from orchestrator.project.celery import app
+from orchestrator.project.exposition import database_text, is_token, processes_text, token_of_machine
 from orchestrator.project.running.migrations import migrations_missing
 
 
@@ -79,14 +78,12 @@ def metrics(request: HttpRequest) -> HttpResponse:
     """Prometheus text, for callers on this machine or with the bearer token BRANCHLINE_METRICS_TOKEN."""
     if not may_read_metrics(request):
         return HttpResponse(status=404)
-    return HttpResponse(generate_latest(), content_type=CONTENT_TYPE_LATEST)
+    return HttpResponse(processes_text() + database_text(), content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
 def may_read_metrics(request: HttpRequest) -> bool:
-    token = os.environ.get("BRANCHLINE_METRICS_TOKEN", "")
-    if token:
-        given = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        return hmac.compare_digest(given.encode(), token.encode())
+    if token_of_machine():
+        return is_token(request.headers.get("Authorization", ""))
     # Through a proxy everybody seems to come from this machine.
     proxied = "X-Forwarded-For" in request.headers or "Forwarded" in request.headers
     return not settings.HTTPS and not proxied and request.META.get("REMOTE_ADDR") in {"127.0.0.1", "::1"}

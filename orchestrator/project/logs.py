@@ -13,6 +13,8 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
+from orchestrator.engine.log_context import add_facts
+
 LONGEST_LINE = 16_000  # characters
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 # Kept out of the readable line: it is there already or says nothing to a person.
@@ -47,6 +49,7 @@ def logging_settings(*, json_lines: bool, level: str) -> dict[str, Any]:
     """A `logging.config.dictConfig` in which structlog formats every line, ours and the libraries'."""
     shared = [
         structlog.contextvars.merge_contextvars,
+        add_facts,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso" if json_lines else "%H:%M:%S", utc=json_lines),
@@ -88,10 +91,11 @@ def configure(settings: dict[str, Any]) -> None:
         processors=[
             structlog.stdlib.filter_by_level,
             structlog.contextvars.merge_contextvars,
+            add_facts,
             structlog.stdlib.add_log_level,
             structlog.stdlib.add_logger_name,
             structlog.stdlib.PositionalArgumentsFormatter(),
-            settings["formatters"]["line"]["foreign_pre_chain"][3],
+            settings["formatters"]["line"]["foreign_pre_chain"][4],
             structlog.processors.format_exc_info,
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],

@@ -15,7 +15,9 @@ from orchestrator.engine import statements
 from orchestrator.engine.database import Connection, connect
 from orchestrator.engine.keeper import Keeper
 from orchestrator.engine.worker import Worker
+from orchestrator.project import telemetry
 from orchestrator.project.celery import app
+from orchestrator.project.metrics_server import MetricsServer
 from orchestrator.project.tools import make_tools
 from orchestrator.services.control import fail_overdue_run
 
@@ -28,6 +30,8 @@ GRACE = 8.0  # seconds that steps may take to end when the node stops
 NODE_ID: UUID = uuid4()
 #: Set by `manage.py work` before the pool starts.
 QUEUES: list[str] = ["default"]
+#: Opened by `manage.py work` where an address is set.
+METRICS: list[MetricsServer] = []
 _worker: Worker | None = None
 
 
@@ -43,6 +47,7 @@ def begin(**_: Any) -> None:
     """A pool process starts: open a session and look for work."""
     global _worker
     connections.close_all()  # inherited from the parent: its sockets, not ours
+    telemetry.start()
     _worker = Worker(NODE_ID, QUEUES, make_tools(), slots=settings.BRANCHLINE_SLOTS)
     _worker.start()
 
@@ -52,6 +57,7 @@ def end(**_: Any) -> None:
     """A pool process ends: hand its chains back."""
     if _worker is not None:
         _worker.stop(GRACE)
+    telemetry.stop()
 
 
 class Beat(bootsteps.StartStopStep):
@@ -67,11 +73,15 @@ class Beat(bootsteps.StartStopStep):
     def start(self, parent: Any) -> None:
         """Called by Celery when the pool is up."""
         threading.Thread(target=self._run, args=(parent,), name="beat", daemon=True).start()
+        telemetry.start()
         self._keeper.start()
+        for server in METRICS:
+            server.start()
 
     def stop(self, parent: Any) -> None:
         """Called by Celery before the pool goes down: beating goes on until its processes have ended."""
         self._keeper.stop()
+        telemetry.stop()
 
     def terminate(self, parent: Any) -> None:
         """Called by Celery on a cold stop."""

@@ -49,6 +49,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "orchestrator.web.observed.observed",
     "orchestrator.web.middleware.request_id",
     "orchestrator.web.middleware.security_headers",
     "django.middleware.security.SecurityMiddleware",
@@ -247,5 +248,7 @@ BRANCHLINE_STEP_MODULES = environment.words("BRANCHLINE_STEP_MODULES", "designer
 # What one pool process of a worker node takes, and how many steps it holds at once.
 BRANCHLINE_QUEUES = environment.words("BRANCHLINE_QUEUES", "default")
 BRANCHLINE_SLOTS = environment.number("BRANCHLINE_SLOTS", 12)
+# Where a worker node shows its metrics ("127.0.0.1:9464"); empty: nowhere.
+BRANCHLINE_METRICS_ADDRESS = environment.text("BRANCHLINE_METRICS_ADDRESS")
 # Seconds without a beat after which a worker process counts as dead and its steps go to others.
 BRANCHLINE_LEASE_TTL = environment.number("BRANCHLINE_LEASE_TTL", 15)

@@ -15,7 +15,7 @@ from orchestrator.core.json_types import Json
 from orchestrator.core.plan import Plan
 from orchestrator.core.plan_json import plan_from_json
 from orchestrator.core.schema import check_input
-from orchestrator.engine import dispatch, statements
+from orchestrator.engine import dispatch, metrics, statements, tracing
 from orchestrator.engine.identity import uuid7
 from orchestrator.engine.items import starts_as_json
 from orchestrator.engine.values import Packed
@@ -74,6 +74,9 @@ def start_run(  # noqa: PLR0913  keyword-only: the whole request
     if idempotency_key is not None:
         digest = hashlib.sha256(json.dumps([chosen.workflow_id, input], sort_keys=True).encode()).hexdigest()
         row |= {"idempotency_key": idempotency_key, "digest": digest}
+    trace_context = tracing.present_context()
+    if trace_context is not None:
+        row["trace_context"] = trace_context
     plan = _plan(chosen)
     started, status = _insert(row, starts_as_json(plan, plan.starts))
     if status == "key_reused":
@@ -84,6 +87,7 @@ def start_run(  # noqa: PLR0913  keyword-only: the whole request
     if status == "business_key_open":
         raise BusinessKeyOpen(f'A run with business key "{business_key}" is still open. Wait for its end or cancel it.')
     if status == "started":
+        transaction.on_commit(metrics.RUNS_STARTED.labels(trigger).inc)
         _tell(plan, workflow.workspace_id, run_id)
     assert started is not None
     return Started(run_id=started, created=status == "started")

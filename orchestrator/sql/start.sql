@@ -1,6 +1,7 @@
 -- Start a run: its row, its first tokens and its record, or nothing. One statement, one transaction.
 -- p_run: {id, workspace, workflow, workflow_slug, version, input, input_ref, pay, correlation_id, business_key,
---         idempotency_key, digest, trigger, user, actor, via, priority, deadline}; p_starts: [{node, queue, timeout}].
+--         idempotency_key, digest, trace_context, trigger, user, actor, via, priority, deadline};
+-- p_starts: [{node, queue, timeout}].
 CREATE FUNCTION branchline_start_run(p_run jsonb, p_starts jsonb) RETURNS TABLE(run_id uuid, status text)
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -9,12 +10,12 @@ DECLARE
     v_xid bigint := branchline_xid();
 BEGIN
     INSERT INTO orchestrator_run AS r (id, workspace_id, workflow_id, version_id, state, control, input, input_ref,
-        correlation_id, business_key, idempotency_key, idempotency_digest, trigger, started_by_id, priority, generation,
-        started_at, deadline_at, xid)
+        correlation_id, business_key, idempotency_key, idempotency_digest, trace_context, trigger, started_by_id, priority,
+        generation, started_at, deadline_at, xid)
     VALUES (v_id, (p_run->>'workspace')::bigint, (p_run->>'workflow')::bigint, (p_run->>'version')::bigint, 'running', '-',
         p_run->'input', (p_run->>'input_ref')::uuid, p_run->>'correlation_id', p_run->>'business_key',
-        p_run->>'idempotency_key', coalesce(p_run->>'digest', ''), p_run->>'trigger', (p_run->>'user')::bigint,
-        (p_run->>'priority')::smallint, 0, clock_timestamp(),
+        p_run->>'idempotency_key', coalesce(p_run->>'digest', ''), p_run->'trace_context', p_run->>'trigger',
+        (p_run->>'user')::bigint, (p_run->>'priority')::smallint, 0, clock_timestamp(),
         clock_timestamp() + make_interval(secs => (p_run->>'deadline')::float8), v_xid)
     ON CONFLICT DO NOTHING;
     IF NOT FOUND THEN

@@ -132,6 +132,8 @@ def test_readers_see_steps_only_while_the_output_is_computed(house: House) -> No
     run_id = house.start(version)
     last = len(version.plan["keys"])
     wait_until(lambda: Gate.objects.filter(run_id=run_id, node=last).exists(), 10, "the first branch to end")
+    # A token that is still to be claimed would end the run from its last node.
+    wait_until(lambda: Token.objects.filter(run_id=run_id, state="W").exists(), 10, "the other branch to wait")
     Token.objects.filter(run_id=run_id).update(node=last)
     run = Run.objects.get(pk=run_id)
     assert {item.key for item in step_runs(run).items} == {"a", "b"}

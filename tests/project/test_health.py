@@ -31,6 +31,7 @@ def test_it_names_the_missing_part(part: str, function: str, client: Client, mon
     assert [name for name, there in answer.json().items() if not there] == [part]
 
 
+@pytest.mark.django_db
 def test_metrics_are_for_this_machine(client: Client) -> None:
     assert b"python_info" in client.get("/metrics").content
     assert client.get("/metrics", REMOTE_ADDR="192.0.2.1").status_code == 404
@@ -38,6 +39,7 @@ def test_metrics_are_for_this_machine(client: Client) -> None:
     assert client.get("/metrics", headers={"X-Forwarded-For": "192.0.2.1"}).status_code == 404
 
 
+@pytest.mark.django_db
 def test_metrics_ask_for_the_token_that_was_set(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BRANCHLINE_METRICS_TOKEN", "s3cret")
     assert client.get("/metrics").status_code == 404

@@ -13,6 +13,7 @@ from pydantic_monty import Monty, MontyError, MontySession, OSPolicy, ResourceLi
 
 from orchestrator.core.json_types import Json
 from orchestrator.core.references import ROOTS
+from orchestrator.engine import metrics
 from orchestrator.engine.sandbox.compiled import Compiled, compile_expression, compile_script
 from orchestrator.engine.sandbox.faults import explain, unavailable, unusable
 from orchestrator.engine.sandbox.printed import Printed, drop
@@ -86,7 +87,7 @@ class Sandbox:
         if compiled.path is not None:
             return read_path(compiled.path, roots)
         values = projected(compiled.needs, roots)
-        with self._expression_slots:
+        with metrics.evaluation("expression"), self._expression_slots:
             warm = self._take()
             try:
                 answer = _feed(warm.session, compiled, values)
@@ -115,7 +116,7 @@ class Sandbox:
         inputs = projected({name: need for name, need in compiled.needs.items() if name in roots}, roots)
         seconds = min(max(seconds, 0.01), MOST_SCRIPT_SECONDS)
         printed = Printed(log)
-        with self._script_slots:
+        with metrics.evaluation("script"), self._script_slots:
             session = self._checkout(_limits(seconds, SCRIPT_MEGABYTES), "script", SCRIPT_EXCHANGE_SECONDS)
             try:
                 answer = session.feed_run(compiled.text, inputs=dict(inputs), print_callback=printed)

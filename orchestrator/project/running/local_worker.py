@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 from orchestrator.engine.keeper import TTL, Keeper
 from orchestrator.engine.worker import Worker
 from orchestrator.models import WorkerSession
+from orchestrator.project import telemetry
 from orchestrator.project.tools import make_tools
 from orchestrator.services.control import fail_overdue_run
 from orchestrator.services.notices import send_task_notices
@@ -29,6 +30,7 @@ def local_worker(queues: Iterable[str]) -> Iterator[Callable[[], None]]:
     keeper = Keeper(
         fail_overdue_run, wake=lambda queue, count: worker.poke(), notify=send_task_notices, beat=worker.beat
     )
+    telemetry.start()
     worker.start()
     keeper.start()
     try:
@@ -36,3 +38,4 @@ def local_worker(queues: Iterable[str]) -> Iterator[Callable[[], None]]:
     finally:
         keeper.stop()
         worker.stop(grace=10)
+        telemetry.stop()

@@ -60,14 +60,17 @@ class Service:
             self.relay = None
 
 
-def web(descriptor: int) -> Service:
+def web(descriptor: int, environment: dict[str, str] | None = None) -> Service:
     """uvicorn on an inherited listening socket."""
     return Service(
-        name="web", arguments=["-m", "orchestrator.project.running.web", str(descriptor)], keep_open=[descriptor]
+        name="web",
+        arguments=["-m", "orchestrator.project.running.web", str(descriptor)],
+        keep_open=[descriptor],
+        environment=environment or {},
     )
 
 
-def worker(processes: int, patience: float) -> Service:
+def worker(processes: int, patience: float, environment: dict[str, str] | None = None) -> Service:
     """One Celery worker node; at SIGTERM it finishes the steps it holds."""
     arguments = [str(ROOT / "manage.py"), "work", "--processes", str(processes)]
-    return Service(name="worker", arguments=arguments, patience=patience)
+    return Service(name="worker", arguments=arguments, patience=patience, environment=environment or {})

@@ -5,12 +5,15 @@ import re
 from collections.abc import Iterator, Mapping
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
 from orchestrator.core.errors import BranchlineError
 from orchestrator.core.json_types import Json
 from orchestrator.steps.http.config import HttpConfig
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 IDEMPOTENCY_HEADER = "Idempotency-Key"  #: draft-ietf-httpapi-idempotency-key-header
+_TRACE = TraceContextTextMapPropagator()
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,100}")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]{0,8000}")
 # They belong to the connection; setting them is how requests are smuggled.
@@ -50,6 +53,8 @@ def headers_of(config: HttpConfig, idempotency_key: str) -> dict[str, str]:
         headers["Content-Type"] = _TYPES[config.body_as]
     if config.method not in SAFE_METHODS and IDEMPOTENCY_HEADER.lower() not in known:
         headers[IDEMPOTENCY_HEADER] = idempotency_key
+    if known.isdisjoint(_TRACE.fields):
+        _TRACE.inject(headers)  # the attempt's span, where the run has a trace
     return headers
 
 

@@ -4,6 +4,7 @@ import os
 import sys
 from argparse import ArgumentParser
 from contextlib import ExitStack
+from pathlib import Path
 from socket import socket
 from typing import Any
 
@@ -15,6 +16,7 @@ from orchestrator.core.errors import BranchlineError
 from orchestrator.project import samples
 from orchestrator.project.embedded.problem import CannotStart
 from orchestrator.project.environment import process_environment
+from orchestrator.project.exposition import FOLDER, forget_counts
 from orchestrator.project.running.address import address, listen
 from orchestrator.project.running.migrations import migrate_when_needed
 from orchestrator.project.running.relay import write_line
@@ -61,7 +63,11 @@ class Command(BaseCommand):
             if migrate_when_needed():
                 self.say("The database has this version's tables.")
             os.environ.setdefault("BRANCHLINE_URL", address(listener))
-            services = [web(listener.fileno()), worker(options["processes"], options["patience"])]
+            counting = count_together()
+            services = [
+                web(listener.fileno(), counting),
+                worker(options["processes"], options["patience"], counting),
+            ]
             supervisor = Supervisor(services, servers, signals, self.say)
             stack.callback(supervisor.stop)
             stack.callback(self.say, "Stopping: web, workers, Valkey, PostgreSQL ...")
@@ -83,3 +89,10 @@ class Command(BaseCommand):
 
     def say(self, text: str) -> None:
         write_line(f"up    | {text}", sys.stdout)
+
+
+def count_together() -> dict[str, str]:
+    """What lets web and workers count in one folder, so that the web's `/metrics` tells of both."""
+    folder = Path(os.environ.get(FOLDER) or settings.DATA_DIR / "metrics")
+    forget_counts(folder)
+    return {FOLDER: str(folder)}

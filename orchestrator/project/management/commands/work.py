@@ -8,12 +8,17 @@ from typing import Any
 
 from celery.exceptions import SecurityWarning
 from celery.utils.nodenames import default_nodename, host_format
+from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from orchestrator.project import node as engine_node
-from orchestrator.project import tasks  # noqa: F401  registers the tasks
+from orchestrator.project import (
+    tasks,  # noqa: F401  registers the tasks
+    telemetry,
+)
 from orchestrator.project.celery import app
 from orchestrator.project.environment import process_environment
+from orchestrator.project.metrics_server import open_server
 
 
 class Command(BaseCommand):
@@ -34,6 +39,8 @@ class Command(BaseCommand):
         # Celery would load every address and page to check them, in a process that serves none.
         os.environ["CELERY_SKIP_CHECKS"] = "1"
         engine_node.QUEUES[:] = options["queues"].split(",")
+        telemetry.prepare()
+        engine_node.METRICS[:] = filter(None, [open_server(settings.BRANCHLINE_METRICS_ADDRESS)])
         # Not `app.worker_main`: Celery's command line brings an interactive shell that takes a second to import.
         node = app.Worker(
             hostname=host_format(default_nodename(options["name"])),

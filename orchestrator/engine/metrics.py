@@ -1,0 +1,86 @@
+"""What the processes of the engine count. Values that stand in the database are read at the scrape instead.
+
+Names follow the conventions of Prometheus; docs/operations.md explains each. Labels take few values: a worker claims
+from the queues it serves, and performs the kinds that are installed.
+"""
+
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from prometheus_client import Counter, Histogram
+
+from orchestrator.core.errors import ExpressionFailed
+from orchestrator.engine.database import Row
+
+CLAIMS: Final = Counter("branchline_claimed_tokens", "Tokens leased to worker processes.", ["queue"])
+ADVANCES: Final = Counter(
+    "branchline_advances",
+    "Attempts ended by a worker, by what became of the token; fenced: somebody else's.",
+    ["status"],
+)
+ATTEMPTS: Final = Counter("branchline_attempts", "Attempts that ended in a worker's hands.", ["kind", "outcome"])
+ATTEMPT_SECONDS: Final = Histogram(
+    "branchline_attempt_seconds",
+    "From the start of an attempt to its committed end.",
+    ["kind"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300),
+)
+BATCH: Final = Histogram(
+    "branchline_commit_batch_size", "Attempts that ended in one commit.", buckets=(1, 2, 4, 8, 16, 32, 64)
+)
+COMMIT_SECONDS: Final = Histogram(
+    "branchline_commit_seconds",
+    "One call of branchline_advance, its commit included.",
+    buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5),
+)
+TAKEOVERS: Final = Counter(
+    "branchline_takeovers",
+    "Leases taken away by the keeper: their worker was dead, or the attempt overdue.",
+    ["reason"],
+)
+TIMERS: Final = Counter("branchline_timers_fired", "Waiting tokens that the keeper woke because their time had come.")
+WAKE_UPS: Final = Counter("branchline_wake_ups", "Wake-up messages given to the broker, or refused by it.", ["result"])
+UNDO_ITEMS: Final = Counter("branchline_undo_items", "Steps whose undo has ended, by outcome.", ["outcome"])
+SANDBOX_SECONDS: Final = Histogram(
+    "branchline_sandbox_seconds",
+    "Evaluations in the sandbox, waiting for a free process included.",
+    ["language"],
+    buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 60),
+)
+SANDBOX_FAULTS: Final = Counter("branchline_sandbox_faults", "Evaluations that failed, by error code.", ["code"])
+RUNS_STARTED: Final = Counter("branchline_runs_started", "Runs started.", ["trigger"])
+RUNS_FINISHED: Final = Counter("branchline_runs_finished", "Runs that ended, seen by the keeper.", ["state"])
+
+
+def claimed(rows: Iterable[Row]) -> None:
+    """Count the rows of one `branchline_claim`."""
+    for row in rows:
+        CLAIMS.labels(row["queue"]).inc()
+
+
+def committed(size: int, rows: Iterable[Row]) -> None:
+    """Count one commit of `size` items and what became of them."""
+    BATCH.observe(size)
+    for row in rows:
+        if row["token_id"] is not None:
+            ADVANCES.labels(row["status"]).inc()
+
+
+def took_over(*, dead: bool, count: int) -> None:
+    """Count leases that the keeper took away."""
+    TAKEOVERS.labels("dead" if dead else "overdue").inc(count)
+
+
+@contextmanager
+def evaluation(language: str) -> Iterator[None]:
+    """Time what happens inside, and count an `ExpressionFailed` that leaves it."""
+    began = time.perf_counter()
+    try:
+        yield
+    except ExpressionFailed as error:
+        SANDBOX_FAULTS.labels(error.error_code).inc()
+        raise
+    finally:
+        SANDBOX_SECONDS.labels(language).observe(time.perf_counter() - began)

@@ -1,0 +1,84 @@
+"""What a worker tells of an attempt: its log context, its counts and its spans. Single calls for `worker`."""
+
+import time
+from datetime import timedelta
+
+import structlog
+from opentelemetry.trace import SpanContext
+
+from orchestrator.core.settle import Settlement
+from orchestrator.engine import log_context, metrics, tracing
+from orchestrator.engine.attempt import Attempt
+from orchestrator.engine.lease import Lease
+from orchestrator.engine.plans import VersionFacts
+
+log = structlog.get_logger(__name__)
+OUTCOMES = {"S": "succeeded", "F": "failed", "T": "timed_out"}
+
+
+def at_work(lease: Lease, key: str) -> None:
+    """This thread or task works on that attempt: its lines name it, what it sends out continues its trace."""
+    log_context.about(lambda: {"run": str(lease.run.run_id), "step": key, "attempt": lease.attempt})
+    if lease.run.trace is not None:
+        tracing.work_under(lease.run.trace, _attempt_span(lease.run.trace, lease))
+
+
+def key_of(facts: VersionFacts, lease: Lease) -> str:
+    """The key of the step that the lease stands at; the run's own last node has none."""
+    return "" if lease.node == facts.plan.end else facts.plan.steps[lease.node].key
+
+
+def attempt_ended(attempt: Attempt, facts: VersionFacts, settled: Settlement | None, status: str) -> None:
+    """An attempt's end is committed, with that answer of `branchline_advance`. Never raises: the step has ended."""
+    if settled is None or settled.logged is None or status == "fenced":
+        return
+    try:
+        _tell(attempt, facts, settled, OUTCOMES[settled.logged])
+    except Exception as error:
+        log.warning("an attempt's end could not be counted or traced", error=repr(error)[:200])
+
+
+def _tell(attempt: Attempt, facts: VersionFacts, settled: Settlement, outcome: str) -> None:
+    lease = attempt.lease
+    step = facts.plan.steps[lease.node]
+    spent = time.monotonic() - attempt.began
+    metrics.ATTEMPTS.labels(step.kind, outcome).inc()
+    metrics.ATTEMPT_SECONDS.labels(step.kind).observe(spent)
+    if lease.run.trace is not None and tracing.is_recording():
+        _record(lease.run.trace, lease, facts, settled, spent)
+
+
+def _record(trace: tracing.RunTrace, lease: Lease, facts: VersionFacts, settled: Settlement, spent: float) -> None:
+    step = facts.plan.steps[lease.node]
+    ended = lease.started_at + timedelta(seconds=spent)
+    code = "" if settled.fault is None else settled.fault.code
+    attributes: dict[str, str | int] = {
+        "branchline.run.id": str(lease.run.run_id),
+        "branchline.workflow": facts.workflow,
+        "branchline.workspace": facts.workspace,
+        "branchline.step.key": step.key,
+        "branchline.step.kind": step.kind,
+    }
+    above = _step_span(trace, lease)
+    what = tracing.Ended(
+        name=f"attempt {step.key}",
+        began=lease.started_at,
+        ended=ended,
+        attributes={**attributes, "branchline.attempt": lease.attempt, "branchline.queue": lease.queue},
+        code=code,
+    )
+    tracing.record(_attempt_span(trace, lease), above, what)
+    if settled.then == "go":
+        attributes["branchline.attempts"] = lease.attempt
+        began = lease.first_started_at
+        what = tracing.Ended(name=f"step {step.key}", began=began, ended=ended, attributes=attributes, code=code)
+        tracing.record(above, trace.span, what)
+
+
+def _step_span(trace: tracing.RunTrace, lease: Lease) -> SpanContext:
+    return tracing.span_below(trace, lease.run.run_id, lease.node, lease.scope_id, lease.generation)
+
+
+def _attempt_span(trace: tracing.RunTrace, lease: Lease) -> SpanContext:
+    key = (lease.run.run_id, lease.node, lease.scope_id, lease.generation, lease.attempt)
+    return tracing.span_below(trace, *key)

@@ -1,0 +1,142 @@
+"""The engine's counters move with what really happens to rows."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from prometheus_client import REGISTRY
+
+from orchestrator.core.errors import ExpressionFailed
+from orchestrator.core.outcome import Done, Outcome, Retry, StepFault
+from orchestrator.engine import statements
+from orchestrator.models import Run, Token
+from orchestrator.queries.gauges import GAUGES, gauges
+from orchestrator.services.control import pause_run
+from tests.engine.drawings import document, step
+from tests.engine.house import keeper_at_work, make_tools, worker_at_work
+from tests.engine.kinds import Told, kinds
+from tests.engine.rows import beat, claim, own_connection
+from tests.waiting import wait_until
+
+
+def value(name: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(f"branchline_{name}", labels) or 0.0
+
+
+class Moved:
+    """How far samples have moved since now."""
+
+    def __init__(self, *samples: tuple[str, dict[str, str]]) -> None:
+        self.samples = samples
+        self.before = self.now()
+
+    def now(self) -> list[float]:
+        return [value(name, **labels) for name, labels in self.samples]
+
+    def by(self) -> list[float]:
+        return [after - before for after, before in zip(self.now(), self.before, strict=True)]
+
+
+def failing_once(context: Any) -> Outcome:
+    return Done(None) if context.attempt > 1 else Retry(StepFault(code="busy", message="not now"))
+
+
+def test_a_run_moves_what_it_should(house, sandbox):
+    known = kinds(acted=Told(failing_once))
+    retry = {"attempts": 3, "first": "PT0.01S"}
+    steps = [
+        step("a", "acted", retry=retry),
+        step("b", config={"value": {"$": "1 + 1"}}),
+        step("c", config={"value": 3}),
+    ]
+    version = house.publish(document(steps, "a > b > c"), kinds=known)
+    moved = Moved(
+        ("runs_started_total", {"trigger": "api"}),
+        ("runs_finished_total", {"state": "succeeded"}),
+        ("claimed_tokens_total", {"queue": "default"}),
+        ("advances_total", {"status": "retrying"}),
+        ("advances_total", {"status": "moved"}),
+        ("advances_total", {"status": "ended"}),
+        ("timers_fired_total", {}),
+        ("attempts_total", {"kind": "acted", "outcome": "failed"}),
+        ("attempts_total", {"kind": "acted", "outcome": "succeeded"}),
+        ("attempts_total", {"kind": "transform", "outcome": "succeeded"}),
+        ("attempt_seconds_count", {"kind": "transform"}),
+        ("commit_batch_size_sum", {}),
+        ("commit_seconds_count", {}),
+        ("sandbox_seconds_count", {"language": "expression"}),
+    )
+    with worker_at_work(make_tools(sandbox, known)) as house.worker, keeper_at_work(house.worker.poke):
+        house.end_of(house.start(version))
+        wait_until(lambda: moved.by()[1] == 1, 10, "the keeper to see the run's end")
+    # Claimed at the start and after the retry's timer; four attempts ended in four commits, one evaluation.
+    assert moved.by() == [1, 1, 2, 1, 2, 1, 1, 1, 1, 2, 2, 4, 4, 1]
+
+
+def test_a_takeover_and_the_zombies_late_end_are_counted(house, sandbox):
+    house.start(house.publish(document([step("a")])))
+    (lease,) = claim(4711)
+    moved = Moved(
+        ("takeovers_total", {"reason": "dead"}),
+        ("advances_total", {"status": "fenced"}),
+        ("runs_finished_total", {"state": "succeeded"}),
+    )
+    with worker_at_work(make_tools(sandbox)) as worker, keeper_at_work(worker.poke):
+        wait_until(lambda: moved.by()[2] == 1, 10, "the run's end")
+        answer = worker._committer.advance({"t": lease["id"], "e": lease["epoch"], "then": "go", "o": "S"})
+    assert answer["status"] == "fenced"
+    assert moved.by() == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("evaluate", "code"),
+    [
+        (lambda sandbox: sandbox.expression("1 / (1 - 1)", {}), "expression_failed"),
+        (lambda sandbox: sandbox.script("while True: pass", {}, seconds=0.05), "expression_timeout"),
+    ],
+)
+def test_sandbox_faults_are_counted_by_code(sandbox, evaluate: Callable[[Any], object], code):
+    moved = Moved(("sandbox_faults_total", {"code": code}))
+    with pytest.raises(ExpressionFailed):
+        evaluate(sandbox)
+    assert moved.by() == [1]
+
+
+def found() -> dict[tuple[str, str], tuple[int, float | None]]:
+    return {(gauge.what, gauge.label): (gauge.count, gauge.age) for gauge in gauges(15.0)}
+
+
+def test_gauges_say_what_stands_in_the_rows(house):
+    version = house.publish(document([step("a"), step("b", queue="slow")]))
+    run_id, other = house.start(version), house.start(version)
+    beat(1)
+    claim(1)
+    assert found()["ready", "default"][0] == 1
+    assert found()["ready", "slow"][0] == 2
+    assert found()["leased", ""] == (1, None)
+    assert (found()["run", "running"], found()["worker", ""]) == ((2, None), (1, None))
+    Token.objects.filter(run_id=run_id, state="R").update(
+        state="W", wake_at="2020-01-01T00:00:00Z", waiting={"kind": "time"}
+    )
+    count, late = found()["waiting", ""]
+    assert count >= 1
+    assert late is not None
+    assert late > 3600
+    pause_run(other, house.actor)
+    assert found()["run", "paused"] == (1, None)
+    Run.objects.update(state="undo_stuck", finished_at="2020-01-01T00:00:00Z")
+    assert "run" not in {what for what, _ in found()}
+
+
+def test_the_scrape_is_served_by_indexes(house):
+    """What has ended must not cost the scrape anything."""
+    with own_connection() as connection:
+        connection.execute("SET enable_seqscan = off")
+        plan = "\n".join(row["QUERY PLAN"] for row in connection.execute("EXPLAIN " + GAUGES, [15.0]).fetchall())
+        again = "\n".join(
+            row["QUERY PLAN"]
+            for row in connection.execute("EXPLAIN " + statements.ENDED_RUNS, ["2020-01-01T00:00:00Z"]).fetchall()
+        )
+    for table in ("orchestrator_token", "orchestrator_run"):
+        assert f"Seq Scan on {table}" not in plan, plan
+    assert "run_by_finish" in again, again

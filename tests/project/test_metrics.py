@@ -1,0 +1,151 @@
+"""`/metrics` of the web process and of worker nodes: what it says, and who may read it."""
+
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.db import OperationalError
+from django.test import Client
+from prometheus_client.parser import text_string_to_metric_families
+
+from orchestrator.project import exposition
+from orchestrator.project.embedded.child import ChildOptions, start_child
+from orchestrator.project.metrics_server import open_server
+from tests.engine.drawings import document, step
+from tests.engine.house import House, make_house
+from tests.project.up_process import ROOT
+from tests.waiting import wait_until
+
+
+def samples(text: str) -> dict[tuple[str, str], float]:
+    """(name, first label's value) -> sum."""
+    found: dict[tuple[str, str], float] = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            key = sample.name, next(iter(sample.labels.values()), "")
+            found[key] = found.get(key, 0.0) + sample.value
+    return found
+
+
+@pytest.mark.django_db
+def test_the_scrape_has_counts_and_rows(client: Client) -> None:
+    answer = client.get("/metrics")
+    assert answer["Content-Type"].startswith("text/plain; version=0.0.4")
+    found = samples(answer.content.decode())
+    assert found["branchline_database_up", ""] == 1
+    assert found["branchline_waiting_tokens", ""] == 0
+    assert ("branchline_timers_fired_total", "") in found
+
+
+def test_the_scrape_outlives_the_database(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(_ttl: float) -> Iterator[object]:
+        raise OperationalError("away")
+
+    monkeypatch.setattr(exposition, "gauges", away)
+    found = samples(client.get("/metrics").content.decode())
+    assert found["branchline_database_up", ""] == 0
+    assert ("branchline_timers_fired_total", "") in found
+
+
+@pytest.mark.parametrize(
+    ("address", "variables", "said"),
+    [
+        ("127.0.0.1:9464", {}, "PROMETHEUS_MULTIPROC_DIR"),
+        ("0.0.0.0:9464", {"PROMETHEUS_MULTIPROC_DIR": "x"}, "BRANCHLINE_METRICS_TOKEN"),
+        ("[::]:9464", {"PROMETHEUS_MULTIPROC_DIR": "x"}, "BRANCHLINE_METRICS_TOKEN"),
+        ("9464", {"PROMETHEUS_MULTIPROC_DIR": "x"}, "ADDRESS:PORT"),
+        ("localhost:9464", {"PROMETHEUS_MULTIPROC_DIR": "x"}, "ADDRESS:PORT"),
+        ("127.0.0.1:http", {"PROMETHEUS_MULTIPROC_DIR": "x"}, "ADDRESS:PORT"),
+        ("127.0.0.1:99999", {"PROMETHEUS_MULTIPROC_DIR": "x"}, "ADDRESS:PORT"),
+    ],
+)
+def test_an_address_that_cannot_be_used_says_why(
+    address: str, variables: dict[str, str], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("PROMETHEUS_MULTIPROC_DIR", "BRANCHLINE_METRICS_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ImproperlyConfigured, match=said):
+        open_server(address)
+
+
+def test_a_taken_port_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(ImproperlyConfigured, match="in use"):
+        open_server(f"127.0.0.1:{taken.getsockname()[1]}")
+
+
+class Node:
+    """A real worker node that shows its metrics."""
+
+    def __init__(self, environment: dict[str, str], folder: Path, **more: str) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.address = f"127.0.0.1:{free.getsockname()[1]}"
+        variables = {"PROMETHEUS_MULTIPROC_DIR": str(folder), "BRANCHLINE_METRICS_ADDRESS": self.address, **more}
+        options = ChildOptions(environment={**environment, **variables}, folder=ROOT, output=subprocess.DEVNULL)
+        self.process = start_child([sys.executable, "manage.py", "work", "--processes", "2"], options)
+
+    def get(self, path: str = "/metrics", method: str = "GET", **headers: str) -> tuple[int, str]:
+        request = urllib.request.Request(f"http://{self.address}{path}", method=method, headers=headers)
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(request, timeout=10) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, ""
+        except OSError:
+            return 0, ""  # it is starting
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(timeout=30)
+
+
+@pytest.fixture
+def house(transactional_db: None) -> House:
+    return make_house()
+
+
+def test_a_node_adds_up_its_processes(house: House, process_environment: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "counter_1.db").write_bytes(b"")  # of an earlier life
+    node = Node(process_environment, tmp_path)
+    try:
+        wait_until(lambda: node.get()[0] == 200, 60, "the node to answer")
+        assert not (tmp_path / "counter_1.db").exists()
+        version = house.publish(document([step("a"), step("b")], "a > b"))
+        for _ in range(4):
+            house.end_of(house.start(version), 60)
+
+        def found() -> dict[tuple[str, str], float]:
+            return samples(node.get()[1])
+
+        wait_until(lambda: found().get(("branchline_runs_finished_total", "succeeded")) == 4, 20, "the keeper's count")
+        assert found()["branchline_claimed_tokens_total", "default"] == 4
+        assert found()["branchline_attempts_total", "transform"] == 8
+        assert found()["branchline_commit_batch_size_sum", ""] == 8
+        assert node.get("/other")[0] == 404
+        assert node.get(method="POST")[0] == 405
+    finally:
+        node.stop()
+
+
+def test_a_node_asks_for_the_token_that_was_set(
+    house: House, process_environment: dict[str, str], tmp_path: Path
+) -> None:
+    node = Node(process_environment, tmp_path, BRANCHLINE_METRICS_TOKEN="s3cret")
+    try:
+        wait_until(lambda: node.get()[0] != 0, 60, "the node to answer")
+        assert node.get()[0] == 404
+        assert node.get(Authorization="Bearer wrong")[0] == 404
+        assert node.get(Authorization="Bearer s3cret")[0] == 200
+    finally:
+        node.stop()
