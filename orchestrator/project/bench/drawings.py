@@ -9,9 +9,27 @@ def fibonacci(key: str, n: int) -> dict[str, Any]:
     return {"key": key, "name": key, "kind": "call", "config": config, "at": [0, 0], "timeout": "PT2M"}
 
 
+def stamp(key: str) -> dict[str, Any]:
+    """One step whose handler tells when it began."""
+    config = {"function": "bench.stamp", "arguments": {"key": {"$": "input.key"}}}
+    return {"key": key, "name": key, "kind": "call", "config": config, "at": [0, 0]}
+
+
+def approval(key: str, username: str) -> dict[str, Any]:
+    """One question to one person."""
+    outcomes = [{"key": "yes", "label": "Yes"}, {"key": "no", "label": "No"}]
+    config = {"title": "Go on?", "outcomes": outcomes, "assignees": {"users": [username]}, "allow_requester": True}
+    return {"key": key, "name": key, "kind": "human_task", "config": config, "at": [0, 0]}
+
+
 def document(name: str, steps: list[dict[str, Any]], edges: list[tuple[str, str]]) -> dict[str, Any]:
-    arrows = [{"from": source, "to": target} for source, target in edges]
+    """`edges` are (source, target); "source.port" where the arrow leaves by a port of its own."""
+    arrows = [_arrow(*source.split("."), target=target) for source, target in edges]
     return {"format": "branchline/1", "name": name, "input": {"type": "object"}, "steps": steps, "edges": arrows}
+
+
+def _arrow(source: str, port: str = "", *, target: str) -> dict[str, Any]:
+    return {"from": source, "to": target} | ({"port": port} if port else {})
 
 
 def line(length: int, n: int) -> dict[str, Any]:

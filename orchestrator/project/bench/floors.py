@@ -4,7 +4,8 @@ import multiprocessing
 import secrets
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -78,18 +79,19 @@ def answer(key: str) -> None:
     redis.Redis.from_url(settings.REDIS_URL).lpush(key, "x")
 
 
-def celery_round_trips(count: int) -> list[float]:
-    """Seconds from sending a Celery no-op to its answer, `count` times, with a worker that does nothing else."""
+@contextmanager
+def celery_worker() -> Iterator[Callable[[], float]]:
+    """A worker that does nothing else. Yields a function: seconds from sending a Celery no-op to its answer."""
     code = (
         "import django; django.setup(); from orchestrator.project.bench.floors import floor_app as a; "
         "a.Worker(pool_cls='prefork', concurrency=1, queues=['floor'], quiet=True, loglevel='ERROR', "
         "without_gossip=True, without_mingle=True, without_heartbeat=True).start()"
     )
     worker = start_child([sys.executable, "-W", "ignore", "-c", code], ChildOptions())
-    client = redis.Redis.from_url(settings.REDIS_URL)
+    client = redis.Redis.from_url(settings.REDIS_URL, socket_timeout=60)  # longer than any wait below
     try:
         _round_trip(client, 30)  # the first answer says that the worker is up
-        return [_round_trip(client, 10) for _ in range(count)]
+        yield lambda: _round_trip(client, 10)
     finally:
         stop_child(worker, [])
 

@@ -1,7 +1,5 @@
 """Where it is measured: the real servers, one worker node, the web process with a watching socket."""
 
-import asyncio
-import json
 import socket
 import time
 from collections.abc import Iterator
@@ -11,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 import httpx
-import websockets
-from asgiref.sync import sync_to_async
 from django.conf import settings
 
 from orchestrator.core.actor import Actor
+from orchestrator.core.json_types import Json
 from orchestrator.core.parse import parse_document
 from orchestrator.core.states import FINAL_RUN
-from orchestrator.models import Run, StepLog, Version, WorkerSession, Workflow
+from orchestrator.models import Run, Version, WorkerSession, Workflow
+from orchestrator.project.bench import functions
 from orchestrator.project.people import account, member_with
 from orchestrator.project.running.service import Service
 from orchestrator.services.members import create_workspace
@@ -30,9 +28,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 WORKSPACE = "bench"
+ROLES = ["editor", "operator", "approver"]
 PATIENCE = 120.0  # seconds
-WARM_UP = 10
-WATCH_EVERY = 5  # runs; a socket may not ask more often
 
 
 @dataclass(kw_only=True)
@@ -53,22 +50,19 @@ class Place:
 
     def run(self, version: Version) -> float:
         """Seconds from asking for the start to the commit of the end, by the database's clock."""
-        return self.span(self._ended([self._start(version)]))
+        return self.span(self._ended([self.start(version)]))
 
     def run_many(self, version: Version, count: int) -> float:
         """The same for `count` runs started as fast as they are accepted."""
-        return self.span(self._ended([self._start(version) for _ in range(count)]))
+        return self.span(self._ended([self.start(version) for _ in range(count)]))
 
     def span(self, runs: list[Run]) -> float:
         last: datetime = max(run.finished_at for run in runs if run.finished_at is not None)
         return (last - min(run.started_at for run in runs)).total_seconds()
 
-    def latencies(self, version: Version, count: int) -> tuple[list[float], list[float]]:
-        """Seconds from POST to handler, and from commit to frame, one run after another on an idle machine."""
-        return asyncio.run(self._latencies(version, count))
-
-    def _start(self, version: Version) -> UUID:
-        return start_run(workflow=version.workflow, input={}, actor=self.actor, version=version).run_id
+    def start(self, version: Version, value: Json = None) -> UUID:
+        """Start one run of this version."""
+        return start_run(workflow=version.workflow, input=value or {}, actor=self.actor, version=version).run_id
 
     def _ended(self, ids: list[UUID]) -> list[Run]:
         deadline = time.monotonic() + PATIENCE
@@ -80,42 +74,6 @@ class Place:
         assert {run.state for run in runs} == {"succeeded"}, "a measured run failed"
         return runs
 
-    async def _latencies(self, version: Version, count: int) -> tuple[list[float], list[float]]:
-        slug = await sync_to_async(lambda: version.workflow.slug)()
-        headers = {"Authorization": f"Bearer {self.token}"}
-        starts: list[float] = []
-        frames: list[float] = []
-        url = f"{self.address.replace('http', 'ws', 1)}/ws/w/{WORKSPACE}/"
-        async with (
-            httpx.AsyncClient(base_url=self.address, headers=headers, trust_env=False) as client,
-            websockets.connect(url, additional_headers=headers, origin=self.address) as live,  # type: ignore[arg-type]
-        ):
-            for number in range(count + WARM_UP):
-                asked = time.time()
-                answer = await client.post(f"/api/v1/w/{WORKSPACE}/workflows/{slug}/runs/", json={"input": {}})
-                run_id = answer.json()["id"]
-                watched = number % WATCH_EVERY == 0
-                if watched:
-                    await live.send(json.dumps({"watch": "run", "id": run_id}))
-                    seen = await self._frame_of_end(live, run_id)
-                run = await self._ended_one(run_id)
-                log = await StepLog.objects.aget(run_id=run_id)
-                if watched:
-                    frames.append(seen - run.finished_at.timestamp())  # type: ignore[union-attr]  # it has ended
-                starts.append(log.started_at.timestamp() - asked)  # type: ignore[union-attr]  # it has begun
-        return starts[WARM_UP:], frames[1:]
-
-    async def _ended_one(self, run_id: str) -> Run:
-        while (run := await Run.objects.aget(pk=run_id)).state not in FINAL_RUN:
-            await asyncio.sleep(0.01)  # looking must not disturb what is measured
-        return run
-
-    async def _frame_of_end(self, live: Any, run_id: str) -> float:
-        while True:
-            frame = json.loads(await asyncio.wait_for(live.recv(), 20))
-            if frame.get("run") == run_id and frame.get("state") in FINAL_RUN:
-                return time.time()
-
 
 @contextmanager
 def place() -> Iterator[Place]:
@@ -125,7 +83,8 @@ def place() -> Iterator[Place]:
     descriptor = listener.fileno()
     listener.set_inheritable(True)
     settings.SITE_URL = address
-    environment = {"BRANCHLINE_URL": address}
+    modules = ",".join([*settings.BRANCHLINE_STEP_MODULES, functions.MODULE])
+    environment = {"BRANCHLINE_URL": address, "BRANCHLINE_STEP_MODULES": modules}
     web = Service(
         name="web",
         arguments=["-m", "orchestrator.project.running.web", str(descriptor)],
@@ -147,8 +106,8 @@ def place() -> Iterator[Place]:
 
 def _people() -> tuple[Actor, str]:
     workspace = create_workspace(slug=WORKSPACE, name="Bench", admin=account("bench"))
-    actor = member_with(workspace, "bench", ["editor", "operator"])
-    _row, plain = create_token(actor=actor, name="bench", roles=["editor", "operator"])
+    actor = member_with(workspace, "bench", ROLES)
+    _row, plain = create_token(actor=actor, name="bench", roles=ROLES)
     return actor, plain
 
 

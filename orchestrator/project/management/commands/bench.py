@@ -9,12 +9,13 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 from rich.table import Table
 
 from orchestrator.project.bench.place import place
-from orchestrator.project.bench.rows import Row, all_rows
+from orchestrator.project.bench.row import Row
+from orchestrator.project.bench.rows import MEASUREMENTS, rows_of
 from orchestrator.project.running.served import served
 
 INSIDE = "BRANCHLINE_BENCH_INSIDE"
@@ -27,15 +28,20 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--only", default="", help="rows whose name contains this")
+        parser.add_argument("--only", default="", help=f"a,b,c of {', '.join(MEASUREMENTS)}; else all")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        names = chosen(options["only"])
         if INSIDE not in os.environ:
             self.in_folder_of_its_own()
             return
         # `DISCARD ALL`, connection pools and caches are as in production; durability too: fsync stays on.
         with served(), place() as found:
-            show([row for row in all_rows(found) if options["only"] in row.name])
+            rows = []
+            for row in rows_of(found, names):
+                self.stderr.write(f"{row.name}: {written(row, row.median)}")
+                rows.append(row)
+            show(rows)
 
     def in_folder_of_its_own(self) -> None:
         folder = tempfile.mkdtemp(prefix="branchline-bench-")
@@ -52,6 +58,14 @@ class Command(BaseCommand):
             raise SystemExit(subprocess.run([sys.executable, *sys.argv], env=environment, check=False).returncode)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def chosen(text: str) -> list[str]:
+    """The measurements that `--only` names, in its order; all without it. Raises CommandError."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if unknown := [name for name in names if name not in MEASUREMENTS]:
+        raise CommandError(f'There is no measurement "{unknown[0]}". There are: {", ".join(MEASUREMENTS)}.')
+    return names or list(MEASUREMENTS)
 
 
 def show(rows: list[Row]) -> None:

@@ -1,0 +1,56 @@
+"""The engine's rows: chains, fan-out, throughput."""
+
+import statistics
+from collections.abc import Callable, Iterator
+
+from designer.samples.functions import fibonacci
+from orchestrator.project.bench import drawings, floors
+from orchestrator.project.bench.place import Place
+from orchestrator.project.bench.row import Row, times_floor
+
+TIMES = 5
+
+
+def line(place: Place) -> Iterator[Row]:
+    measured, floor = _pairs(place, drawings.line(40, 10), lambda: floors.single_commits(40))
+    yield times_floor("40 light steps in a line", 1.6, measured, floor)
+
+
+def heavy(place: Place) -> Iterator[Row]:
+    version = place.publish(drawings.line(10, 33))
+    measured, floor = [], []
+    for _ in range(3):
+        floor.append(floors.computation(lambda: fibonacci(33), 10))
+        measured.append(place.run(version))
+    yield times_floor("10 heavy steps in a line", 1.02, measured, floor)
+
+
+def fan_out(place: Place) -> Iterator[Row]:
+    measured, floor = _pairs(place, drawings.fan_out(1_000, 10), lambda: floors.commits_by_two(1_000))
+    yield times_floor("fan-out of 1,000 and join", 1.0, measured, floor)
+
+
+def throughput(place: Place) -> Iterator[Row]:
+    version = place.publish(drawings.line(5, 10))
+    place.run(version)
+    rates = [1_500 / place.run_many(version, 300) for _ in range(TIMES)]
+    floor = [1_500 / floors.commits_by_two(1_500) for _ in range(3)]
+    yield Row(
+        name="300 runs x 5 steps",
+        measured=rates,
+        floor=floor,
+        target=">= 2,000 steps/s",
+        met=statistics.median(rates) >= 2_000,
+        unit="steps/s",
+    )
+
+
+def _pairs(place: Place, raw: dict[str, object], floor: Callable[[], float]) -> tuple[list[float], list[float]]:
+    version = place.publish(raw)
+    place.run(version)  # the first run reads the plan
+    floor()
+    measured, floors_ = [], []
+    for _ in range(TIMES):
+        measured.append(place.run(version))
+        floors_.append(floor())
+    return measured, floors_

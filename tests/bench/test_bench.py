@@ -1,0 +1,40 @@
+"""The bench names what it measures, and refuses what it does not know."""
+
+import pytest
+from django.core.management.base import CommandError
+
+from orchestrator.project.bench.row import at_most, percentile, times_floor
+from orchestrator.project.bench.rows import MEASUREMENTS
+from orchestrator.project.management.commands.bench import chosen
+
+
+def test_without_names_everything_is_measured() -> None:
+    assert chosen("") == list(MEASUREMENTS)
+
+
+def test_names_are_kept_in_their_order() -> None:
+    assert chosen("start, line") == ["start", "line"]
+
+
+def test_an_unknown_name_is_refused_with_those_that_are() -> None:
+    with pytest.raises(CommandError, match=r'no measurement "speed".*line'):
+        chosen("line,speed")
+
+
+@pytest.mark.parametrize(
+    ("percent", "value"),
+    [
+        (50, 51),  # of 1..100, half are at or below 50; the next one is taken
+        (99, 100),
+        (100, 100),
+    ],
+)
+def test_a_percentile_is_one_of_the_values(percent: int, value: int) -> None:
+    assert percentile(list(range(1, 101)), percent) == value
+
+
+def test_a_row_is_met_by_its_median() -> None:
+    assert at_most("a", 0.004, [0.001, 0.004, 9.0]).met
+    assert not at_most("a", 0.004, [0.001, 0.005, 9.0]).met
+    assert times_floor("a", 1.5, [3.0], [2.0]).met
+    assert not times_floor("a", 1.4, [3.0], [2.0]).met
