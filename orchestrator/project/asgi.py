@@ -4,15 +4,16 @@ import gc
 import os
 
 from channels.routing import ProtocolTypeRouter
-from django.core.asgi import get_asgi_application
+
+from orchestrator.project.handler import pages
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orchestrator.project.settings")
 # Sets Django up, so it comes before everything that has models.
-pages = get_asgi_application()
+http = pages()
 
 from monitor.sockets import application as sockets  # noqa: E402
 
-application = ProtocolTypeRouter({"http": pages, "websocket": sockets})
+application = ProtocolTypeRouter({"http": http, "websocket": sockets})
 
 # What is loaded by now lives as long as the process: later collections, which happen inside requests, need not look.
 gc.collect()

@@ -1,0 +1,76 @@
+"""Our ASGI handler: what Django's own promises, on standing threads."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from django.core.signals import request_finished, request_started
+from django.db import connections
+
+from orchestrator.models import Workspace
+from orchestrator.project.handler import Pages
+from tests.factories import bearer, make_member
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(app=Pages(), raise_app_exceptions=False)  # type: ignore[arg-type]  # a plainer scope
+    async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as made:
+        yield made
+
+
+@pytest.fixture
+def headers(valkey: str) -> dict[str, str]:
+    workspace = Workspace.objects.create(slug="demo", name="Demo")
+    return {**bearer(workspace, make_member(workspace, "admin")), "Content-Type": "application/json"}
+
+
+async def test_it_answers_with_the_walls_around_it(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/healthz", headers={"X-Request-ID": "given-by-me"})
+    assert answer.status_code == 200
+    assert answer.headers["X-Request-ID"] == "given-by-me"
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+
+
+async def test_it_serves_files(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/static/tokens.css")
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, 'text/css; charset="utf-8"')
+    assert answer.text.strip()
+
+
+async def test_it_takes_a_body_and_refuses_what_it_cannot_read(
+    client: httpx.AsyncClient, headers: dict[str, str]
+) -> None:
+    answer = await client.post("/api/v1/w/demo/tokens/", content=b"{", headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (400, "json_invalid")
+
+
+async def test_each_request_begins_and_finishes_once(client: httpx.AsyncClient) -> None:
+    seen: list[str] = []
+
+    def begun(**_: Any) -> None:
+        seen.append("begun")
+
+    def ended(**_: Any) -> None:
+        seen.append("ended")
+
+    request_started.connect(begun)
+    request_finished.connect(ended)
+    try:
+        await client.get("/healthz")
+        await client.get("/static/tokens.css")
+    finally:
+        request_started.disconnect(begun)
+        request_finished.disconnect(ended)
+    assert seen == ["begun", "ended"] * 2
+
+
+async def test_a_request_leaves_no_connection_on_its_thread(client: httpx.AsyncClient, headers: dict[str, str]) -> None:
+    handler = client._transport.app  # type: ignore[attr-defined]
+    for _ in range(3):
+        assert (await client.get("/api/v1/w/demo/tokens/", headers=headers)).status_code == 200
+    held = handler._threads.submit(lambda: connections["default"].connection).result()
+    assert held is None
