@@ -40,6 +40,7 @@ from orchestrator.queries.preview import RanData, evaluate, last_run_data
 from orchestrator.queries.runs import (
     RunFilter,
     RunView,
+    detail_of_start,
     find_run,
     list_runs,
     may_read_data,
@@ -47,6 +48,7 @@ from orchestrator.queries.runs import (
     run_views,
     runs_for,
 )
+from orchestrator.queries.startable import startable_workflow
 from orchestrator.queries.step_detail import step_detail
 from orchestrator.queries.step_run import StepRun, StepRuns
 from orchestrator.queries.step_runs import step_runs
@@ -117,6 +119,7 @@ __all__ = [
     "csv_input",
     "dashboard",
     "decide_task",
+    "detail_of_start",
     "document_as_json",
     "document_of",
     "evaluate",
@@ -156,6 +159,7 @@ __all__ = [
     "spans_of",
     "standings",
     "start_run",
+    "startable_workflow",
     "step_detail",
     "step_kinds_json",
     "step_runs",

@@ -8,10 +8,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from designer.api import serializers as shape
-from designer.api.base import WorkflowView, checked
+from designer.api.base import checked
 from designer.errors import IdempotencyKeyInvalid, WaitInvalid
 from designer.waiting import wait_for_end
-from orchestrator.api import run_detail, start_run
+from orchestrator.api import detail_of_start, run_detail, start_run, startable_workflow
+from orchestrator.rest.views import WorkspaceView
 
 MOST_INPUT_BYTES = 8_200_000
 MOST_WAIT = 30  # seconds
@@ -19,7 +20,7 @@ LONGEST_KEY = 200
 HEADER = "Idempotency-Key"
 
 
-class StartView(WorkflowView):
+class StartView(WorkspaceView):
     """Starting runs of a workflow."""
 
     max_body_bytes = MOST_INPUT_BYTES
@@ -38,17 +39,34 @@ class StartView(WorkflowView):
         """Start a run of the live version. 200 instead of 201 when the idempotency key has started it before."""
         seconds = wait_seconds(request)
         asked = checked(shape.RunRequest, request)
+        workflow = startable_workflow(self.actor, self.kwargs["slug"])
+        correlation_id, business_key = asked.get("correlation_id"), asked.get("business_key")
         started = start_run(
-            workflow=self.workflow(),
+            workflow=workflow,
             input=asked["input"],
             actor=self.actor,
-            correlation_id=asked.get("correlation_id"),
-            business_key=asked.get("business_key"),
+            correlation_id=correlation_id,
+            business_key=business_key,
             idempotency_key=idempotency_key(request),
         )
         if seconds:
             wait_for_end(str(started.run_id), self.actor.workspace_id, seconds)
-        return Response(run_detail(self.actor, started.run_id).as_json(), status=201 if started.created else 200)
+        if seconds or started.beginning is None:
+            detail = run_detail(self.actor, started.run_id)
+        else:
+            begun = started.beginning
+            detail = detail_of_start(
+                self.actor,
+                workflow,
+                run_id=started.run_id,
+                version=begun.version,
+                started_at=begun.started_at,
+                seq=begun.seq,
+                input=asked["input"],
+                correlation_id=correlation_id,
+                business_key=business_key,
+            )
+        return Response(detail.as_json(), status=201 if started.created else 200)
 
 
 def wait_seconds(request: Request) -> int:

@@ -108,7 +108,8 @@ DATABASES = {
         **DATABASE,
         "ENGINE": "django.db.backends.postgresql",
         "CONN_HEALTH_CHECKS": True,  # after a restart of PostgreSQL the pool drops its dead connections
-        "OPTIONS": {**DATABASE["OPTIONS"], "pool": DATABASE_POOL},
+        # Django's cursors prepare nothing whatever this says; those of orchestrator.engine.prepared do.
+        "OPTIONS": {**DATABASE["OPTIONS"], "pool": DATABASE_POOL, "prepare_threshold": 0},
     }
 }
 

@@ -1,11 +1,13 @@
 """Who somebody is in a workspace at this moment. Read at every request, so a lost role counts at once."""
 
 import hashlib
+from dataclasses import dataclass
 
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
 from orchestrator.core.actor import Actor, Via
+from orchestrator.engine.prepared import fetch_one
 from orchestrator.models import ApiToken, Membership, User, Workspace
 
 
@@ -67,6 +69,54 @@ def valid_tokens() -> QuerySet[ApiToken]:
 def find_token(plain: str) -> ApiToken | None:
     """The valid token with this value. Found by its digest in a unique index: comparing leaks no prefix."""
     return valid_tokens().filter(digest=token_digest(plain)).first()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bearer:
+    """Whom a token's value stands for now: its row, with `user`, and its owner as an actor where it is used."""
+
+    token: ApiToken
+    #: None outside the token's own workspace, and for an owner who is no member any more.
+    actor: Actor | None
+
+
+# Served by the unique indexes on apitoken.digest and membership (workspace, user). As `valid_tokens`.
+_BEARER = """
+SELECT t.id, t.workspace_id, t.user_id, t.roles, t.last_used_at, u.id, u.username, u.first_name, u.last_name,
+    u.is_active, w.slug, m.roles, m.groups
+FROM orchestrator_apitoken t JOIN orchestrator_user u ON u.id = t.user_id
+LEFT JOIN orchestrator_workspace w ON w.id = t.workspace_id AND w.slug = %s
+LEFT JOIN orchestrator_membership m ON m.workspace_id = w.id AND m.user_id = t.user_id
+WHERE t.digest = %s AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > statement_timestamp())
+    AND u.is_active
+"""
+# In the order of the models, as `from_db` wants them.
+_TOKEN_FIELDS = ("id", "workspace_id", "user_id", "roles", "last_used_at")
+_USER_FIELDS = ("id", "username", "first_name", "last_name", "is_active")
+
+
+def find_bearer(plain: str, workspace_slug: str) -> Bearer | None:
+    """The valid token with this value and its owner's standing in the workspace, in one statement."""
+    row = fetch_one(_BEARER, [workspace_slug, token_digest(plain)])
+    if row is None:
+        return None
+    token = ApiToken.from_db("default", _TOKEN_FIELDS, row[:5])
+    token.user = User.from_db("default", _USER_FIELDS, row[5:10])
+    slug, roles, groups = row[10:]
+    if roles is None:
+        return Bearer(token=token, actor=None)
+    actor = Actor(
+        user_id=token.user_id,
+        username=token.user.username,
+        label=token.user.label,
+        workspace_id=token.workspace_id,
+        workspace_slug=slug,
+        roles=frozenset(roles) & frozenset(token.roles),
+        groups=frozenset(groups),
+        via="token",
+        token_id=token.pk,
+    )
+    return Bearer(token=token, actor=actor)
 
 
 def workspaces_of(user_id: int) -> QuerySet[Workspace]:

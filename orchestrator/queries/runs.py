@@ -11,7 +11,7 @@ from django.db.models import BigIntegerField, Func, Q
 from orchestrator.core.errors import NotFound
 from orchestrator.core.json_types import Json
 from orchestrator.core.states import RunState
-from orchestrator.models import Payload, Run, Version
+from orchestrator.models import Payload, Run, Version, Workflow
 from orchestrator.models.run import RunQuerySet
 from orchestrator.policy import Action, Actor, may, narrowed
 from orchestrator.queries.cursor import Page, page_of
@@ -176,6 +176,38 @@ def run_detail(actor: Actor, run_id: UUID) -> RunDetail:
         return RunDetail(run=view, data_shown=False)
     read = payloads([run.input_ref, run.output_ref])
     return RunDetail(run=view, input=read(run.input, run.input_ref), output=read(run.output, run.output_ref))
+
+
+def detail_of_start(  # noqa: PLR0913  keyword-only: what the start knows, so that it need not be read again
+    actor: Actor,
+    workflow: Workflow,
+    *,
+    run_id: UUID,
+    version: int,
+    started_at: datetime,
+    seq: int,
+    input: Json,
+    correlation_id: str | None,
+    business_key: str | None,
+    trigger: str = "api",
+) -> RunDetail:
+    """As `run_detail` right after the start, told from what was written. Whoever may start runs may read their data."""
+    view = RunView(
+        id=run_id,
+        workflow=workflow.slug,
+        workflow_name=workflow.name,
+        version=version,
+        state=RunState.RUNNING,
+        started_at=started_at,
+        finished_at=None,
+        correlation_id=correlation_id or str(run_id),
+        business_key=business_key,
+        error=None,
+        trigger=trigger,
+        started_by=None if actor.user_id is None else actor.label,
+        seq=seq,
+    )
+    return RunDetail(run=view, input=input)
 
 
 def may_read_data(actor: Actor, run: Run) -> bool:

@@ -7,8 +7,8 @@ from rest_framework.authentication import SessionAuthentication as DrfSessionAut
 from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 from rest_framework.request import Request
 
-from orchestrator.models import ApiToken, User
-from orchestrator.queries.actors import find_token
+from orchestrator.models import User
+from orchestrator.queries.actors import Bearer, find_bearer
 from orchestrator.rest.errors import CsrfFailed
 from orchestrator.services.tokens import note_use
 
@@ -19,15 +19,16 @@ LONGEST_TOKEN = 200  # characters
 class BearerAuthentication(BaseAuthentication):
     """`Authorization: Bearer brl_…`. A bad token is refused even beside a good session."""
 
-    def authenticate(self, request: Request) -> tuple[User, ApiToken] | None:
+    def authenticate(self, request: Request) -> tuple[User, Bearer] | None:
         scheme, _, value = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
         if scheme.lower() != "bearer":
             return None
-        token = find_token(value.strip()) if 0 < len(value) <= LONGEST_TOKEN else None
-        if token is None:
+        workspace = request.parser_context["kwargs"].get("workspace", "")
+        bearer = find_bearer(value.strip(), workspace) if 0 < len(value) <= LONGEST_TOKEN else None
+        if bearer is None:
             raise AuthenticationFailed(REFUSAL)
-        note_use(token)
-        return token.user, token
+        note_use(bearer.token)
+        return bearer.token.user, bearer
 
     def authenticate_header(self, request: Request) -> str:
         return 'Bearer realm="branchline"'

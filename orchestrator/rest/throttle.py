@@ -8,6 +8,8 @@ from redis.exceptions import RedisError
 from rest_framework.exceptions import Throttled
 from rest_framework.request import Request
 
+from orchestrator.queries.actors import Bearer
+
 logger = structlog.get_logger(__name__)
 
 WINDOW = 60  # seconds
@@ -43,8 +45,8 @@ def counted(key: str) -> int:
 
 def caller_of(request: Request) -> tuple[str, int]:
     """Whom the request counts for: a token, a person, or an address."""
-    if request.auth is not None:
-        return f"token:{request.auth.pk}", PER_CALLER
+    if isinstance(request.auth, Bearer):
+        return f"token:{request.auth.token.pk}", PER_CALLER
     if request.user.is_authenticated:
         return f"user:{request.user.pk}", PER_CALLER
     return f"address:{request.META.get('REMOTE_ADDR', '')}", PER_ADDRESS

@@ -10,9 +10,9 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from orchestrator.core.errors import BranchlineError, NotFound
-from orchestrator.models import ApiToken, User
+from orchestrator.models import User
 from orchestrator.policy import ROUTES, Access, Actor, Need, require
-from orchestrator.queries.actors import actor_in
+from orchestrator.queries.actors import Bearer, actor_in
 from orchestrator.rest import throttle
 from orchestrator.rest.authentication import BearerAuthentication, SessionAuthentication
 from orchestrator.rest.errors import ABSENT
@@ -81,8 +81,8 @@ class WorkspaceView(ApiView):
     def admit(self, request: Request, **kwargs: Any) -> None:
         if not isinstance(request.user, User):
             raise NotAuthenticated
-        token = request.auth if isinstance(request.auth, ApiToken) else None
-        actor = actor_in(kwargs["workspace"], request.user, token=token)
+        bearer = request.auth
+        actor = bearer.actor if isinstance(bearer, Bearer) else actor_in(kwargs["workspace"], request.user)
         if actor is None:
             raise NotFound(ABSENT)
         self.actor = actor

@@ -3,26 +3,28 @@
 import hashlib
 import json
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from orchestrator.core.actor import Actor
 from orchestrator.core.errors import Conflict, InputInvalid
 from orchestrator.core.json_text import check_json
-from orchestrator.core.json_types import Json
+from orchestrator.core.json_types import Json, JsonObject
 from orchestrator.core.plan import Plan
 from orchestrator.core.plan_json import plan_from_json
 from orchestrator.core.schema import check_input
 from orchestrator.engine import dispatch, metrics, statements, tracing
 from orchestrator.engine.identity import uuid7
 from orchestrator.engine.items import starts_as_json
+from orchestrator.engine.prepared import fetch_one
 from orchestrator.engine.values import Packed
 from orchestrator.models import Version, Workflow
 
 DEFAULT_PRIORITY = 100
-KNOWN_PLANS = 200
+KNOWN_VERSIONS = 200
 
 
 class NotPublished(Conflict):
@@ -44,11 +46,22 @@ class BusinessKeyOpen(Conflict):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Beginning:
+    """What was written of a new run. `seq` is the position of a read that saw it just then."""
+
+    version: int
+    started_at: datetime
+    seq: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
     """`created` is False when the same Idempotency-Key had started this run before."""
 
     run_id: UUID
     created: bool
+    #: Of the version that was asked to start. None when the run had been started before.
+    beginning: Beginning | None = None
 
 
 def start_run(  # noqa: PLR0913  keyword-only: the whole request
@@ -67,7 +80,8 @@ def start_run(  # noqa: PLR0913  keyword-only: the whole request
     Raises InputInvalid, NotPublished, IdempotencyKeyReused, BusinessKeyOpen.
     """
     chosen = version or _live(workflow)
-    _check(chosen, input)
+    known = _known(chosen)
+    _check(known.schema, input)
     run_id = uuid7()
     row = _run_row(workflow, chosen, actor, input, trigger)
     row |= {"id": str(run_id), "correlation_id": correlation_id or str(run_id), "business_key": business_key}
@@ -77,8 +91,7 @@ def start_run(  # noqa: PLR0913  keyword-only: the whole request
     trace_context = tracing.present_context()
     if trace_context is not None:
         row["trace_context"] = trace_context
-    plan = _plan(chosen)
-    started, status = _insert(row, starts_as_json(plan, plan.starts))
+    started, status, began_at, seq = _insert(row, starts_as_json(known.plan, known.plan.starts))
     if status == "key_reused":
         raise IdempotencyKeyReused(
             f'The Idempotency-Key "{idempotency_key}" started another run with other input. Use a new key.',
@@ -86,11 +99,13 @@ def start_run(  # noqa: PLR0913  keyword-only: the whole request
         )
     if status == "business_key_open":
         raise BusinessKeyOpen(f'A run with business key "{business_key}" is still open. Wait for its end or cancel it.')
-    if status == "started":
-        transaction.on_commit(metrics.RUNS_STARTED.labels(trigger).inc)
-        _tell(plan, workflow.workspace_id, run_id)
-    assert started is not None
-    return Started(run_id=started, created=status == "started")
+    if status == "repeated":
+        return Started(run_id=started, created=False)
+    transaction.on_commit(metrics.RUNS_STARTED.labels(trigger).inc)
+    _tell(known.plan, workflow.workspace_id, run_id)
+    return Started(
+        run_id=started, created=True, beginning=Beginning(version=chosen.number, started_at=began_at, seq=seq)
+    )
 
 
 def _live(workflow: Workflow) -> Version:
@@ -99,8 +114,8 @@ def _live(workflow: Workflow) -> Version:
     return workflow.live_version
 
 
-def _check(version: Version, value: Json) -> None:
-    found = check_input(version.document.get("input") or {}, value)
+def _check(schema: JsonObject, value: Json) -> None:
+    found = check_input(schema, value)
     if found:
         problems: list[Json] = [{"code": one.code, "message": one.message, "path": one.path} for one in found]
         raise InputInvalid(f"The input does not fit: {found[0].message}", details={"problems": problems})
@@ -120,27 +135,36 @@ def _run_row(workflow: Workflow, version: Version, actor: Actor, value: Json, tr
         "actor": actor.username,
         "via": actor.via,
         "priority": DEFAULT_PRIORITY,
-        "deadline": _plan(version).deadline,
+        "deadline": _known(version).plan.deadline,
     }
 
 
-_plans: dict[int, Plan] = {}
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What every start of a version needs."""
+
+    plan: Plan
+    schema: JsonObject
 
 
-def _plan(version: Version) -> Plan:
-    """A version never changes, so its plan is read once per process."""
-    if version.pk not in _plans:
-        if len(_plans) >= KNOWN_PLANS:
-            _plans.clear()
-        _plans[version.pk] = plan_from_json(version.plan)
-    return _plans[version.pk]
+_versions: dict[int, _Known] = {}
 
 
-def _insert(row: dict[str, Any], starts: list[dict[str, Any]]) -> tuple[UUID | None, str]:
-    with connection.cursor() as cursor:
-        cursor.execute(statements.START_RUN, [check_json(row), json.dumps(starts)])
-        found = cursor.fetchone()
-    return found[0], found[1]
+def _known(version: Version) -> _Known:
+    """A version never changes, so it is read once per process."""
+    known = _versions.get(version.pk)
+    if known is None:
+        if len(_versions) >= KNOWN_VERSIONS:
+            _versions.clear()
+        known = _versions[version.pk] = _Known(plan_from_json(version.plan), version.document.get("input") or {})
+    return known
+
+
+def _insert(row: dict[str, Any], starts: list[dict[str, Any]]) -> tuple[Any, ...]:
+    """(run id, status, started at, seq); see sql/start.sql."""
+    found = fetch_one(statements.START_RUN, [check_json(row), json.dumps(starts)])
+    assert found is not None, "the function answers every call with one row"
+    return found
 
 
 def _tell(plan: Plan, workspace_id: int, run_id: UUID) -> None:

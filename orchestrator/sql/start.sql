@@ -2,12 +2,15 @@
 -- p_run: {id, workspace, workflow, workflow_slug, version, input, input_ref, pay, correlation_id, business_key,
 --         idempotency_key, digest, trace_context, trigger, user, actor, via, priority, deadline};
 -- p_starts: [{node, queue, timeout}].
-CREATE FUNCTION branchline_start_run(p_run jsonb, p_starts jsonb) RETURNS TABLE(run_id uuid, status text)
+-- Answers also when it began, and the position of a read that sees this start (see queries/runs.py).
+CREATE FUNCTION branchline_start_run(p_run jsonb, p_starts jsonb)
+RETURNS TABLE(run_id uuid, status text, started_at timestamptz, seq bigint)
 LANGUAGE plpgsql AS $$
 DECLARE
     v_id uuid := (p_run->>'id')::uuid;
     v_old record;
     v_xid bigint := branchline_xid();
+    v_now timestamptz := clock_timestamp();
 BEGIN
     INSERT INTO orchestrator_run AS r (id, workspace_id, workflow_id, version_id, state, control, input, input_ref,
         correlation_id, business_key, idempotency_key, idempotency_digest, trace_context, trigger, started_by_id, priority,
@@ -15,17 +18,18 @@ BEGIN
     VALUES (v_id, (p_run->>'workspace')::bigint, (p_run->>'workflow')::bigint, (p_run->>'version')::bigint, 'running', '-',
         p_run->'input', (p_run->>'input_ref')::uuid, p_run->>'correlation_id', p_run->>'business_key',
         p_run->>'idempotency_key', coalesce(p_run->>'digest', ''), p_run->'trace_context', p_run->>'trigger',
-        (p_run->>'user')::bigint, (p_run->>'priority')::smallint, 0, clock_timestamp(),
-        clock_timestamp() + make_interval(secs => (p_run->>'deadline')::float8), v_xid)
+        (p_run->>'user')::bigint, (p_run->>'priority')::smallint, 0, v_now,
+        v_now + make_interval(secs => (p_run->>'deadline')::float8), v_xid)
     ON CONFLICT DO NOTHING;
     IF NOT FOUND THEN
         SELECT r.id, r.idempotency_digest INTO v_old FROM orchestrator_run r
             WHERE r.workflow_id = (p_run->>'workflow')::bigint AND r.idempotency_key = p_run->>'idempotency_key';
         IF FOUND THEN
             RETURN QUERY SELECT v_old.id,
-                CASE WHEN v_old.idempotency_digest = p_run->>'digest' THEN 'repeated' ELSE 'key_reused' END;
+                CASE WHEN v_old.idempotency_digest = p_run->>'digest' THEN 'repeated' ELSE 'key_reused' END,
+                NULL::timestamptz, NULL::bigint;
         ELSE
-            RETURN QUERY SELECT NULL::uuid, 'business_key_open';
+            RETURN QUERY SELECT NULL::uuid, 'business_key_open', NULL::timestamptz, NULL::bigint;
         END IF;
         RETURN;
     END IF;
@@ -45,5 +49,5 @@ BEGIN
     VALUES ((p_run->>'workspace')::bigint, (p_run->>'user')::bigint, coalesce(p_run->>'actor', ''), p_run->>'via',
         'run.start', 'run ' || v_id, true,
         jsonb_build_object('workflow', p_run->>'workflow_slug', 'trigger', p_run->>'trigger'), clock_timestamp());
-    RETURN QUERY SELECT v_id, 'started';
+    RETURN QUERY SELECT v_id, 'started', v_now, pg_snapshot_xmin(pg_current_snapshot())::text::bigint;
 END $$;

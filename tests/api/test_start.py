@@ -9,10 +9,13 @@ import pytest
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
 from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from designer.services.publishing import publish
 from orchestrator.api import Run, Workflow
 from tests.designer_cast import Cast, document, transform
+from tests.factories import bearer
 
 pytestmark = pytest.mark.django_db
 
@@ -43,6 +46,26 @@ def test_it_starts_a_run_of_the_live_version(cast: Cast, workflow: Workflow) -> 
     run = Run.objects.get(pk=body["id"])
     assert (run.input, run.correlation_id, run.business_key) == ({"amount": 3}, "c-1", "order-1")
     assert run.started_by_id == cast.editor.pk
+
+
+def test_the_answer_is_what_a_read_of_the_run_shows(cast: Cast, workflow: Workflow) -> None:
+    answer = start(cast, {"input": {"amount": 3}, "business_key": "order-1"}).json()
+    read = cast.client.get(cast.url(f"runs/{answer['id']}/")).json()
+    assert read.pop("seq") >= answer.pop("seq")
+    assert read == answer
+
+
+def test_a_start_by_token_costs_three_statements(cast: Cast, workflow: Workflow) -> None:
+    client = Client(headers=bearer(cast.workspace, cast.editor))
+
+    def ask() -> int:
+        address = cast.url("workflows/flow/runs/")
+        return client.post(address, {"input": {"amount": 1}}, content_type="application/json").status_code
+
+    assert ask() == 201  # this one reads the version and notes the token's use
+    with CaptureQueriesContext(connection) as asked:
+        assert ask() == 201
+    assert len(asked) == 3  # who, what, and the start itself
 
 
 def test_an_input_that_does_not_fit_names_the_field(cast: Cast, workflow: Workflow) -> None:
