@@ -77,7 +77,9 @@ INVARIANTS = (
         "I11 timers fire",
         "No timer is a minute late.",
         """SELECT t.run_id::text, 'token ' || t.id FROM orchestrator_token t
-        WHERE t.state = 'W' AND t.wake_at < clock_timestamp() - interval '1 minute'""",
+        WHERE t.state = 'W' AND t.wake_at < clock_timestamp() - interval '1 minute'
+        UNION ALL SELECT g.run_id::text, 'gate ' || g.gate FROM orchestrator_gate g
+        WHERE g.deadline_at < clock_timestamp() - interval '1 minute'""",
         patient=True,
     ),
     Invariant(
@@ -87,6 +89,13 @@ INVARIANTS = (
         WHERE {CLOSED}
         UNION ALL SELECT r.id::text, 'task ' || h.id FROM orchestrator_human_task h
         JOIN orchestrator_run r ON r.id = h.run_id WHERE h.state IN ('open', 'claimed') AND {CLOSED}""",
+    ),
+    Invariant(
+        "I17 decided joins let go",
+        "A join that has all its answers cancels nothing any more, and a decided one has no timer.",
+        """SELECT g.run_id::text, 'gate ' || g.gate FROM orchestrator_gate g
+        WHERE (g.cancel_pending AND (g.verdict NOT IN ('F', 'X') OR g.ok + g.skip + g.fail = g.size))
+           OR (g.verdict <> 'O' AND g.deadline_at IS NOT NULL)""",
     ),
     Invariant(
         "I17 tasks have their token",

@@ -150,7 +150,7 @@ def _state(row: Row, reason: Waiting | None) -> StepRunState:
 def _waiting(row: Row, moment: _Moment) -> Waiting | None:
     """Why the step does not move; None when it does, or failed."""
     if row.source == "G":
-        return waiting.for_branches(_json(row.waiting))
+        return waiting.for_branches(_json(row.waiting), _time(row.clock), moment.now)
     if row.state == TokenState.HELD or (row.state == TokenState.READY and moment.paused):
         return waiting.for_resume(moment.paused_by)
     if row.state == TokenState.READY:

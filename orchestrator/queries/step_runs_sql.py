@@ -70,9 +70,12 @@ SELECT 'L', l.node, l.scope_id, l.attempt, l.outcome, l.ports,
 FROM asked a CROSS JOIN ended l
 UNION ALL
 SELECT 'G', g.node, g.scope_id, 0, 'W', NULL, NULL, NULL, NULL,
-    jsonb_build_object('ok', g.ok, 'skip', g.skip, 'fail', g.fail, 'size', g.size, 'need', g.need), NULL, '', true
+    jsonb_build_object('ok', g.ok, 'skip', g.skip, 'fail', g.fail, 'size', g.size, 'need', g.need), g.deadline_at,
+    '', true
 FROM asked a JOIN orchestrator_gate g ON g.run_id = a.id
-WHERE NOT a.closed AND g.verdict = 'O' AND g.ok > 0 AND (a.only_node IS NULL OR g.node = a.only_node)
+-- Skips alone do not make a join wait for anybody, unless its clock runs.
+WHERE NOT a.closed AND g.verdict = 'O' AND (g.ok + g.fail > 0 OR g.deadline_at IS NOT NULL)
+    AND (a.only_node IS NULL OR g.node = a.only_node)
     AND (a.after = 0 OR {gate_is_fresh})
 UNION ALL
 SELECT 'E', l.node, 0, l.attempt, l.outcome, l.ports, NULL, NULL, NULL, NULL, NULL, '', l.xid >= a.after

@@ -36,15 +36,13 @@ def for_signal(waiting: Mapping[str, Any], until: datetime | None) -> Waiting:
     return Waiting(kind=kind, text=waiting.get("text") or f"Waiting for a {kind}", until=until)
 
 
-def for_branches(gate: Mapping[str, int]) -> Waiting:
+def for_branches(gate: Mapping[str, int], until: datetime | None, now: datetime) -> Waiting:
     """A join that some branches have reached. Skipped branches are not waited for."""
     coming = gate["size"] - gate["skip"]
+    needed = f", {gate['need']} are needed" if 0 < gate["need"] < gate["size"] else ""
     failed = f", {gate['fail']} failed" if gate["fail"] else ""
-    if 0 < gate["need"] < gate["size"]:
-        text = f"{gate['ok']} of {coming} branches arrived, {gate['need']} are needed{failed}"
-    else:
-        text = f"{gate['ok']} of {coming} branches arrived{failed}"
-    return Waiting(kind="branch", text=text)
+    when = f", until {clock(until, now)}" if until else ""
+    return Waiting(kind="branch", text=f"{gate['ok']} of {coming} branches arrived{needed}{failed}{when}", until=until)
 
 
 def for_worker(queue: str) -> Waiting:

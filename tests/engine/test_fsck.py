@@ -76,6 +76,10 @@ def lost_token(run: UUID) -> None:
     Token.objects.filter(run_id=run).update(epoch=99)
 
 
+def still_cancels(run: UUID) -> None:
+    Gate.objects.filter(run_id=run).update(cancel_pending=True)
+
+
 def undecided(run: UUID) -> None:
     HumanTask.objects.filter(run_id=run).update(state="done", outcome="yes", closed_at=timezone.now())
 
@@ -89,6 +93,7 @@ FAULTS: dict[str, Callable[[UUID], None]] = {
     "I7 dead workers hold nothing": dead_owner,
     "I11 timers fire": late_timer,
     "I17 nothing remains of a closed run": remains,
+    "I17 decided joins let go": still_cancels,
     "I17 tasks have their token": lost_token,
     "F8 done tasks have a decision": undecided,
 }

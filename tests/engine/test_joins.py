@@ -41,6 +41,22 @@ def meeting(join: dict[str, Any], *branches: dict[str, Any]) -> dict[str, Any]:
     return document([*branches, step("z", "merge", join=join)], *lines)
 
 
+AT = """SELECT 1 FROM orchestrator_token t JOIN orchestrator_version v ON v.id = t.version_id
+WHERE t.run_id = %s AND v.plan->'keys'->>t.node = %s AND t.state = %s"""
+
+
+def once_at(key: str, state: str) -> Told:
+    """A step that ends once a token stands at the step `key` in that state."""
+
+    def answer(context: Any) -> Outcome:
+        with own_connection() as opened:
+            arguments = (context.run_id, key, state)
+            wait_until(lambda: opened.execute(AT, arguments).fetchone(), 10, f"a token at {key} in state {state}")
+        return Done("quick")
+
+    return Told(answer)
+
+
 def letters(run: Run) -> dict[str, str]:
     keys = run.version.plan["keys"]
     found: dict[str, str] = {}
@@ -114,27 +130,16 @@ LATE = {
 @pytest.mark.parametrize("name", LATE)
 def test_a_late_branch_is_cancelled_wherever_it_stands(house: House, sandbox: Sandbox, name: str) -> None:
     """The quick branch ends only once the late one stands where it should."""
-    late = LATE[name]
+    state = {"a queue nobody serves": "R", "a handler": "L", "a handler on the loop": "L"}.get(name, "W")
     known = kinds(
         held=Held(),
         away=HeldAway(),
         told=Told(lambda context: Retry(StepFault(code="busy", message="busy"))),
-        quick=Told(lambda context: Done(wait_until(stands, 10, "the late branch to stand there"))),
+        quick=once_at("late", state),
     )
-    raw = meeting({"mode": "any", "late": "cancel"}, step("quick", "quick"), late)
-    state = {"a queue nobody serves": "R", "a handler": "L", "a handler on the loop": "L"}.get(name, "W")
-    started: list[UUID] = []
-
-    def stands() -> bool:
-        with own_connection() as opened:
-            query = "SELECT 1 FROM orchestrator_token WHERE run_id = %s AND node = 1 AND state = %s"
-            return bool(started) and opened.execute(query, (started[0], state)).fetchone() is not None
-
-    version = house.publish(raw, kinds=known)
-    assert version.plan["keys"].index("late") == 1
+    version = house.publish(meeting({"mode": "any", "late": "cancel"}, step("quick", "quick"), LATE[name]), kinds=known)
     with at_work(house, sandbox, known) as worker:
-        started.append(house.start(version))
-        run = ended(house, started[0])
+        run = ended(house, house.start(version))
         wait_until(lambda: not worker._attempts, 5, "the late handler to hear of it")
     assert letters(run)["late"].endswith("K")
     assert output(run)["branches"]["late"] == {"state": "cancelled", "output": None, "error": None}
@@ -144,11 +149,12 @@ def test_a_late_branch_is_cancelled_wherever_it_stands(house: House, sandbox: Sa
 
 def test_everything_inside_a_late_branch_ends(house: House, sandbox: Sandbox) -> None:
     """A join inside the branch fires by the cancellation itself: what it would start is cancelled, too."""
-    steps = [step("quick"), step("fork"), step("l", "delay", config=LONG), step("r"), step("inner", "merge")]
+    known = kinds(quick=once_at("l", "W"))
+    steps = [step("quick", "quick"), step("fork"), step("l", "delay", config=LONG), step("r"), step("inner", "merge")]
     steps += [step("tail"), step("z", "merge", join={"mode": "any", "late": "cancel"}), step("last")]
     raw = document(steps, "quick > z", "fork > l > inner", "fork > r > inner", "inner > tail > z", "z > last")
-    with at_work(house, sandbox):
-        run = ended(house, house.start(house.publish(raw)))
+    with at_work(house, sandbox, known):
+        run = ended(house, house.start(house.publish(raw, kinds=known)))
     assert letters(run)["l"] == "K"
     assert "tail" not in letters(run)
     assert run.output == "last"

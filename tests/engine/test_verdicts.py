@@ -19,7 +19,7 @@ FIRE = "SELECT * FROM branchline_fire_gates(10)"
 QUORUM2 = {"mode": "quorum", "quorum": 2}
 
 #: join, the signals of its branches in order (o ok, s skip, f fail; ! its deadline passes), the verdict after each.
-TABLE = [
+TABLE: list[tuple[dict[str, Any], str, str]] = [
     ({}, "ooo", "OOF"),
     ({}, "sss", "OOS"),
     ({}, "oso", "OOF"),
@@ -96,6 +96,10 @@ class Board:
         rows(f"SELECT * FROM branchline_apply(ARRAY[{signal}], 'default')", *arguments)
 
     @property
+    def error(self) -> Any:
+        return StepLog.objects.get(run_id=self.run_id, node=self.node).error
+
+    @property
     def gate(self) -> Gate:
         return Gate.objects.get(run_id=self.run_id, node=self.node)
 
@@ -151,15 +155,13 @@ def test_the_failed_join_names_its_branches(house: House) -> None:
     board = Board(house, {"deadline": "PT1H"}, 3)
     for letter in "of!":
         board.send(letter)
-    row = StepLog.objects.get(run_id=board.run_id, node=board.node)
-    assert row.error["code"] == "branch_failed"
-    assert row.error["details"] == {"arrived": ["b0"], "failed": ["b1"], "missing": ["b2"]}
+    assert board.error["code"] == "branch_failed"
+    assert board.error["details"] == {"arrived": ["b0"], "failed": ["b1"], "missing": ["b2"]}
     late = Board(house, {"deadline": "PT1H"}, 2)
     for letter in "o!":
         late.send(letter)
-    error = StepLog.objects.get(run_id=late.run_id, node=late.node).error
-    assert error["code"] == "join_deadline"
-    assert error["message"] == "The deadline of this join passed when 1 of 2 branches had arrived; missing: b1."
+    assert late.error["code"] == "join_deadline"
+    assert late.error["message"] == "The deadline of this join passed when 1 of 2 branches had arrived; missing: b1."
 
 
 def test_the_timer_of_a_closed_run_is_taken_away(house: House) -> None:
@@ -207,8 +209,8 @@ def caught(scene: Callable[[], Any]) -> bool:
 def test_the_table_catches(house: House, name: str) -> None:
     def table() -> None:
         test_a_deadline_is_never_early(house)
-        for join, signals, verdicts in TABLE:
-            assert played(house, join, signals) == verdicts
+        for row in TABLE:
+            test_a_verdict_is_reached_as_soon_as_it_is_certain(house, *row)
 
     with mutant(name):
         assert caught(table), f"nothing noticed a join that {name}"

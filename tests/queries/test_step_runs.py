@@ -136,6 +136,14 @@ def test_skipped_branches_are_not_waited_for(run: Run) -> None:
     assert reason(by_key(run)["d"]) == ("branch", "1 of 3 branches arrived, 2 are needed")
 
 
+def test_a_join_tells_its_deadline_and_its_failures(run: Run) -> None:
+    make_gate(run, "d", size=3, ok=1, fail=1, deadline_at=SOON)
+    item = by_key(run)["d"]
+    assert reason(item) == ("branch", "1 of 3 branches arrived, 1 failed, until 01 Jan 2100 12:30 UTC")
+    assert item.waiting is not None
+    assert item.waiting.until == SOON
+
+
 @pytest.mark.parametrize(
     ("queue", "age", "said"),
     [
