@@ -45,6 +45,7 @@ DECLARE
     v_spawn jsonb;
     v_complete boolean;
     v_due boolean;
+    v_cancelled boolean;
 BEGIN
     WHILE cardinality(pending) > 0 LOOP
         SELECT s.* INTO first FROM unnest(pending) s ORDER BY s.run_id, s.scope_id, s.gate LIMIT 1;
@@ -68,7 +69,7 @@ BEGIN
             WHERE (s.run_id, s.scope_id, s.gate) <> (first.run_id, first.scope_id, first.gate));
 
         v_is_end := p.queue = '';
-        v_verdict := 'O'; v_onward := '{}'; v_spawn := '[]';
+        v_verdict := 'O'; v_onward := '{}'; v_spawn := '[]'; v_cancelled := false;
         v_complete := g.ok + g.skip + g.fail = g.size;
         IF g.verdict = 'O' THEN
             v_due := g.deadline_at <= clock_timestamp() AND EXISTS (SELECT FROM unnest(p_pending) s
@@ -85,6 +86,13 @@ BEGIN
                 ELSE 'O' END;
             v_due := v_verdict = 'D' OR (v_due AND v_verdict = 'F');
             IF v_verdict = 'D' THEN v_verdict := 'X'; END IF;
+            -- Inside a branch that is being cancelled nothing fails for want of what was cancelled.
+            v_cancelled := v_verdict = 'X' AND NOT v_is_end AND EXISTS (
+                SELECT FROM orchestrator_gate c JOIN orchestrator_plan_gate b
+                    ON b.version_id = first.version_id AND b.gate = c.gate
+                WHERE c.run_id = g.run_id AND c.scope_id = g.scope_id AND c.cancel_pending
+                    AND b.branch @> jsonb_build_array(jsonb_build_object('node', g.node)));
+            IF v_cancelled THEN v_verdict := 'S'; END IF;
             IF v_verdict <> 'O' THEN
                 UPDATE orchestrator_gate q SET verdict = v_verdict, decided = q.decided + 1, deadline_at = NULL,
                     cancel_pending = NOT v_complete AND p.branch <> '[]' AND v_verdict IN ('F', 'X')
@@ -117,6 +125,13 @@ BEGIN
                 branchline_xid());
             v_onward := p.on_fail; v_spawn := p.on_fail_spawn;
         ELSIF v_verdict = 'S' THEN
+            IF v_cancelled THEN
+                v_entry := nextval('orchestrator_step_log_entry');
+                INSERT INTO orchestrator_steplog (entry, run_id, node, scope_id, generation, attempt, outcome, final, ports,
+                    finished_at, cause, xid)
+                VALUES (v_entry, g.run_id, g.node, g.scope_id, first.generation, 1, 'K', true, '{}', clock_timestamp(),
+                    '{}', branchline_xid());
+            END IF;
             v_onward := p.on_skip;
         END IF;
         -- A gate that may fire early tells the end gate when its last branch is in: a run waits for its late branches.

@@ -27,10 +27,13 @@ class Board:
         self.counts: dict[int, Counter[Signal]] = defaultdict(Counter)
         self.verdicts: dict[int, str] = {}
         self.ends: list[str] = []
+        self.cancelling: set[int] = set()
 
     def play(self) -> Expected:
         while self.ready:
             assert not self.ends, "the run ended while steps were still to run"
+            if self.random.random() < 0.5 and self.cancel_one():
+                continue
             node = self.ready.pop(self.random.randrange(len(self.ready)))
             step = self.plan.steps[node]
             self.ran[step.key] += 1
@@ -53,21 +56,41 @@ class Board:
         complete = count.total() == gate.size
         if number not in self.verdicts:
             verdict = self.verdict(number, complete=complete)
+            if verdict == "X" and any(number in self.plan.gates[one].branch for one in self.cancelling):
+                verdict = "S"
             if verdict:
                 self.verdicts[number] = verdict
+                cancels = gate.on_branch_failure == "abort" if verdict == "X" else gate.late == "cancel"
+                if cancels and verdict != "S" and not complete:
+                    self.cancelling.add(number)
                 self.follow(number, verdict)
         if complete:
+            self.cancelling.discard(number)
             self.apply(closed(self.plan, number))
+
+    def cancel_one(self) -> bool:
+        """Take one step away from a branch that a decided join no longer wants."""
+        unwanted = {node for gate in self.cancelling for node in self.plan.gates[gate].branch}
+        found = [node for node in self.ready if node in unwanted]
+        if found:
+            node = self.random.choice(found)
+            self.ready.remove(node)
+            self.apply(skip(self.plan, node))
+        return bool(found)
 
     def verdict(self, number: int, *, complete: bool) -> str:
         gate, count = self.plan.gates[number], self.counts[number]
         if gate.mode == "N" and count[Signal.OK] >= gate.need:
             return "F"
+        if gate.mode == "A" and count[Signal.FAIL] > gate.tolerate:
+            return "X" if complete or gate.on_branch_failure == "abort" else ""
+        if gate.mode == "N" and gate.on_branch_failure != "continue" and count[Signal.SKIP] < count.total():
+            coming = gate.size - count.total()
+            if count[Signal.OK] + coming < gate.need:
+                return "X"
         if not complete:
             return ""
-        if gate.mode == "A" and count[Signal.FAIL] == 0:
-            return "F" if count[Signal.OK] or number == self.plan.end else "S"
-        return "X" if count[Signal.OK] + count[Signal.FAIL] else "S"
+        return "S" if count[Signal.SKIP] == gate.size and number != self.plan.end else "F"
 
     def follow(self, number: int, verdict: str) -> None:
         if number == self.plan.end:
@@ -99,10 +122,24 @@ def test_random_drawings_run_as_the_simple_reading_says(seed: int) -> None:
     assert board.signalled == {(arrow.target, arrow.slot): 1 for arrow in plan.arrows if arrow.slot is not None}
 
 
+@settings(max_examples=1500, deadline=None)
+@given(st.integers(0, 2**32))
+def test_joins_that_cancel_end_as_they_may(seed: int) -> None:
+    random = Random(seed)
+    raw = random_document(random, most=18, cancels=True)
+    plan = plan_of(raw)
+    board = Board(plan, random)
+    assert expected(raw).allows(board.play())
+    assert len(board.ends) == 1
+    assert set(board.ran.values()) <= {1}, "a step ran twice"
+    assert board.signalled == {(arrow.target, arrow.slot): 1 for arrow in plan.arrows if arrow.slot is not None}
+    assert not board.cancelling, "a join still cancels after its last branch has answered"
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.integers(0, 2**32))
 def test_a_plan_survives_its_json_and_is_the_same_every_time(seed: int) -> None:
-    raw = random_document(Random(seed))
+    raw = random_document(Random(seed), cancels=True)
     plan = plan_of(raw)
     assert plan_of(raw) == plan
     assert plan_from_json(plan_as_json(plan)) == plan
@@ -131,6 +168,6 @@ def test_long_drawings_need_no_recursion(length: int) -> None:
 
 def test_only_gates_that_may_fire_early_close() -> None:
     for seed in range(100):
-        plan = plan_of(random_document(Random(seed)))
+        plan = plan_of(random_document(Random(seed), cancels=True))
         early = {arrow.source for arrow in plan.arrows if arrow.port == CLOSED_PORT}
         assert early == {node for node, gate in plan.gates.items() if gate.is_early}

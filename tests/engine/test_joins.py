@@ -27,6 +27,7 @@ from tests.waiting import wait_until
 FAIL = {"value": {"$": "1 / 0"}}
 FORM = {"title": "Well?", "outcomes": [{"key": "yes", "label": "Yes"}]}
 LONG = {"for": "PT1H"}
+CASES = {"cases": [{"port": "more", "when": {"$": "True"}}]}  # a path may end here: control may leave by `otherwise`
 
 
 @contextmanager
@@ -160,6 +161,19 @@ def test_everything_inside_a_late_branch_ends(house: House, sandbox: Sandbox) ->
     assert run.output == "last"
     shown = {item.key: str(item.state) for item in step_runs(run).items}
     assert (shown["l"], shown["tail"], shown["z"]) == ("cancelled", "skipped", "succeeded")
+
+
+def test_nothing_fails_for_want_of_what_was_cancelled(house: House, sandbox: Sandbox) -> None:
+    """The quorum inside the late branch is out of reach by the cancellation: that is no failure of the run."""
+    known = kinds(quick=once_at("l", "W"))
+    steps = [step("quick", "quick"), step("r"), step("l", "delay", config=LONG)]
+    steps += [step("inner", "choose", join={"mode": "quorum", "quorum": 2}, config=CASES)]
+    steps += [step("z", "merge", join={"mode": "any", "late": "cancel"})]
+    raw = document(steps, "quick > z", "l > inner", "r > inner", "inner.more > z")
+    with at_work(house, sandbox, known):
+        run = ended(house, house.start(house.publish(raw, kinds=known)))
+    assert (letters(run)["l"], letters(run)["inner"]) == ("K", "K")
+    assert output(run)["z"]["branches"]["inner"]["state"] == "cancelled"
 
 
 def test_readers_see_what_can_no_longer_run_while_the_run_goes_on(house: House, sandbox: Sandbox) -> None:

@@ -20,7 +20,8 @@ RUNS = 3  # of each graph, at once
 def happened(run: Run, version: Version) -> Expected:
     """The same four facts, read from the rows."""
     keys = version.plan["keys"]
-    rows = list(StepLog.objects.filter(run_id=run.pk, final=True).values_list("node", "outcome", "error"))
+    logged = StepLog.objects.filter(run_id=run.pk, final=True).exclude(outcome="K")
+    rows = list(logged.values_list("node", "outcome", "error"))
     blocked = {keys[node] for node, _, error in rows if error and error["code"] == "branch_failed"}
     ran = {keys[node]: outcome for node, outcome, _ in rows if keys[node] not in blocked}
     failed = frozenset(key for key, outcome in ran.items() if outcome == "F")
@@ -37,14 +38,15 @@ def assert_invariants(run_ids: list[UUID]) -> None:
     assert [leftovers(run_id) for run_id in run_ids] == [{}] * len(run_ids)
 
 
-def publish_random(house: House, random: Random, count: int) -> list[tuple[Version, dict[str, Any]]]:
-    documents = [random_document(random) for _ in range(count)]
+def publish_random(
+    house: House, random: Random, count: int, *, cancels: bool = False
+) -> list[tuple[Version, dict[str, Any]]]:
+    documents = [random_document(random, cancels=cancels) for _ in range(count)]
     return [(house.publish(raw, kinds=ACTED), raw) for raw in documents]
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_random_drawings_end_as_the_simple_reading_says(house: House, sandbox: Sandbox, seed: int) -> None:
-    published = publish_random(house, Random(seed), GRAPHS // 3)
+def play(house: House, sandbox: Sandbox, published: list[tuple[Version, dict[str, Any]]]) -> list[tuple[Run, Any]]:
+    """Every drawing some times at once; each run that has ended, with its drawing."""
     tools = make_tools(sandbox, ACTED)
     # Two workers in two sessions, so that branches of one run really meet in the rows.
     with (
@@ -52,8 +54,23 @@ def test_random_drawings_end_as_the_simple_reading_says(house: House, sandbox: S
         worker_at_work(tools) as second,
         keeper_at_work(second.poke),
     ):
-        started = [(house.start(version), version, raw) for version, raw in published for _ in range(RUNS)]
+        started = [(house.start(version), raw) for version, raw in published for _ in range(RUNS)]
         wait_until(lambda: not Run.objects.open().exists(), 60, "all runs to end")
-    for run_id, version, raw in started:
-        assert happened(Run.objects.get(pk=run_id), version) == expected(raw)
-    assert_invariants([run_id for run_id, _, _ in started])
+    assert_invariants([run_id for run_id, _ in started])
+    return [(Run.objects.get(pk=run_id), raw) for run_id, raw in started]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_random_drawings_end_as_the_simple_reading_says(house: House, sandbox: Sandbox, seed: int) -> None:
+    for run, raw in play(house, sandbox, publish_random(house, Random(seed), GRAPHS // 3)):
+        wanted = expected(raw)
+        assert not wanted.unsure
+        assert happened(run, run.version) == wanted
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_random_joins_that_cancel_end_as_they_may(house: House, sandbox: Sandbox, seed: int) -> None:
+    played = play(house, sandbox, publish_random(house, Random(100 + seed), GRAPHS // 3, cancels=True))
+    assert any(expected(raw).unsure for _, raw in played), "no drawing cancels anything"
+    for run, raw in played:
+        assert expected(raw).allows(happened(run, run.version)), f"{run.pk}: {raw}"
