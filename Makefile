@@ -36,7 +36,7 @@ bench: .venv/.installed-base static/island/.built
 	@exec $(PY) manage.py bench $(ARGS)
 
 chaos: .venv/.installed-dev
-	@exec env BRANCHLINE_CHAOS=long $(PY) -m pytest -m chaos $(ARGS)
+	@exec env BRANCHLINE_CHAOS=long $(PY) -m pytest -s -m chaos $(ARGS)
 
 lock: .venv/.installed-dev
 	@for name in tools base tracing dev node; do \

@@ -1,4 +1,4 @@
-"""Kills and stops what a run depends on: pool processes, nodes, PostgreSQL, the broker."""
+"""Kills and stops what a run depends on: pool processes, nodes, PostgreSQL, the broker, the order of messages, time."""
 
 import os
 import signal
@@ -13,9 +13,13 @@ import redis
 from django.conf import settings
 from django.db import connection
 
+from orchestrator.models import WorkerSession
 from orchestrator.project.embedded.child import ChildOptions, start_child
 from tests.servers import servers
 from tests.waiting import wait_until
+
+QUEUE = "default"
+PROCESSES = 3  # of each node
 
 
 class Nodes:
@@ -26,7 +30,7 @@ class Nodes:
         self.nodes = [self._start(), self._start()]
 
     def _start(self) -> subprocess.Popen[bytes]:
-        arguments = [sys.executable, "manage.py", "work", "--processes", "2"]
+        arguments = [sys.executable, "manage.py", "work", "--processes", str(PROCESSES)]
         return start_child(arguments, ChildOptions(environment=self.environment, output=subprocess.DEVNULL))
 
     def children(self) -> list[psutil.Process]:
@@ -52,31 +56,28 @@ class Nodes:
 
 
 class Nemesis:
-    """One blow at a time, chosen by a seed. `counts` is the report."""
+    """One blow at a time, chosen by a seed. `counts` is the report, `lost_at` when a session's process was struck."""
 
     def __init__(self, nodes: Nodes, random: Random, *, stop_seconds: float) -> None:
         self.nodes, self.random, self.stop_seconds = nodes, random, stop_seconds
         self.counts: Counter[str] = Counter()
+        self.lost_at: dict[int, float] = {}
         self._stopped: list[tuple[float, psutil.Process]] = []
-
-    def strike(self) -> None:
-        """Do one thing that may happen in a data centre."""
-        blows = [self.kill_child] * 6 + [self.stop_child] * 3 + [self.kill_node, self.flush_broker, self.flush_broker]
-        self.random.choice(blows)()
-        self.wake_stopped()
+        self._broker_back_at: float | None = None
 
     def kill_child(self) -> None:
-        if children := self.nodes.children():
-            _signal(self.random.choice(children), signal.SIGKILL)
-            self.counts["pool processes killed"] += 1
+        child = self._victim()
+        self._remember(child)
+        _signal(child, signal.SIGKILL)
+        self.counts["kill -9"] += 1
 
     def stop_child(self) -> None:
         """Stop a process beyond its lease: it comes back as a zombie that believes it owns its steps."""
-        if children := self.nodes.children():
-            child = self.random.choice(children)
-            _signal(child, signal.SIGSTOP)
-            self._stopped.append((time.monotonic() + self.stop_seconds, child))
-            self.counts["pool processes stopped"] += 1
+        child = self._victim()
+        self._remember(child)
+        _signal(child, signal.SIGSTOP)
+        self._stopped.append((time.monotonic() + self.stop_seconds, child))
+        self.counts["stopped beyond the lease"] += 1
 
     def wake_stopped(self, *, all_of_them: bool = False) -> None:
         for at, child in list(self._stopped):
@@ -85,12 +86,51 @@ class Nemesis:
                 self._stopped.remove((at, child))
 
     def kill_node(self) -> None:
+        for child in self.nodes.children():
+            self._remember(child)
         self.nodes.kill_node(self.random.randrange(2))
         self.counts["nodes killed"] += 1
 
     def flush_broker(self) -> None:
-        redis.Redis.from_url(settings.REDIS_URL).flushall()
-        self.counts["broker flushes"] += 1
+        if self._broker_back_at is None:
+            redis.Redis.from_url(settings.REDIS_URL).flushall()
+            self.counts["broker flushes"] += 1
+
+    def stop_broker(self) -> None:
+        """Gone for some seconds."""
+        valkey = servers().valkey
+        if valkey is not None and self._broker_back_at is None:
+            valkey.stop()
+            self._broker_back_at = time.monotonic() + 2
+            self.counts["broker stops"] += 1
+
+    def start_broker(self, *, now: bool = False) -> None:
+        valkey = servers().valkey
+        if valkey is not None and self._broker_back_at is not None and (now or time.monotonic() > self._broker_back_at):
+            valkey.start()
+            self._broker_back_at = None
+
+    def shuffle_wakes(self) -> None:
+        """Wake-ups that wait at the broker come twice and in another order; and some come that nobody sent."""
+        if self._broker_back_at is not None:
+            return
+        with redis.Redis.from_url(settings.REDIS_URL) as broker:
+            messages = broker.lrange(QUEUE, 0, -1) * 2
+            if messages:
+                self.random.shuffle(messages)
+                broker.pipeline().delete(QUEUE).rpush(QUEUE, *messages).execute()
+        self.counts["wake-ups doubled and reordered"] += 1
+
+    def jump_clock(self) -> None:
+        """The database's clock, forwards or backwards; never more than ten seconds off the true time."""
+        seconds = self.random.choice((-4, -1, 2, 5))
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "UPDATE harness.clock SET shift = greatest(least(shift + make_interval(secs => %s), '10 s'), '-10 s')",
+                [seconds],
+            )
+        self.lost_at.clear()  # what was remembered was told by another clock
+        self.counts["clock jumps"] += 1
 
     def crash_database(self) -> None:
         """`pg_ctl stop -m immediate`, then start again: recovery from the write-ahead log."""
@@ -104,6 +144,41 @@ class Nemesis:
         postgres.start()
         wait_until(_answers, 30, "PostgreSQL to answer again")
         self.counts["database crashes"] += 1
+
+    def tick(self) -> None:
+        """Give back what was taken for long enough."""
+        self.wake_stopped()
+        self.start_broker()
+
+    def relent(self) -> None:
+        """Give everything back."""
+        self.wake_stopped(all_of_them=True)
+        self.start_broker(now=True)
+
+    def _victim(self) -> psutil.Process:
+        """A pool process that is not stopped already. After a kill its node needs a moment to fork another.
+
+        A node forks none while the broker is away, so what is due to come back comes back meanwhile.
+        """
+        wait_until(self._tick_and_look, 60, "a pool process to strike at")
+        return self.random.choice(self._victims() or self.nodes.children())
+
+    def _tick_and_look(self) -> list[psutil.Process]:
+        self.tick()
+        return self._victims()
+
+    def _victims(self) -> list[psutil.Process]:
+        stopped = {child.pid for _, child in self._stopped}
+        registered = set(WorkerSession.objects.values_list("pid", flat=True))
+        return [child for child in self.nodes.children() if child.pid in registered - stopped]
+
+    def _remember(self, child: psutil.Process) -> None:
+        """When its sessions were lost, by the database's clock: what a takeover's delay is counted from."""
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT extract(epoch FROM clock_timestamp())::float8")
+            now = cursor.fetchone()[0]
+        for session_id in WorkerSession.objects.filter(pid=child.pid).values_list("pk", flat=True):
+            self.lost_at[session_id] = now
 
 
 def _answers() -> bool:

@@ -1,38 +1,66 @@
-"""H3: two hundred runs on real nodes while processes die, stop, and the database and the broker fall over."""
+"""H3: runs on real nodes while processes die, stop, and the database, the broker and the clock fall over.
+
+`make chaos` plays rounds until the whole campaign is done, and goes on with one that was interrupted.
+"""
 
 import os
-import time
+from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from random import Random
 
 import pytest
+from django.db import connection
 
-from orchestrator.models import Run, StepLog, WorkerSession
+from orchestrator.models import Run, WorkerSession
 from orchestrator.steps import load_modules
+from tests.chaos import functions
+from tests.chaos.campaign import TTL, Quota, forget, missing, play
 from tests.chaos.drawings import random_real_document
-from tests.chaos.nemesis import Nemesis, Nodes
-from tests.engine.house import House, make_house
+from tests.chaos.ledger import Ledger
+from tests.chaos.nemesis import Nodes
+from tests.engine.house import make_house
 from tests.engine.test_random_graphs import assert_invariants, happened
+from tests.harness.clock import CREATE
 from tests.servers import servers
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.chaos
 
 LONG = os.environ.get("BRANCHLINE_CHAOS") == "long"
-RUNS, DRAWINGS = (4_000, 200) if LONG else (200, 40)
-SECONDS = 600 if LONG else 18
-TTL = 2.0  # seconds: short, so that stopped processes outlive their leases within the test
-BETWEEN = 0.5  # seconds between blows
+SHORT_ROUND = Quota(runs=200, kills=20, stops=6, crashes=1, others=10, pace=0.25)
+LONG_ROUND = Quota(runs=1_000, kills=100, stops=26, crashes=3, others=10, pace=0.05)
+CAMPAIGN = Counter({"runs": 20_000, "kill -9": 2_000, "stopped beyond the lease": 500, "database crashes": 50})
+LEDGER = Path(os.environ.get("BRANCHLINE_CHAOS_LEDGER", ".chaos/rounds.jsonl"))
+SEED = int(os.environ.get("BRANCHLINE_CHAOS_SEED", "11"))
 
 
 @pytest.fixture
-def nodes(process_environment: dict[str, str]) -> Iterator[Nodes]:
-    load_modules(["tests.chaos.functions"])
+def movable_clock(transactional_db: None) -> Iterator[None]:
+    """Every later connection to this database reads a clock that the nemesis can move."""
+    database = connection.settings_dict["NAME"]
+    with connection.cursor() as cursor:
+        cursor.execute(CREATE)
+        cursor.execute(f'ALTER DATABASE "{database}" SET search_path = harness, pg_catalog, public')
+    connection.close()
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute(f'ALTER DATABASE "{database}" RESET search_path')
+            cursor.execute("DROP SCHEMA harness CASCADE")
+        connection.close()
+
+
+@pytest.fixture
+def nodes(process_environment: dict[str, str], movable_clock: None, tmp_path: Path) -> Iterator[Nodes]:
+    load_modules([functions.__name__])
     environment = {
         **process_environment,
-        "BRANCHLINE_STEP_MODULES": "tests.chaos.functions",
-        "BRANCHLINE_LEASE_TTL": str(int(TTL)),
+        "BRANCHLINE_STEP_MODULES": functions.__name__,
+        "BRANCHLINE_LEASE_TTL": str(TTL),
         "BRANCHLINE_LOG_LEVEL": "ERROR",
+        functions.FOLDER: str(tmp_path),
     }
     nodes = Nodes(environment)
     try:
@@ -42,44 +70,19 @@ def nodes(process_environment: dict[str, str]) -> Iterator[Nodes]:
         nodes.stop()
 
 
-def test_nothing_is_lost_and_nothing_is_doubled(transactional_db: None, nodes: Nodes) -> None:
+def test_nothing_is_lost_and_nothing_is_doubled(nodes: Nodes, tmp_path: Path) -> None:
     if servers().postgres is None:
         pytest.skip("the PostgreSQL of DATABASE_URL is not ours to crash")
-    random = Random(int(os.environ.get("BRANCHLINE_CHAOS_SEED", "11")))
-    house = make_house()
-    drawings = [random_real_document(random) for _ in range(DRAWINGS)]
-    published = [(house.publish(raw), wanted) for raw, wanted in drawings]
-    started = [(house.start(published[n % DRAWINGS][0]), *published[n % DRAWINGS]) for n in range(RUNS)]
-    nemesis = Nemesis(nodes, random, stop_seconds=TTL * 2.5)
-    began = time.monotonic()
-    crash_at = began + SECONDS / 3
-    while time.monotonic() < began + SECONDS:
-        nemesis.strike()
-        if time.monotonic() > crash_at:
-            nemesis.crash_database()
-            crash_at = time.monotonic() + (SECONDS / 3 if not LONG else 12)
-            started += more_runs(house, published, 20)
-        time.sleep(BETWEEN)  # the pace of the blows, not a wait for something
-    nemesis.wake_stopped(all_of_them=True)
-    calm = time.monotonic()
-    wait_until(lambda: not Run.objects.open().exists(), 60, "every run to end after the last blow")
-    for run_id, version, wanted in started:
-        assert happened(Run.objects.get(pk=run_id), version) == wanted
-    assert_invariants([run_id for run_id, _, _ in started])
-    unknown = StepLog.objects.filter(outcome="U").count()
-    assert unknown, "no attempt was ever lost: the blows hit nothing"
-    print(  # noqa: T201  the report
-        f"\n{len(started)} runs, {StepLog.objects.count()} attempts, {unknown} of unknown outcome taken over, "
-        f"all ended {time.monotonic() - calm:.1f} s after the last of: {dict(nemesis.counts)}"
-    )
+    ledger = Ledger(LEDGER if LONG else None)
+    wanted = CAMPAIGN if LONG else Counter({"runs": SHORT_ROUND.runs})
+    while missing(wanted, ledger.blows + Counter({"runs": ledger.total("runs")})):
+        ledger.add(play(nodes, LONG_ROUND if LONG else SHORT_ROUND, SEED + len(ledger.rounds), tmp_path))
+        forget(tmp_path)
+        print(f"\nAfter round {len(ledger.rounds)}:\n{ledger.report()}", flush=True)  # noqa: T201  the report
+    assert ledger.total("taken_over"), "no attempt was ever lost: the blows hit nothing"
 
 
-def more_runs(house: House, published: list, count: int) -> list:  # type: ignore[type-arg]
-    """New runs between two crashes."""
-    return [(house.start(version), version, wanted) for version, wanted in published[:count]]
-
-
-def test_runs_end_without_any_broker(transactional_db: None, nodes: Nodes) -> None:
+def test_runs_end_without_any_broker(nodes: Nodes) -> None:
     """I6: wake-ups only make it faster."""
     valkey = servers().valkey
     if valkey is None:

@@ -5,10 +5,10 @@ from functools import cache
 from orchestrator.engine.database import Connection
 
 #: Every table that holds something of a run, and the workers' sessions; found, so that new tables are not forgotten.
-TABLES = """
+RUN_TABLES = """
 SELECT DISTINCT c.table_name AS name FROM information_schema.columns c
 JOIN information_schema.tables t USING (table_schema, table_name)
-WHERE c.table_schema = 'public' AND t.table_type = 'BASE TABLE' AND c.table_name LIKE 'orchestrator\\_%%'
+WHERE c.table_schema = 'public' AND t.table_type = 'BASE TABLE' AND c.table_name LIKE 'orchestrator\\_%'
   AND (c.column_name = 'run_id' OR c.table_name IN ('orchestrator_run', 'orchestrator_worker_session',
        'orchestrator_decision'))
   AND NOT EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhrelid = c.table_name::regclass)
@@ -20,7 +20,7 @@ _tables: list[str] = []
 def tables(opened: Connection) -> list[str]:
     """Their names, in order."""
     if not _tables:
-        _tables.extend(row["name"] for row in opened.execute(TABLES).fetchall())
+        _tables.extend(row["name"] for row in opened.execute(RUN_TABLES).fetchall())
     return _tables
 
 

@@ -19,6 +19,7 @@ from orchestrator.engine.identity import new_session_id
 from orchestrator.engine.lease import Lease
 from orchestrator.engine.perform import Prepared, Tools
 from orchestrator.engine.worker import Worker
+from orchestrator.steps import KINDS as PRODUCT_KINDS
 from tests.engine.house import NoHttp, NoMail
 from tests.harness.drawings import KINDS
 from tests.harness.faults import KILLS, LOSES, Blow, Killed
@@ -124,14 +125,14 @@ class Wire:
 class Process(Worker):
     """One life of one worker process. `blow` strikes its next commit; `meanwhile` happens before it reconnects."""
 
-    def __init__(self, world: "World", node: UUID, name: str) -> None:
+    def __init__(self, world: "World", node: UUID, name: str, queues: tuple[str, ...]) -> None:
         self.world = world
         self.name = name
         self.in_hand: list[Held] = []
         self.blow = Blow.NONE
         self.meanwhile: Callable[[], None] | None = None
         self.dead = self.frozen = False
-        tools = Tools(kinds=KINDS, sandbox=None, mail=NoMail(), http_for=lambda _: NoHttp())  # type: ignore[arg-type]  # no expressions
+        tools = Tools(kinds={**PRODUCT_KINDS, **KINDS}, sandbox=None, mail=NoMail(), http_for=lambda _: NoHttp())  # type: ignore[arg-type]  # no expressions
         parts: dict[str, Any] = {
             "new_session_id": lambda: session_of(name),
             "open_pool": lambda *_: self,
@@ -139,7 +140,7 @@ class Process(Worker):
             "Slots": InHand,
         }
         with patch.multiple(WORKER, **parts):
-            super().__init__(node, ["default"], tools, slots=SLOTS)
+            super().__init__(node, queues, tools, slots=SLOTS)
         self._loop.close()
         self.pid = len(world.processes)
         self.execute(statements.BOOT, (self.session_id, node, "harness", self.pid, self.queues))

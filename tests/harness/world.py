@@ -74,6 +74,11 @@ class World:
             run_id = self.house.start(version)
         self.runs[run_id] = Started(run_id, version, wanted)
 
+    def know(self, run_id: UUID, version: Version) -> None:
+        """A run that somebody else has started, of which only the invariants are known."""
+        nothing = Expected(frozenset(), frozenset(), frozenset(), "")
+        self.runs[run_id] = Started(run_id, version, nothing)
+
     def control(self, run: Started, what: str) -> None:
         """Pause, resume, cancel or overrun; a closed run refuses."""
         with patch("orchestrator.engine.dispatch.herald", Silent):
@@ -94,11 +99,11 @@ class World:
 
     # --- Workers ------------------------------------------------------------------------------------------------------
 
-    def boot(self) -> Process:
+    def boot(self, queues: tuple[str, ...] = ("default",)) -> Process:
         """Start a process under the first name that nobody at work has, as a supervisor does."""
         taken = {process.name for process in self.processes if not process.dead and not process.frozen}
         name = next(name for number in count() if (name := f"worker-{number}") not in taken)
-        process = Process(self, uuid4(), name)
+        process = Process(self, uuid4(), name, queues)
         self.processes.append(process)
         return process
 

@@ -1,0 +1,72 @@
+"""The report of a campaign, kept after each round, so that an interrupted one goes on where it stopped."""
+
+import json
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+
+@dataclass
+class Tally:
+    """What one round did and saw."""
+
+    runs: int = 0
+    executions: int = 0
+    attempts: int = 0
+    taken_over: int = 0
+    #: runs in which a step killed, or seemed to kill, five workers
+    given_up: int = 0
+    lost: int = 0
+    doubled: int = 0
+    fsck_faults: int = 0
+    blows: dict[str, int] = field(default_factory=dict)
+    #: seconds from the death of a process until somebody took its step over
+    delays: list[float] = field(default_factory=list)
+    seconds: float = 0.0
+    seed: int = 0
+
+
+class Ledger:
+    """Rounds in a file of JSON lines."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self.rounds = [] if path is None or not path.exists() else [Tally(**json.loads(x)) for x in path.open()]
+
+    def add(self, tally: Tally) -> None:
+        self.rounds.append(tally)
+        if self._path is not None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with self._path.open("a") as file:
+                file.write(json.dumps(asdict(tally)) + "\n")
+
+    def total(self, name: str) -> int:
+        return int(sum(getattr(tally, name) for tally in self.rounds))
+
+    @property
+    def blows(self) -> Counter[str]:
+        counts: Counter[str] = Counter()
+        for tally in self.rounds:
+            counts.update(tally.blows)
+        return counts
+
+    def report(self) -> str:
+        """The whole campaign as Markdown rows."""
+        rows = [
+            (name.replace("_", " "), self.total(name))
+            for name in ("runs", "executions", "attempts", "taken_over", "given_up")
+        ]
+        rows += sorted(self.blows.items())
+        rows += [(name.replace("_", " "), self.total(name)) for name in ("lost", "doubled", "fsck_faults")]
+        lines = [f"| {name} | {number:,} |" for name, number in rows]
+        delays = sorted(delay for tally in self.rounds for delay in tally.delays)
+        if delays:
+            quantiles = ", ".join(f"{name} {delays[int(q * (len(delays) - 1))]:.2f} s" for name, q in QUANTILES)
+            lines.append(f"| takeover after a death ({len(delays):,} measured) | {quantiles} |")
+        lines.append(f"| rounds, minutes | {len(self.rounds)}, {sum(t.seconds for t in self.rounds) / 60:.1f} |")
+        return "\n".join(lines)
+
+
+DONE = ("runs", "executions", "attempts", "taken_over", "given_up")
+WRONG = ("lost", "doubled", "fsck_faults")
+QUANTILES = (("median", 0.5), ("p90", 0.9), ("p99", 0.99), ("longest", 1.0))
