@@ -1,6 +1,6 @@
 /** Edits of nesting: into a container, out of it, a container around a selection, and away again. */
 import { type Command, command } from "./command.ts";
-import { newStep, placed } from "./edits.ts";
+import { newStep, noteId, placed } from "./edits.ts";
 import { BODY_TOP, boxAround, FRAME_PAD, type Frames, keepCorners } from "./frames.ts";
 import { add, minus } from "./geometry.ts";
 import {
@@ -51,6 +51,11 @@ export function moveTo(
     const by = minus(at, [box.x, box.y]);
     full.set(key, add(findStep(doc, key)?.at ?? at, by));
     for (const step of frames.nesting.inside(key)) full.set(step.key, add(step.at, by));
+    const along = frames.notesOn(new Set([key]));
+    for (const note of doc.notes) {
+      const id = noteId(note.key);
+      if (along.has(note.key) && !places.has(id)) full.set(id, add(note.at, by));
+    }
   }
   const after = placed(doc, full);
   return command("Move", doc, room ? withRoom(doc, after, layout) : after, { intent: "drag" });

@@ -10,7 +10,7 @@ export interface Difference {
   moved: Step[];
   edgesAdded: number;
   edgesRemoved: number;
-  /** Fields of the workflow itself: name, input, output, settings. */
+  /** Fields of the workflow itself: name, input, output, settings, regions. */
   workflow: string[];
 }
 
@@ -30,7 +30,7 @@ export function difference(live: Document, draft: Document): Difference {
     moved: both.filter((step) => same(step) && !equal(step.at, old.get(step.key)?.at)),
     edgesAdded: [...newEdges].filter((id) => !oldEdges.has(id)).length,
     edgesRemoved: [...oldEdges].filter((id) => !newEdges.has(id)).length,
-    workflow: (["name", "input", "output", "settings"] as const).filter(
+    workflow: (["name", "input", "output", "settings", "regions"] as const).filter(
       (field) => !equal(live[field], draft[field]),
     ),
   };

@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { copyOf, paste } from "./clipboard.ts";
 import type { Command } from "./command.ts";
+import { moveTo, putInto, takeOut, unwrap, wrap } from "./containers.ts";
 import { Editor } from "./editor.ts";
 import {
   addNote,
@@ -16,9 +18,11 @@ import {
   rename,
   toggleDisabled,
 } from "./edits.ts";
-import { edgeId } from "./graph.ts";
-import { mayConnect } from "./rules.ts";
-import { KINDS, kindOf, random, shop } from "./samples.ts";
+import { edgeId, reachable } from "./graph.ts";
+import { isContainer, MAX_DEPTH, nestingOf } from "./nesting.ts";
+import { addRegion } from "./regions.ts";
+import { mayConnect, mayInsert, mayPutInto, mayWrap } from "./rules.ts";
+import { KINDS, kindOf, LAYOUT, nested, random, shop } from "./samples.ts";
 import type { Document, StepKind } from "./types.ts";
 
 type Next = () => number;
@@ -50,8 +54,31 @@ const MOVES: Move[] = [
   (doc, next) => {
     const edge = pick(doc.edges, next);
     const key = keyOf(doc, next);
-    return edge && key !== edge.from && key !== edge.to ? insertIntoEdge(doc, key, edge, "out") : null;
+    return edge && mayInsert(doc, key, edge.from, edge.to).ok ? insertIntoEdge(doc, key, edge, "out") : null;
   },
+  (doc, next) => {
+    const keys = new Set([keyOf(doc, next), keyOf(doc, next)]);
+    const kind = pick([KINDS.scope, KINDS.for_each, KINDS.repeat], next) as StepKind;
+    return mayWrap(doc, keys, kind).ok ? wrap(doc, keys, kind, LAYOUT) : null;
+  },
+  (doc, next) => {
+    const [keys, into] = [new Set([keyOf(doc, next), keyOf(doc, next)]), keyOf(doc, next)];
+    return mayPutInto(doc, keys, into).ok ? putInto(doc, keys, into, LAYOUT) : null;
+  },
+  (doc, next) => {
+    const key = keyOf(doc, next);
+    const parent = nestingOf(doc).parent(key);
+    const out = parent ? nestingOf(doc).parent(parent) : null;
+    return parent && mayPutInto(doc, new Set([key]), out).ok ? takeOut(doc, new Set([key]), LAYOUT) : null;
+  },
+  (doc, next) => {
+    const container = pick(doc.steps.filter(isContainer), next);
+    return container ? unwrap(doc, container.key, LAYOUT) : null;
+  },
+  (doc, next) =>
+    moveTo(doc, new Map([[keyOf(doc, next), [next() * 900, next() * 900]]]), LAYOUT, next() < 0.5),
+  (doc, next) => paste(doc, copyOf(doc, new Set([keyOf(doc, next)])), { shift: [32, 32] }),
+  (doc, next) => addRegion(doc, new Set([keyOf(doc, next), keyOf(doc, next)]), "parallel"),
   (doc, next) => addNote(doc, [next() * 300, 0], "note"),
   (doc, next) => editWorkflow(doc, { name: `Flow ${Math.floor(next() * 9)}` }),
 ];
@@ -59,7 +86,7 @@ const MOVES: Move[] = [
 describe("every edit takes itself back", () => {
   it.each(Array.from({ length: 40 }, (_, seed) => seed))("seed %i", (seed) => {
     const next = random(seed + 1);
-    let doc = shop();
+    let doc = seed % 2 ? nested() : shop();
     for (let turn = 0; turn < 60; turn += 1) {
       const command = pick(MOVES, next)?.(doc, next);
       if (!command) continue;
@@ -71,6 +98,13 @@ describe("every edit takes itself back", () => {
     expect(keys.size).toBe(doc.steps.length);
     expect(doc.edges.every((edge) => keys.has(edge.from) && keys.has(edge.to))).toBe(true);
     expect(new Set(doc.edges.map(edgeId)).size).toBe(doc.edges.length);
+    const nesting = nestingOf(doc);
+    for (const edge of doc.edges) expect(nesting.parent(edge.from)).toBe(nesting.parent(edge.to));
+    for (const step of doc.steps) {
+      expect(nesting.parent(step.key)).toBe(step.parent ?? null);
+      expect(nesting.around(step.key).length).toBeLessThanOrEqual(MAX_DEPTH);
+      expect(reachable(doc, step.key).has(step.key)).toBe(false);
+    }
   });
 
   it.each([3, 17, 99])("undoes to the start and redoes to the end, seed %i", (seed) => {

@@ -85,7 +85,7 @@ export function insertIntoEdge(doc: Document, key: string, edge: Edge, firstPort
   edges.push(...made.filter((item) => !have.has(edgeId(item))));
   // The drag that brought the step here is the same intention, so both become one undo step.
   const { document } = reparented({ ...doc, edges }, new Set([key]), parent);
-  return command("Insert into connection", doc, { ...document, edges }, { select: [key], intent: "drag" });
+  return command("Insert into connection", doc, document, { select: [key], intent: "drag" });
 }
 
 export const connect = (doc: Document, from: string, port: string, to: string): Command | null =>

@@ -5,7 +5,7 @@
 import { type Box, HEAD_HEIGHT, type StepShape, shapeOf } from "./geometry.ts";
 import { portsOf } from "./graph.ts";
 import { isContainer, type Nesting, nestingOf } from "./nesting.ts";
-import type { Document, Point, Step, StepKind } from "./types.ts";
+import type { Document, Note, Point, Step, StepKind } from "./types.ts";
 
 /** Room between a frame and what it holds; below there is a little more for the failure ports. */
 export const FRAME_PAD = 24;
@@ -108,6 +108,16 @@ export class Frames {
       if (!next) return inside;
       inside = next.key;
     }
+  }
+
+  /** Notes written on what these containers show, or on what lies in them. */
+  notesOn(keys: ReadonlySet<string>): Set<string> {
+    const on = (note: Note): boolean => {
+      const [x, y] = note.at;
+      const under = this.under([x + note.size[0] / 2, y + note.size[1] / 2]);
+      return under !== null && [under, ...this.nesting.around(under)].some((key) => keys.has(key));
+    };
+    return new Set(this.doc.notes.filter(on).map((note) => note.key));
   }
 
   /** The background of a region; null while none of its steps is there or in sight. */

@@ -26,9 +26,10 @@ function bridges(before: Document, after: Document, moved: ReadonlySet<string>):
     (key) => old.parent(key) && !now.around(key).includes(old.parent(key) ?? ""),
   );
   return left.flatMap((key) => {
-    const ins = before.edges.filter((edge) => edge.to === key && !moved.has(edge.from));
+    const stays = (other: string): boolean => !moved.has(other) && old.parent(other) === old.parent(key);
+    const ins = before.edges.filter((edge) => edge.to === key && stays(edge.from));
     const outs = before.edges.filter(
-      (edge) => edge.from === key && !moved.has(edge.to) && !FAILURE_PORTS.has(portOf(edge)),
+      (edge) => edge.from === key && stays(edge.to) && !FAILURE_PORTS.has(portOf(edge)),
     );
     return ins.flatMap((into) => outs.map((out) => makeEdge(into.from, portOf(into), out.to)));
   });

@@ -14,14 +14,18 @@ const GAP = GRID * 4;
 export const framesOf = (doc: Document, { kindOf, collapsed }: Layout): Frames =>
   new Frames(doc, kindOf, collapsed);
 
-/** The drawing with these steps, and everything inside them, moved by as much. */
+/** The drawing with these steps, everything inside them and the notes on it, moved by as much. */
 export function shifted(doc: Document, keys: ReadonlySet<string>, [dx, dy]: Point, frames: Frames): Document {
   if ((!dx && !dy) || !keys.size) return doc;
   const all = frames.nesting.whole(keys);
   const steps = doc.steps.map((step) =>
     all.has(step.key) ? { ...step, at: [step.at[0] + dx, step.at[1] + dy] as Point } : step,
   );
-  return { ...doc, steps };
+  const along = frames.notesOn(keys);
+  const notes = doc.notes.map((note) =>
+    along.has(note.key) ? { ...note, at: [note.at[0] + dx, note.at[1] + dy] as Point } : note,
+  );
+  return { ...doc, steps, notes };
 }
 
 const upTo = (size: number): number => Math.ceil(size / GRID) * GRID;

@@ -29,7 +29,7 @@ import { useDesigner } from "../designer.ts";
 import { nextPort, tryConnect } from "../steps.ts";
 import { useChosen, useStore } from "../use-store.ts";
 import { ArrowHead } from "./arrow-head.tsx";
-import { CULL_FROM, firstViewport, MAX_ZOOM, MIN_ZOOM, MINI } from "./drawing.ts";
+import { CULL_FROM, firstViewport, MAX_ZOOM, MIN_ZOOM, MINI, miniClass } from "./drawing.ts";
 import { useDrop } from "./drop.ts";
 import { EditStep } from "./edit-step.tsx";
 import { useFar } from "./far.ts";
@@ -315,6 +315,7 @@ function Surface({ size }: { size: { width: number; height: number } }) {
             position="bottom-right"
             pannable
             zoomable
+            nodeClassName={miniClass}
             ariaLabel="Overview of the drawing"
           />
         )}

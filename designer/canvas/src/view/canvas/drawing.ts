@@ -10,6 +10,8 @@ export const MAX_ZOOM = 2;
 const START_ZOOM = 0.75;
 /** The overview's size in pixels. */
 export const MINI = { width: 160, height: 108 };
+/** What holds something is an outline there, or it would hide what it holds. */
+export const miniClass = (node: { type?: string }): string => `mini-${node.type ?? "step"}`;
 
 /**
  * The whole drawing in view. `fitView` cannot do this at the start: with culling it shows an empty canvas,

@@ -52,7 +52,7 @@ function EmptyBody({ stepKey, name }: { stepKey: string; name: string }) {
       type="button"
       tabIndex={-1}
       className="frame-empty nodrag"
-      aria-label={`Add the first step inside ${name}`}
+      aria-label={`Add or drop a step here, inside ${name}`}
       onClick={(event) => {
         const box = event.currentTarget.getBoundingClientRect();
         pickInside(designer, stepKey, [box.left + 24, box.top + 24]);

@@ -174,7 +174,11 @@ export class NodeCache {
     const at = looks.places.get(id) ?? note.at;
     const selected = looks.selected.has(id);
     const old = this.#notes.get(note.key);
-    if (old && old.note === note && old.at === at && old.selected === selected) return old;
+    const under = looks.frames.under([note.at[0] + note.size[0] / 2, note.at[1] + note.size[1] / 2]);
+    // A note on a container lies on its frame, and under the steps there.
+    const zIndex = under ? (looks.frames.nesting.around(under).length + 1) * LAYERS + layer.region : BEHIND;
+    if (old && old.note === note && old.at === at && old.selected === selected && old.node.zIndex === zIndex)
+      return old;
     const [width, height] = note.size;
     const node: NoteFlowNode = {
       id,
@@ -185,7 +189,7 @@ export class NodeCache {
       measured: { width, height },
       handles: [],
       selected,
-      zIndex: BEHIND,
+      zIndex,
       data: old?.note === note ? old.node.data : { note },
       ariaLabel: `Note: ${note.text || "empty"}`,
     };

@@ -8,12 +8,14 @@ import type { RegionFlowNode } from "./nodes.ts";
 
 const ICONS: Record<string, string> = { sequence: "arrow-right", parallel: "git-fork", event: "radio" };
 
+const wordOf = (region: Region): string => PATTERN_WORDS[region.pattern] ?? region.pattern;
+
 function Label({ region }: { region: Region }) {
   return (
     <>
       <Icon name={ICONS[region.pattern] ?? "layers"} size={12} />
       <span>{regionName(region)}</span>
-      {region.name && <small>{PATTERN_WORDS[region.pattern] ?? region.pattern}</small>}
+      {region.name && <small>{wordOf(region)}</small>}
     </>
   );
 }
@@ -29,7 +31,7 @@ export const EditRegion = memo(function EditRegion({ data }: NodeProps<RegionFlo
       <button
         type="button"
         className="region-label nodrag nopan"
-        aria-label={`Region ${regionName(region)}, ${PATTERN_WORDS[region.pattern] ?? region.pattern}: edit`}
+        aria-label={`${regionName(region)}${region.name ? ` ${wordOf(region)}` : ""}, edit the region`}
         tabIndex={-1}
         onClick={(event) => {
           event.stopPropagation();

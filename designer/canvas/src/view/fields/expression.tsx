@@ -33,10 +33,11 @@ function usePreview(source: string, step: string | null): Preview | null {
 interface Props {
   id: string;
   source: string;
+  placeholder?: string;
   onChange(source: string): void;
 }
 
-export function ExpressionInput({ id, source, onChange }: Props) {
+export function ExpressionInput({ id, source, placeholder, onChange }: Props) {
   const { step } = useScope();
   const preview = usePreview(source, step);
   const wrong = preview !== null && "error" in preview;
@@ -47,7 +48,7 @@ export function ExpressionInput({ id, source, onChange }: Props) {
         value={source}
         onChange={onChange}
         rows={1}
-        placeholder="input.order.total > 100"
+        placeholder={placeholder || "input.order.total > 100"}
         wrong={wrong}
       />
       {preview && (

@@ -104,6 +104,10 @@ function SwitchKind({
   );
 }
 
+/** Only a hint that reads as an expression helps somebody who writes one. */
+const expressionHint = (field: RowProps["field"]): string =>
+  /^(input|steps|item|last|turn|index)\b/.test(field.placeholder) ? field.placeholder : "";
+
 const concerns = (problem: Problem, path: string, leaf: boolean): boolean =>
   problem.field === path || (leaf && Boolean(problem.field?.startsWith(`${path}.`)));
 
@@ -126,7 +130,12 @@ export function FieldRow(props: RowProps & { functionName?: string | null }) {
   }, [wanted, path, composite]);
 
   const control = isExpression(value) ? (
-    <ExpressionInput id={id} source={value.$} onChange={(source) => onChange({ $: source })} />
+    <ExpressionInput
+      id={id}
+      source={value.$}
+      placeholder={expressionHint(field)}
+      onChange={(source) => onChange({ $: source })}
+    />
   ) : isSecret(value) ? (
     <input
       id={id}

@@ -1,6 +1,7 @@
 import { useMemo } from "react";
 import { editWorkflow } from "../../core/edits.ts";
 import { isJsonObject } from "../../core/equal.ts";
+import { PATTERN_WORDS, regionId, regionName } from "../../core/regions.ts";
 import type { Document, Json, JsonObject, Settings } from "../../core/types.ts";
 import { useDesigner } from "../designer.ts";
 import { FormScope } from "../fields/scope.ts";
@@ -130,6 +131,20 @@ export function WorkflowPanel() {
           />
         </Section>
         <SettingsForm settings={document.settings} />
+        {document.regions.length > 0 && (
+          <Section title="Regions">
+            <ul className="connections">
+              {document.regions.map((region) => (
+                <li key={region.key}>
+                  <button type="button" className="link" onClick={() => designer.show(regionId(region.key))}>
+                    {regionName(region)}
+                  </button>
+                  <small>{PATTERN_WORDS[region.pattern] ?? region.pattern}</small>
+                </li>
+              ))}
+            </ul>
+          </Section>
+        )}
       </div>
     </FormScope.Provider>
   );

@@ -25,7 +25,11 @@ interface ItemProps {
 function Item({ step, level, expanded, spoken, stop, selected, renaming, onRenamed, onFocus }: ItemProps) {
   const designer = useDesigner();
   const kind = designer.kindOf(step.kind);
-  const [, ...links] = spoken.split(", ");
+  // The indentation shows what the spoken name says with "inside".
+  const shown = spoken
+    .split(", ")
+    .slice(2)
+    .filter((part) => !part.startsWith("inside "));
   return (
     <div
       role="treeitem"
@@ -68,7 +72,12 @@ function Item({ step, level, expanded, spoken, stop, selected, renaming, onRenam
         <span className="visually-hidden">{kind?.name ?? step.kind}, </span>
         {summaryOf(step, kind)}
       </small>
-      <small className="outline-links">{links.slice(1).join(" · ")}</small>
+      {level > 1 && (
+        <span className="visually-hidden">
+          {spoken.split(", ").find((part) => part.startsWith("inside "))}
+        </span>
+      )}
+      <small className="outline-links">{shown.join(" · ")}</small>
     </div>
   );
 }

@@ -16,7 +16,7 @@ import { speaker } from "../../core/speech.ts";
 import type { Document, StepKind } from "../../core/types.ts";
 import { type Direction, walk } from "../../core/walk.ts";
 import { ArrowHead } from "../canvas/arrow-head.tsx";
-import { CULL_FROM, firstViewport, MAX_ZOOM, MIN_ZOOM, MINI } from "../canvas/drawing.ts";
+import { CULL_FROM, firstViewport, MAX_ZOOM, MIN_ZOOM, MINI, miniClass } from "../canvas/drawing.ts";
 import { useFar } from "../canvas/far.ts";
 import { type AnyNode, NodeCache, type NoteFlowNode, type WireEdge } from "../canvas/nodes.ts";
 import { ReadRegion } from "../canvas/region-node.tsx";
@@ -188,6 +188,7 @@ function Surface({ doc, kindOf, size }: Props & { size: { width: number; height:
             position="bottom-right"
             pannable
             zoomable
+            nodeClassName={miniClass}
             ariaLabel="Overview of the drawing"
           />
         )}
