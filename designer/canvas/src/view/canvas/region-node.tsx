@@ -15,6 +15,7 @@ function Label({ region }: { region: Region }) {
     <>
       <Icon name={ICONS[region.pattern] ?? "layers"} size={12} />
       <span>{regionName(region)}</span>
+      {region.name && " "}
       {region.name && <small>{wordOf(region)}</small>}
     </>
   );
@@ -31,7 +32,7 @@ export const EditRegion = memo(function EditRegion({ data }: NodeProps<RegionFlo
       <button
         type="button"
         className="region-label nodrag nopan"
-        aria-label={`${regionName(region)}${region.name ? ` ${wordOf(region)}` : ""}, edit the region`}
+        title="Edit this region"
         tabIndex={-1}
         onClick={(event) => {
           event.stopPropagation();
