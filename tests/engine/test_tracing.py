@@ -17,6 +17,7 @@ from orchestrator.core.kinds import HttpAnswer
 from orchestrator.core.outcome import Done, Outcome, Retry, StepFault
 from orchestrator.engine import statements, tracing
 from orchestrator.engine.ended import EndedRuns
+from orchestrator.engine.log_context import add_facts
 from orchestrator.engine.perform import Tools
 from orchestrator.models import Run, StepLog
 from orchestrator.project.spans import make_provider, recorder_of
@@ -229,6 +230,32 @@ def test_a_lost_attempt_and_a_cancelled_run_are_told_by_the_keeper(house, sandbo
     lost = next(span for span in found["attempt one"] if span.attributes["branchline.attempt"] == 1)
     assert lost.failure == "worker_lost"
     assert lost.parent == found["step one"][0].span_id
+
+
+def test_a_handlers_log_lines_name_its_attempt_and_trace(house, sandbox):
+    lines: list[dict[str, Any]] = []
+
+    def answer(context: Any) -> Outcome:
+        lines.append(dict(add_facts(None, "", {"event": "at work"})))
+        return failing_once().answer(context)
+
+    known = kinds(acted=Told(answer), away=AwayTold(answer))
+    away = step("away", "away", retry={"attempts": 3, "first": "PT0.01S"})
+    version = house.publish(document([RETRIED, away], "charge > away"), kinds=known)
+    with worker_at_work(make_tools(sandbox, known)) as house.worker, keeper_at_work(house.worker.poke):
+        run = house.end_of(start_under(house, version, CAME))
+    about = {"event": "at work", "run": str(run.pk), "trace_id": TRACE_ID}
+    assert lines == [{**about, "step": key, "attempt": attempt} for key in ("charge", "away") for attempt in (1, 2)]
+
+
+class AwayTold(Told):
+    """The same on the event loop."""
+
+    def is_async(self, config: Any) -> bool:
+        return True
+
+    async def run(self, config: Any, context: Any) -> Outcome:  # type: ignore[override]
+        return self.answer(context)
 
 
 def test_without_a_recorder_nothing_is_made(house, sandbox):

@@ -1,5 +1,6 @@
 """`/metrics` of the web process and of worker nodes: what it says, and who may read it."""
 
+import re
 import signal
 import socket
 import subprocess
@@ -13,11 +14,14 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError
 from django.test import Client
+from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
 
 from orchestrator.project import exposition
 from orchestrator.project.embedded.child import ChildOptions, start_child
 from orchestrator.project.metrics_server import open_server
+from orchestrator.queries.gauges import Gauge
+from orchestrator.web import observed  # noqa: F401  registers what it counts
 from tests.engine.drawings import document, step
 from tests.engine.house import House, make_house
 from tests.project.up_process import ROOT
@@ -32,6 +36,18 @@ def samples(text: str) -> dict[tuple[str, str], float]:
             key = sample.name, next(iter(sample.labels.values()), "")
             found[key] = found.get(key, 0.0) + sample.value
     return found
+
+
+def test_the_documentation_lists_every_metric_and_no_other() -> None:
+    text = (ROOT / "docs/operations.md").read_text()
+    listed = set(re.findall(r"^\| `(branchline_\w+)`", text, re.MULTILINE))
+    counted = {family.name + "_total" * (family.type == "counter") for family in REGISTRY.collect()}
+    kinds = ("ready", "leased", "waiting", "run", "worker")
+    read = exposition._families([Gauge(what=what, label="", count=0, age=None) for what in kinds])
+    ours = {name for name in counted if name.startswith("branchline_")}
+    assert listed == ours | {family.name for family in read} | {"branchline_database_up"}
+    alerts = set(re.findall(r"\b(branchline_\w+)", text.partition("### Alerts")[2].partition("## Traces")[0]))
+    assert {name.removesuffix("_bucket") for name in alerts} <= listed
 
 
 @pytest.mark.django_db

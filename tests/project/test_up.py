@@ -1,5 +1,6 @@
 """`manage.py up`: one command starts everything, and nothing of it is ever left behind."""
 
+import json
 import re
 import signal
 import socket
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import httpx
 
+from tests.engine.drawings import document, step
 from tests.project.up_process import Up, all_gone, manage
 
 
@@ -29,6 +31,15 @@ def test_it_serves_and_stops_everything_in_order(folder: Path) -> None:
         family = up.family()
         assert {"postgres", "valkey-server"} <= {process.name() for process in family}
         sign_in(up.link)
+
+        drawn = folder / "one.json"
+        drawn.write_text(json.dumps(document([step("a")])))
+        assert '"succeeded"' in manage(folder, "run", str(drawn), "--watch").stdout
+        scrape = httpx.get(f"{up.address}/metrics", timeout=10).text
+        assert "branchline_worker_processes 2.0" in scrape
+        # Web and workers count together.
+        assert 'branchline_attempts_total{kind="transform",outcome="succeeded"} 1.0' in scrape
+        assert 'branchline_http_requests_total{method="GET",route="readyz",status="200"} 1.0' in scrape
 
         link = manage(folder, "signin", "--user", "alice")
         assert link.stdout.startswith(f"{up.address}/signin/link/"), link.stderr

@@ -95,4 +95,4 @@ def count_together() -> dict[str, str]:
     """What lets web and workers count in one folder, so that the web's `/metrics` tells of both."""
     folder = Path(os.environ.get(FOLDER) or settings.DATA_DIR / "metrics")
     forget_counts(folder)
-    return {FOLDER: str(folder)}
+    return {FOLDER: str(folder), "BRANCHLINE_METRICS_ADDRESS": ""}
