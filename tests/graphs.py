@@ -31,6 +31,7 @@ class Acted:
     icon = "dot"
     effects = "none"
     ports_from = None
+    inside = None
     lazy = ()
     default_timeout = 30.0
 

@@ -10,6 +10,9 @@ FORMAT = "branchline/1"
 DEFAULT_PORT = "out"
 ERROR_PORT = "error"
 TIMEOUT_PORT = "timeout"
+FOR_EACH = "for_each"
+REPEAT = "repeat"
+SUB_WORKFLOW = "sub_workflow"  #: the kind whose steps are another workflow's
 FAILURE_PORTS = frozenset({ERROR_PORT, TIMEOUT_PORT})
 
 MAX_STEPS = 2_000
@@ -17,6 +20,8 @@ MAX_EDGES = 5_000
 MAX_BYTES = 1_000_000
 MAX_CONCURRENCY = 100_000
 MAX_PRIORITY = 100
+MAX_NESTING = 8  #: containers in containers
+MAX_ITEMS = 100_000  #: of one for-each; also the turns of one repeat
 KEY_PATTERN = r"[a-z][a-z0-9_]{0,62}"
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from orchestrator.core.json_types import Json, JsonObject
-from orchestrator.core.outcome import Outcome
+from orchestrator.core.outcome import Outcome, StepFault
 
 Group = Literal["do", "flow", "wait", "tell"]
 Effects = Literal["none", "external"]
@@ -70,12 +70,17 @@ class Evaluator(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resumed:
-    """Why a waiting step goes on: its clock ran out, or a signal (a decision, an event) arrived."""
+    """Why a waiting step goes on: its clock ran out, or a signal (a decision, an event, the end of a body) arrived.
+
+    `body` is what the steps inside a container gave, or a child run; `fault` why they failed.
+    """
 
     signal: JsonObject | None
     memo: Json
     waited_since: datetime
     now: datetime
+    body: Json = None
+    fault: StepFault | None = None
 
 
 class StepContext(Protocol):
@@ -133,6 +138,8 @@ class StepKind(Protocol):
     ports_from: str | None
     lazy: tuple[str, ...]
     default_timeout: float
+    #: What the steps inside may read besides ("item", "index"); None for a kind that holds no steps.
+    inside: tuple[str, ...] | None
 
     def is_async(self, config: JsonObject) -> bool:
         """Whether `run` with this config must be awaited."""

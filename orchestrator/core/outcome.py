@@ -81,4 +81,34 @@ class Wait:
     memo: Json = None
 
 
-Outcome = Done | Fail | Retry | TimedOut | Wait
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Open:
+    """A container opens its body number `index` (from 1) and is resumed when all paths in it have ended."""
+
+    index: int
+    text: str
+    memo: Json = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Items:
+    """A for-each opens its body once for each item, at most `parallel` at a time.
+
+    `tolerate` is the number of items that may fail; it is resumed when all items have ended, or one more has failed.
+    """
+
+    items: tuple[Json, ...]
+    parallel: int | None
+    tolerate: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Child:
+    """A sub-workflow starts a run of `workflow` (slug) with `input`; `version` None means the live one, from now on."""
+
+    workflow: str
+    version: int | None
+    input: Json
+
+
+Outcome = Done | Fail | Retry | TimedOut | Wait | Open | Items | Child

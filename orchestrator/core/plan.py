@@ -1,6 +1,6 @@
 """Compile a document to its immutable plan: numbered steps, gates, and what is known before any run."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -11,6 +11,7 @@ from orchestrator.core.document import (
     DEFAULT_PORT,
     ERROR_PORT,
     FAILURE_PORTS,
+    SUB_WORKFLOW,
     TIMEOUT_PORT,
     Document,
     Edge,
@@ -21,7 +22,7 @@ from orchestrator.core.document import (
 from orchestrator.core.graph import successors, topological_order
 from orchestrator.core.json_types import Json, JsonObject
 from orchestrator.core.json_walk import marked_nodes
-from orchestrator.core.kinds import Kinds
+from orchestrator.core.kinds import Kinds, StepKind
 from orchestrator.core.references import References, references, script_references
 
 PLAN_FORMAT = 1
@@ -55,7 +56,13 @@ class PlanStep:
     ports: tuple[str, ...]
     reads: tuple[int, ...]
     has_expressions: bool
+    #: The roots that its expressions read ("input", "item", ...).
+    roots: tuple[str, ...] = ()
     disabled: bool = False
+    #: The container that holds this step; None on the top level.
+    parent: int | None = None
+    #: Seconds that a container's body, or a child run, may take in all.
+    limit: float | None = None
 
     @property
     def normal_ports(self) -> tuple[str, ...]:
@@ -94,18 +101,33 @@ class PlanGate:
         return self.is_early and (self.on_branch_failure == "abort" or self.late == "cancel")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """What a container holds. `end` is the number of its own last gate, where all paths inside meet.
+
+    `in_hand`: a line of quick steps, which a worker may do itself, item after item, without a token for each step.
+    """
+
+    owner: int
+    end: int
+    starts: tuple[int, ...]
+    in_hand: bool
+
+
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """A compiled document. Nodes are numbered in topological order, so a gate only ever signals higher gates.
 
+    Steps inside a container follow after all steps around it; they have their own tokens and gates in each scope.
     `end` is the number of the run's own last gate: one more than the last step. Every path that stops somewhere
-    leads there by an arrow, so the end of a run is an ordinary join of known size.
+    leads there by an arrow, so the end of a run is an ordinary join of known size. The last gates of bodies follow.
     """
 
     steps: tuple[PlanStep, ...]
     arrows: tuple[Arrow, ...]
     gates: dict[int, PlanGate]
     starts: tuple[int, ...]
+    bodies: dict[int, Body] = field(default_factory=dict)
     output: Json = None
     has_output: bool = False
     output_reads: tuple[int, ...] = ()
@@ -146,8 +168,17 @@ class Plan:
 
     @cached_property
     def exits(self) -> tuple[int, ...]:
-        """Steps after which a path ends, in order."""
-        return tuple(arrow.source for arrow in self.in_arrows.get(self.end, ()) if arrow.port != CLOSED_PORT)
+        """Steps after which a path of the run ends, in order."""
+        return self.exits_to(self.end)
+
+    def exits_to(self, end: int) -> tuple[int, ...]:
+        """Steps after which a path ends at this last gate, in order."""
+        return tuple(arrow.source for arrow in self.in_arrows.get(end, ()) if arrow.port != CLOSED_PORT)
+
+    @cached_property
+    def owner_of(self) -> dict[int, int]:
+        """The last gate of a body to its container."""
+        return {body.end: node for node, body in self.bodies.items()}
 
 
 #: The arrow from a gate that may fire early to the end gate: the run is not over before its late branches are.
@@ -161,14 +192,30 @@ def compile_plan(document: Document, kinds: Kinds) -> Plan:
     ordered = _ordered_steps(document)
     node_of = {step.key: node for node, step in enumerate(ordered)}
     steps = tuple(_plan_step(step, node_of, kinds) for step in ordered)
-    arrows, gates = _connect(document, steps, node_of)
+    owners = sorted({step.parent for step in steps if step.parent is not None})
+    ends: dict[int | None, int] = {None: len(steps)}
+    ends |= {owner: len(steps) + 1 + place for place, owner in enumerate(owners)}
+    arrows, gates = _connect(document, steps, node_of, ends)
     entered = {arrow.target for arrow in arrows}
-    output_reads, _ = _reads(document.output, node_of)
+    starts: dict[int | None, list[int]] = defaultdict(list)
+    for step in steps:
+        if step.node not in entered:
+            starts[step.parent].append(step.node)
+    output_reads = _reads(document.output, node_of).nodes
     return Plan(
         steps=steps,
         arrows=arrows,
         gates=gates,
-        starts=tuple(step.node for step in steps if step.node not in entered),
+        starts=tuple(starts[None]),
+        bodies={
+            owner: Body(
+                owner=owner,
+                end=ends[owner],
+                starts=tuple(starts[owner]),
+                in_hand=_in_hand(owner, steps, arrows, gates, kinds),
+            )
+            for owner in owners
+        },
         output=document.output,
         has_output=document.has_output and document.output is not None,
         output_reads=output_reads,
@@ -179,15 +226,26 @@ def compile_plan(document: Document, kinds: Kinds) -> Plan:
 
 
 def _ordered_steps(document: Document) -> list[Step]:
-    by_key = {step.key: step for step in document.steps}
+    """Level by level: a container's steps after everything around it, each level in topological order."""
+    inside: dict[str | None, list[Step]] = defaultdict(list)
+    for step in document.steps:
+        inside[step.parent].append(step)
     pairs = [(edge.source, edge.target) for edge in document.edges]
-    return [by_key[key] for key in topological_order(successors(by_key, pairs))]
+    ordered: list[Step] = []
+    levels: deque[str | None] = deque([None])
+    while levels:
+        members = {step.key: step for step in inside[levels.popleft()]}
+        level = [members[key] for key in topological_order(successors(members, pairs))]
+        ordered += level
+        levels.extend(step.key for step in level if step.key in inside)
+    return ordered
 
 
 def _plan_step(step: Step, node_of: dict[str, int], kinds: Kinds) -> PlanStep:
     kind = kinds[step.kind]
     code = step.config.get("code") if step.kind == "script" else None
-    reads, has_expressions = _reads(step.config, node_of, code if isinstance(code, str) else None)
+    reads = _reads(step.config, node_of, code if isinstance(code, str) else None)
+    waits_inside = opens_more(kind)
     return PlanStep(
         node=node_of[step.key],
         key=step.key,
@@ -195,22 +253,60 @@ def _plan_step(step: Step, node_of: dict[str, int], kinds: Kinds) -> PlanStep:
         kind=step.kind,
         config=step.config,
         queue=step.queue,
-        timeout=step.timeout if step.timeout is not None else kind.default_timeout,
+        timeout=step.timeout if step.timeout is not None and not waits_inside else kind.default_timeout,
         retry=step.retry or DEFAULT_RETRY,
         ports=tuple(kind.ports(step.config)),
-        reads=reads,
-        has_expressions=has_expressions,
+        reads=reads.nodes,
+        has_expressions=reads.has_expressions,
+        roots=reads.roots,
         disabled=step.disabled,
+        parent=None if step.parent is None else node_of[step.parent],
+        limit=step.timeout if waits_inside else None,
     )
 
 
-def _reads(value: Json, node_of: dict[str, int], script: str | None = None) -> tuple[tuple[int, ...], bool]:
+def _in_hand(
+    owner: int, steps: tuple[PlanStep, ...], arrows: tuple[Arrow, ...], gates: dict[int, PlanGate], kinds: Kinds
+) -> bool:
+    """True when an item can be done in one go: no fork, no join, no wait, no other queue, nothing for the event loop."""
+    inside = [step for step in steps if step.parent == owner]
+    nodes = {step.node for step in inside}
+    ways = Counter((arrow.source, arrow.port) for arrow in arrows if arrow.source in nodes and arrow.target in nodes)
+    may_fork = any(count > 1 for count in ways.values()) or any(step.config.get("mode") == "inclusive" for step in inside)
+    starts = len(nodes - {arrow.target for arrow in arrows})
+    return (
+        starts == 1
+        and not may_fork
+        and nodes.isdisjoint(gates)
+        and all(_is_quick(step, steps[owner], kinds[step.kind]) for step in inside)
+    )
+
+
+def opens_more(kind: StepKind) -> bool:
+    """True for a kind that waits for steps of its own: a container, or a sub-workflow."""
+    return kind.inside is not None or kind.kind == SUB_WORKFLOW
+
+
+def _is_quick(step: PlanStep, container: PlanStep, kind: StepKind) -> bool:
+    holds_up = kind.group == "wait" or opens_more(kind) or kind.is_async(step.config)
+    return not holds_up and step.queue == container.queue
+
+
+@dataclass(frozen=True, slots=True)
+class _Reads:
+    nodes: tuple[int, ...]
+    has_expressions: bool
+    roots: tuple[str, ...]
+
+
+def _reads(value: Json, node_of: dict[str, int], script: str | None = None) -> _Reads:
     found = [references(node.text) for node in marked_nodes(value) if node.kind == "expression"]
     has_expressions = bool(found)
     if script is not None:
         found.append(script_references(script))
     keys = {key for one in found for key in _keys_read(one, node_of)}
-    return tuple(sorted(node_of[key] for key in keys if key in node_of)), has_expressions
+    nodes = tuple(sorted(node_of[key] for key in keys if key in node_of))
+    return _Reads(nodes, has_expressions, tuple(sorted({root for one in found for root in one.roots})))
 
 
 def _keys_read(found: References, node_of: dict[str, int]) -> Iterable[str]:
@@ -218,23 +314,27 @@ def _keys_read(found: References, node_of: dict[str, int]) -> Iterable[str]:
 
 
 def _connect(
-    document: Document, steps: tuple[PlanStep, ...], node_of: dict[str, int]
+    document: Document, steps: tuple[PlanStep, ...], node_of: dict[str, int], ends: dict[int | None, int]
 ) -> tuple[tuple[Arrow, ...], dict[int, PlanGate]]:
-    end = len(steps)
     joins = {node_of[step.key]: step.join for step in document.steps}
     incoming: dict[int, list[tuple[int, str]]] = defaultdict(list)
     for edge in _in_node_order(document.edges, node_of):
         incoming[node_of[edge.target]].append((node_of[edge.source], edge.port))
     gates: dict[int, PlanGate] = {}
-    drawn = [(node_of[edge.source], node_of[edge.target]) for edge in document.edges]
+    pairs = [(node_of[edge.source], node_of[edge.target]) for edge in document.edges]
     for node, sources in incoming.items():
         if len(sources) > 1:
             gate = _gate(node, len(sources), joins[node] or Join())
-            gates[node] = replace(gate, branch=branch_of(drawn, node)) if gate.cancels else gate
-    exits = [(step.node, EXIT_PORT) for step in steps if _may_end(step, document)]
-    exits += [(node, CLOSED_PORT) for node, gate in sorted(gates.items()) if gate.is_early]
-    incoming[end] = exits
-    gates[end] = PlanGate(node=end, mode="A", size=len(exits), need=0)
+            gates[node] = replace(gate, branch=branch_of(pairs, node)) if gate.cancels else gate
+    drawn: dict[str, set[str]] = defaultdict(set)
+    for edge in document.edges:
+        drawn[edge.source].add(edge.port)
+    early = [steps[node] for node, gate in sorted(gates.items()) if gate.is_early]
+    for owner, end in ends.items():
+        exits = [(step.node, EXIT_PORT) for step in steps if step.parent == owner and _may_end(step, drawn[step.key])]
+        exits += [(step.node, CLOSED_PORT) for step in early if step.parent == owner]
+        incoming[end] = exits
+        gates[end] = PlanGate(node=end, mode="A", size=len(exits), need=0)
     arrows = tuple(
         Arrow(source=source, port=port, target=target, slot=slot if target in gates else None)
         for target, sources in sorted(incoming.items())
@@ -263,9 +363,8 @@ def _gate(node: int, size: int, join: Join) -> PlanGate:
     )
 
 
-def _may_end(step: PlanStep, document: Document) -> bool:
+def _may_end(step: PlanStep, drawn: set[str]) -> bool:
     """Can success leave this step by a port that nothing is drawn from? Then a path may end here."""
-    drawn = {edge.port for edge in document.edges if edge.source == step.key}
     return not step.normal_ports or any(port not in drawn for port in step.normal_ports)
 
 
@@ -282,9 +381,11 @@ __all__ = [
     "DEFAULT_PORT",
     "EXIT_PORT",
     "Arrow",
+    "Body",
     "Plan",
     "PlanGate",
     "PlanStep",
     "compile_plan",
     "failure_port",
+    "opens_more",
 ]

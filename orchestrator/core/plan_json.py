@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from orchestrator.core.document import Retry
 from orchestrator.core.json_types import Json
-from orchestrator.core.plan import PLAN_FORMAT, Arrow, Plan, PlanGate, PlanStep
+from orchestrator.core.plan import PLAN_FORMAT, Arrow, Body, Plan, PlanGate, PlanStep
 
 
 def plan_as_json(plan: Plan) -> dict[str, Json]:
@@ -17,6 +17,7 @@ def plan_as_json(plan: Plan) -> dict[str, Json]:
         "arrows": [[arrow.source, arrow.port, arrow.target, arrow.slot] for arrow in plan.arrows],
         "gates": [asdict(gate) for gate in plan.gates.values()],
         "starts": list(plan.starts),
+        "bodies": [asdict(body) for body in plan.bodies.values()],
         "output": plan.output,
         "has_output": plan.has_output,
         "output_reads": list(plan.output_reads),
@@ -33,6 +34,7 @@ def plan_from_json(raw: dict[str, Any]) -> Plan:
         arrows=tuple(Arrow(source=s, port=p, target=t, slot=slot) for s, p, t, slot in raw["arrows"]),
         gates={gate["node"]: PlanGate(**{**gate, "branch": tuple(gate["branch"])}) for gate in raw["gates"]},
         starts=tuple(raw["starts"]),
+        bodies={body["owner"]: Body(**{**body, "starts": tuple(body["starts"])}) for body in raw["bodies"]},
         output=raw["output"],
         has_output=raw["has_output"],
         output_reads=tuple(raw["output_reads"]),
@@ -45,6 +47,6 @@ def plan_from_json(raw: dict[str, Any]) -> Plan:
 def _step(raw: dict[str, Any]) -> PlanStep:
     values = dict(raw)
     values["retry"] = Retry(**cast("dict[str, Any]", raw["retry"]))
-    for name in ("ports", "reads"):
+    for name in ("ports", "reads", "roots"):
         values[name] = tuple(raw[name])
     return PlanStep(**values)

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from orchestrator.core.scopes import Survey, surveyed
 from orchestrator.core.syntax import parse_expression, parse_script
 
-ROOTS = frozenset({"input", "steps", "errors", "item", "index", "turn", "event", "run", "output", "error"})
+ROOTS = frozenset({"input", "steps", "errors", "item", "index", "turn", "last", "event", "run", "output", "error"})
 SCRIPT_ROOTS = ROOTS | {"arguments"}
 Paths = frozenset[str]
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from orchestrator.core.advance import Effects, Signal, advance, fail
 from orchestrator.core.json_types import Json
-from orchestrator.core.outcome import Done, Fail, Outcome, Retry, StepFault, TaskForm, TimedOut, Wait
+from orchestrator.core.outcome import Child, Done, Fail, Items, Open, Outcome, Retry, StepFault, TaskForm, TimedOut, Wait
 from orchestrator.core.plan import Plan, failure_port
 from orchestrator.core.retry import next_attempt
 
@@ -24,7 +24,7 @@ class Tries:
 class Settlement:
     """What `branchline_advance` is told. `logged` is the attempt's letter, None when nothing ended."""
 
-    then: Literal["go", "retry", "wait"]
+    then: Literal["go", "retry", "wait", "open", "items", "child"]
     logged: Literal["S", "F", "T"] | None
     ports: tuple[str, ...] | None = None
     output: Json = None
@@ -34,6 +34,7 @@ class Settlement:
     until: datetime | None = None
     waiting: dict[str, Json] | None = None
     form: TaskForm | None = None
+    opens: Open | Items | Child | None = None
     #: "succeeded" or "failed" when this was the run's only way to its end.
     run_ends: Literal["succeeded", "failed"] | None = None
 
@@ -46,6 +47,8 @@ def settle(plan: Plan, node: int, outcome: Outcome, tries: Tries) -> Settlement:
             return _ended(plan, Settlement(then="go", logged="S", ports=ports, output=output, effects=effects))
         case Wait():
             return _wait(outcome)
+        case Open() | Items() | Child():
+            return _opens(plan, node, outcome, tries)
         case Retry(fault, after):
             return _again(plan, node, tries, fault=fault, letter="F", wish=after)
         case TimedOut(fault, False):
@@ -61,6 +64,21 @@ def _wait(outcome: Wait) -> Settlement:
     return Settlement(
         then="wait", logged=None, delay=outcome.delay, until=outcome.until, waiting=waiting, form=outcome.form
     )
+
+
+def _opens(plan: Plan, node: int, outcome: Open | Items | Child, tries: Tries) -> Settlement:
+    limit = plan.steps[node].limit
+    delay = None if limit is None else max(0.0, limit - tries.spent)
+    waiting: dict[str, Json] = {"kind": "body", "text": "Waiting for its steps", "memo": None}
+    then: Literal["open", "items", "child"] = "open"
+    match outcome:
+        case Open(text=text, memo=memo):
+            waiting |= {"text": text, "memo": memo}
+        case Items(items=items):
+            then, waiting = "items", {**waiting, "kind": "items", "text": f"Working through {len(items)} items"}
+        case Child(workflow=workflow):
+            then, waiting = "child", {**waiting, "kind": "child", "text": f'Waiting for a run of "{workflow}"'}
+    return Settlement(then=then, logged=None, delay=delay, waiting=waiting, opens=outcome)
 
 
 def _again(

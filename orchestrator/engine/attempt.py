@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
 from orchestrator.engine.lease import Lease
 
@@ -17,12 +18,17 @@ class Attempt:
     deadline: float | None = None
     thread_id: int | None = None
     task: asyncio.Task[None] | None = None
+    lane: Any = None  # a `lane.Lane`, which itself knows attempts
     stop: threading.Event = field(default_factory=threading.Event)
     _settled: threading.Lock = field(default_factory=threading.Lock)
 
     def settle(self) -> bool:
         """True for the first caller only."""
         return self._settled.acquire(blocking=False)
+
+    def is_settled(self) -> bool:
+        """True once somebody has decided its end."""
+        return self._settled.locked()
 
     def spent(self) -> float:
         """Seconds since the step's first attempt began."""

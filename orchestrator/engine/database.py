@@ -11,6 +11,8 @@ from psycopg.rows import dict_row
 from psycopg_pool import ConnectionPool
 
 Row = dict[str, Any]
+#: PostgreSQL does not answer; what was asked may or may not have happened.
+AWAY = (psycopg.OperationalError, psycopg.InterfaceError)
 Connection = psycopg.Connection[Row]
 
 

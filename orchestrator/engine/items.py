@@ -3,11 +3,15 @@
 from typing import Any
 
 from orchestrator.core.json_types import Json
-from orchestrator.core.outcome import StepFault, TaskForm
+from orchestrator.core.outcome import Items, Open, StepFault, TaskForm
 from orchestrator.core.plan import Plan
 from orchestrator.core.settle import Settlement
 from orchestrator.engine.lease import Lease
 from orchestrator.engine.values import Packed
+
+LARGEST_CHUNK = 200  # items
+QUICK_LANES = 16  # of items that a worker does in one go
+SLOW_LANES = 1_000  # of items that wait or branch: each holds a token, not a slot
 
 
 def build_item(
@@ -17,13 +21,14 @@ def build_item(
     packed = Packed({"t": lease.token_id, "e": lease.epoch, "then": settled.then})
     item = packed.item
     if settled.logged is not None:
-        _log_attempt(packed, plan, lease, settled, config)
+        log_attempt(packed, plan, lease.node, settled, config)
         if log:
             item["log"] = log
     if settled.then == "go":
         _follow(packed, plan, settled)
     else:
         _park(item, plan, lease, settled)
+        _open(packed, plan, lease, settled)
     return packed.finished()
 
 
@@ -65,11 +70,12 @@ def fault_as_json(fault: StepFault) -> dict[str, Json]:
     return shown
 
 
-def _log_attempt(packed: Packed, plan: Plan, lease: Lease, settled: Settlement, config: Json) -> None:
+def log_attempt(packed: Packed, plan: Plan, node: int, settled: Settlement, config: Json) -> None:
+    """What the step log keeps of an attempt. Raises `JsonInvalid`."""
     packed.item["o"] = settled.logged
     if settled.ports is not None:
         packed.item["ports"] = list(settled.ports)
-    if plan.steps[lease.node].has_expressions:
+    if plan.steps[node].has_expressions:
         packed.put(config, "inp", "iref")
     packed.put(settled.output, "out", "oref")
     if settled.fault is not None:
@@ -97,6 +103,28 @@ def _park(item: dict[str, Any], plan: Plan, lease: Lease, settled: Settlement) -
     item["waiting"] = settled.waiting
     if settled.form is not None:
         item["form"] = _form(settled.form, plan.steps[lease.node].key)
+
+
+def _open(packed: Packed, plan: Plan, lease: Lease, settled: Settlement) -> None:
+    body = plan.bodies.get(lease.node)
+    if body is None or settled.opens is None:
+        return
+    if isinstance(settled.opens, Open):
+        packed.item["scope"] = {"index": settled.opens.index, "starts": starts_as_json(plan, body.starts)}
+    elif isinstance(settled.opens, Items):
+        packed.item["scope"] = _lanes(packed, settled.opens, in_hand=body.in_hand)
+
+
+def _lanes(packed: Packed, opened: Items, *, in_hand: bool) -> dict[str, Any]:
+    """How a for-each is cut: quick items in chunks for a few lanes, others one by one in as many lanes as may be."""
+    total = len(opened.items)
+    chunk = min(max(total // 32, 1), LARGEST_CHUNK) if in_hand else 1
+    most = opened.parallel or (QUICK_LANES if in_hand else SLOW_LANES)
+    holder = Packed({"total": total, "chunk": chunk, "lanes": min(most, -(-total // chunk))})
+    holder.item["tolerate"] = opened.tolerate
+    holder.put(list(opened.items), "items", "iref")
+    packed.payloads += holder.payloads
+    return holder.item
 
 
 def _form(form: TaskForm, step_key: str) -> dict[str, Any]:

@@ -10,6 +10,9 @@ from orchestrator.engine.database import Row
 from orchestrator.engine.tracing import RunTrace, trace_of
 
 
+LANE = 2  #: the phase of a token that works through items of a for-each
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFacts:
     """What stays the same for all steps of a run. `outputs` remembers what this worker has seen of it."""
@@ -25,8 +28,13 @@ class RunFacts:
     trigger: str
     started_at: datetime
     trace: RunTrace | None = None
-    #: node -> (output, error), of steps that ended in this worker's hands
+    started_by_id: int | None = None
+    root_run_id: UUID | None = None
+    depth: int = 0
+    #: node -> (output, error), of steps of this scope that ended in this worker's hands
     seen: dict[int, tuple[Json, Json]] = field(default_factory=dict)
+    #: the same of steps in the scopes around, as far as they were read: they have ended for good
+    outer: dict[int, tuple[Json, Json]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +72,9 @@ class Lease:
             trigger=row["trigger"],
             started_at=row["run_started_at"],
             trace=trace_of(row["run_id"], row["trace_context"]),
+            started_by_id=row["started_by_id"],
+            root_run_id=row["root_run_id"],
+            depth=row["depth"],
         )
         names = ("epoch", "node", "scope_id", "generation", "attempt", "lost", "phase", "verdict", "started_at")
         more = ("first_started_at", "waiting", "signal", "queue")

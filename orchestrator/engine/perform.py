@@ -9,10 +9,11 @@ from orchestrator.core.errors import BranchlineError, ConfigInvalid, ExpressionF
 from orchestrator.core.json_types import JsonObject
 from orchestrator.core.kinds import Evaluator, HttpClient, Kinds, Mailer, Resumed, StepKind
 from orchestrator.core.outcome import Done, Fail, Outcome, Retry, StepFault, TimedOut
+from orchestrator.core.plan import opens_more
 from orchestrator.engine.context import AttemptContext
+from orchestrator.engine.inside import Inside, Insides
 from orchestrator.engine.lease import Lease
 from orchestrator.engine.plans import VersionFacts
-from orchestrator.engine.roots import Roots
 from orchestrator.engine.sandbox import evaluate_value
 
 
@@ -34,6 +35,7 @@ class Prepared:
     config: JsonObject
     model: Any
     context: AttemptContext
+    inside: Inside = (None, None)
 
     @property
     def is_async(self) -> bool:
@@ -46,13 +48,21 @@ class Prepared:
         if lease.phase == 0:
             return self.kind.run(self.model, self.context)
         waiting = lease.waiting or {}
+        body, fault = self.inside
         resumed = Resumed(
-            signal=lease.signal, memo=waiting.get("memo"), waited_since=lease.started_at, now=lease.started_at
+            signal=lease.signal,
+            memo=waiting.get("memo"),
+            waited_since=lease.started_at,
+            now=lease.started_at,
+            body=body,
+            fault=fault,
         )
         return self.kind.resume(self.model, self.context, resumed)
 
 
-def prepare(tools: Tools, roots: Roots, facts: VersionFacts, lease: Lease, stop: threading.Event) -> Prepared | Outcome:
+def prepare(
+    tools: Tools, insides: Insides, facts: VersionFacts, lease: Lease, stop: threading.Event
+) -> Prepared | Outcome:
     """Everything before the handler. An outcome instead means that no handler is to be called."""
     step = facts.plan.steps[lease.node]
     early = _verdict(lease, step.name, step.timeout)
@@ -64,7 +74,7 @@ def prepare(tools: Tools, roots: Roots, facts: VersionFacts, lease: Lease, stop:
     if kind is None:
         return Fail(_unknown_kind(step.kind))
     try:
-        values = roots.of_step(facts, lease)
+        values = insides.roots.of_step(facts, lease)
         config = (
             evaluate_value(step.config, values, tools.sandbox, lazy=kind.lazy) if step.has_expressions else step.config
         )
@@ -82,7 +92,8 @@ def prepare(tools: Tools, roots: Roots, facts: VersionFacts, lease: Lease, stop:
         sandbox=tools.sandbox,
         stop=stop,
     )
-    return Prepared(kind=kind, config=config, model=model, context=context)
+    inside = insides.of(facts, lease) if lease.phase == 1 and opens_more(kind) else (None, None)
+    return Prepared(kind=kind, config=config, model=model, context=context, inside=inside)
 
 
 def fault_of(error: BranchlineError) -> StepFault:

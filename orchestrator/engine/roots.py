@@ -1,13 +1,18 @@
-"""What a step's expressions may read: input, steps, errors, run, and at a join its branches."""
+"""What a step's expressions may read: input, steps, errors, run, at a join its branches, in a container what is its own.
+
+A step inside containers reads its neighbours in its own scope, and every step around in the scope that holds that one.
+"""
 
 from typing import Any
 
+from orchestrator.core.document import FOR_EACH, REPEAT
 from orchestrator.core.join_result import Arrival, join_result
 from orchestrator.core.json_types import Json
 from orchestrator.core.plan import Plan
 from orchestrator.engine import statements
 from orchestrator.engine.lease import Lease, RunFacts
 from orchestrator.engine.plans import VersionFacts
+from orchestrator.engine.scopes import Scopes
 
 #: Where `RunFacts.seen` keeps an input that had to be fetched.
 INPUT = -1
@@ -18,14 +23,47 @@ class Roots:
 
     def __init__(self, pool: Any) -> None:
         self._pool = pool
+        self.scopes = Scopes(pool)
 
     def of_step(self, facts: VersionFacts, lease: Lease) -> dict[str, Json]:
         """The roots of the step that `lease` stands at."""
-        step = facts.plan.steps[lease.node]
+        plan = facts.plan
+        step = plan.steps[lease.node]
         roots = self._common(facts, lease, step.reads)
-        if lease.node in facts.plan.gates:
-            roots["join"] = self._join(facts.plan, lease)
+        if lease.scope_id:
+            roots |= self._around(plan, lease, step.roots)
+        if step.kind == REPEAT:
+            roots |= self._turn(plan, lease)
+        if lease.node in plan.gates:
+            roots["join"] = self._join(plan, lease)
         return roots
+
+    def _around(self, plan: Plan, lease: Lease, wanted: tuple[str, ...]) -> dict[str, Json]:
+        """What the containers around give to the steps inside; the innermost wins."""
+        found: dict[str, Json] = {}
+        for scope_id, block in self.scopes.around(lease.scope_id):
+            kind = plan.steps[block.node].kind
+            if kind == FOR_EACH and not {"item", "index"}.isdisjoint(wanted) and "item" not in found:
+                found["index"], found["item"] = self.scopes.item(scope_id, block)
+            elif kind == REPEAT and not {"turn", "last"}.isdisjoint(wanted) and "turn" not in found:
+                found["turn"] = scope_id - block.id
+                found["last"] = self.body(plan, lease, block.node, scope_id - 1) if scope_id - 1 > block.id else None
+        return found
+
+    def _turn(self, plan: Plan, lease: Lease) -> dict[str, Json]:
+        """The turn that a repeat has just ended; 0 before the first."""
+        scope_id = (lease.signal or {}).get("scope")
+        if scope_id is None:
+            return {"turn": 0, "last": None}
+        block = self.scopes.block(scope_id)
+        return {"turn": scope_id - block.id, "last": self.body(plan, lease, lease.node, scope_id)}
+
+    def body(self, plan: Plan, lease: Lease, container: int, scope_id: int) -> Json:
+        """What the steps in a container gave in that scope: the output of the only last step, else one by key."""
+        exits = plan.exits_to(plan.bodies[container].end)
+        found = self._read(lease.run, [(node, scope_id) for node in exits])
+        outputs = {plan.steps[node].key: found.get(node, (None, None))[0] for node in exits}
+        return outputs if len(exits) > 1 else next(iter(outputs.values()))
 
     def of_end(self, facts: VersionFacts, lease: Lease) -> dict[str, Json]:
         """The roots of the run's output: what it reads, or every step after which a path ended."""
@@ -37,16 +75,31 @@ class Roots:
         return {"input": self._input(lease.run), "steps": outputs, "errors": errors, "run": _run(facts, lease)}
 
     def _outputs(self, plan: Plan, lease: Lease, nodes: tuple[int, ...]) -> tuple[dict[str, Json], dict[str, Json]]:
-        seen = lease.run.seen
-        missing = [node for node in nodes if node not in seen]
-        found = dict(seen)
+        run = lease.run
+        found = run.outer | run.seen
+        missing = [node for node in nodes if node not in found]
         if missing:
-            with self._pool.connection() as connection:
-                rows = connection.execute(statements.OUTPUTS, (lease.run.run_id, missing, lease.scope_id)).fetchall()
-            found |= {row["node"]: (row["output"], row["error"]) for row in rows}
+            read = self._read(run, self._placed(plan, lease, missing))
+            here = plan.steps[lease.node].parent if lease.node < plan.end else None
+            run.outer.update({node: pair for node, pair in read.items() if plan.steps[node].parent != here})
+            found |= read
         # A step that never ran (its path was not taken) reads as None, not as an error.
         pairs = {plan.steps[node].key: found.get(node, (None, None)) for node in nodes}
         return {key: pair[0] for key, pair in pairs.items()}, {key: pair[1] for key, pair in pairs.items()}
+
+    def _placed(self, plan: Plan, lease: Lease, nodes: list[int]) -> list[tuple[int, int]]:
+        """Each node with the scope in which it is read from here; a container that was resumed reads its own body."""
+        if lease.scope_id == 0 and lease.node not in plan.bodies:
+            return [(node, 0) for node in nodes]
+        places = self.scopes.places(lease.scope_id)
+        places[lease.node] = (lease.signal or {}).get("scope", -1)
+        return [(node, places.get(plan.steps[node].parent, -1)) for node in nodes]
+
+    def _read(self, run: RunFacts, places: list[tuple[int, int]]) -> dict[int, tuple[Json, Json]]:
+        nodes, scopes = [node for node, _ in places], [scope for _, scope in places]
+        with self._pool.connection() as connection:
+            rows = connection.execute(statements.OUTPUTS, (run.run_id, nodes, scopes)).fetchall()
+        return {row["node"]: (row["output"], row["error"]) for row in rows}
 
     def _input(self, run: RunFacts) -> Json:
         if run.input_ref is None:

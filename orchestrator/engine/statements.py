@@ -12,13 +12,51 @@ SELECT k.id AS token_id, k.node, k.epoch, k.started_at, k.cause
 FROM orchestrator_token k WHERE k.id = ANY(%s::bigint[]) AND k.session_id = %s::bigint AND k.state = 'L'
 """
 
-# What earlier steps gave: the last final row of each node.
+# What earlier steps gave: the last final row of each node, in the scope where it is read.
 OUTPUTS = """
 SELECT DISTINCT ON (s.node) s.node, s.outcome, s.error, coalesce(s.output, p.body) AS output
 FROM orchestrator_steplog s LEFT JOIN orchestrator_payload p ON p.id = s.output_ref
-WHERE s.run_id = %s AND s.node = ANY(%s::int[]) AND s.scope_id = %s AND s.final
+WHERE s.run_id = %s AND (s.node, s.scope_id) IN (SELECT * FROM unnest(%s::int[], %s::bigint[])) AND s.final
 ORDER BY s.node, s.generation DESC, s.attempt DESC
 """
+
+# What the items of a for-each gave, in order.
+ITEM_OUTPUTS = """
+SELECT DISTINCT ON (s.scope_id, s.node) s.scope_id, s.node, coalesce(s.output, p.body) AS output
+FROM orchestrator_steplog s LEFT JOIN orchestrator_payload p ON p.id = s.output_ref
+WHERE s.run_id = %s AND s.node = ANY(%s::int[]) AND s.scope_id BETWEEN %s AND %s AND s.final AND s.outcome = 'S'
+ORDER BY s.scope_id, s.node, s.generation DESC, s.attempt DESC
+"""
+
+# The first failure that ended a body, or an item of a for-each (of the lowest item).
+BODY_FAILURE = "SELECT branchline_first_failure(%s, %s) AS error"
+ITEM_FAILURE = """
+SELECT s.error || jsonb_build_object('node', s.node, 'item', s.scope_id - %s - 1) AS error FROM orchestrator_steplog s
+WHERE s.run_id = %s AND s.node = ANY(%s::int[]) AND s.scope_id BETWEEN %s AND %s AND s.final AND s.outcome IN ('F', 'T')
+    AND s.ports IS NULL
+ORDER BY s.scope_id, (s.error->>'code' = 'branch_failed'), s.finished_at LIMIT 1
+"""
+
+# One entered container.
+BLOCK = "SELECT id, parent, node, total, items, items_ref FROM orchestrator_scope WHERE id = %s"
+
+# A lane of a for-each stores its items and learns what is next.
+FLUSH = "SELECT * FROM branchline_flush(%s::bigint, %s::jsonb)"
+
+# How a child run ended.
+CHILD_END = """
+SELECT r.state, coalesce(r.output, p.body) AS output, r.error FROM orchestrator_run r
+LEFT JOIN orchestrator_payload p ON p.id = r.output_ref WHERE r.id = %s
+"""
+
+# What a sub-workflow step starts: the named version, else the live one, of a workflow in the same workspace.
+CHILD_VERSION = """
+SELECT w.id AS workflow_id, w.slug, v.id AS version_id, v.document->'input' AS input_schema
+FROM orchestrator_workflow w LEFT JOIN orchestrator_version v
+    ON v.workflow_id = w.id AND CASE WHEN %s::int IS NULL THEN v.id = w.live_version_id ELSE v.number = %s::int END
+WHERE w.workspace_id = %s AND w.slug = %s AND w.archived_at IS NULL
+"""
+CHILDREN = "SELECT count(*) AS n FROM orchestrator_run WHERE root_run_id = %s"
 
 # The signals that a join has counted for its verdict.
 ARRIVALS = """

@@ -11,22 +11,26 @@ import socket
 import threading
 import time
 from collections.abc import Iterable
+from typing import Any
 from uuid import UUID
 
 import psycopg
 import structlog
 
 from orchestrator.core.errors import JsonInvalid
-from orchestrator.core.outcome import Fail, Outcome, StepFault
+from orchestrator.core.outcome import Child, Fail, Outcome, StepFault
 from orchestrator.core.settle import Settlement, Tries, may_cancel, settle
 from orchestrator.engine import items, metrics, observe, statements
 from orchestrator.engine.attempt import Attempt
+from orchestrator.engine.children import child_item
 from orchestrator.engine.committer import Committer
-from orchestrator.engine.database import Connection, Row, open_pool
+from orchestrator.engine.database import AWAY, Connection, Row, open_pool
 from orchestrator.engine.dispatch import Herald
 from orchestrator.engine.finish import run_end
 from orchestrator.engine.identity import new_session_id
-from orchestrator.engine.lease import Lease
+from orchestrator.engine.inside import Insides
+from orchestrator.engine.lane import Lane
+from orchestrator.engine.lease import LANE, Lease
 from orchestrator.engine.perform import Prepared, Tools, prepare, too_slow, unexpected
 from orchestrator.engine.plans import Plans, VersionFacts
 from orchestrator.engine.roots import Roots
@@ -40,7 +44,6 @@ LOOK_AFTER = 1.0  # seconds between looks for cancelled runs and strays
 MOST_AWAY = 1_200  # attempts on the event loop at a time
 PAUSE = 0.2  # seconds between tries while PostgreSQL is away
 MOST_TRIES = 50  # of one attempt's end, where PostgreSQL answers but cannot work (a full disk)
-AWAY = (psycopg.OperationalError, psycopg.InterfaceError)
 
 
 class Worker:
@@ -54,6 +57,7 @@ class Worker:
         self._pool = open_pool("worker", 4)
         self._plans = Plans(self._pool)
         self._roots = Roots(self._pool)
+        self._insides = Insides(self._pool, self._roots)
         self._loop = asyncio.new_event_loop()
         self._herald = Herald(self._loop)
         self._committer = Committer(session_id, self._became_ready)
@@ -135,6 +139,9 @@ class Worker:
 
     def _chain(self, first: Attempt) -> None:
         attempt: Attempt | None = first
+        if first.lease.phase == LANE:
+            self._in_lane(first)
+            return
         while attempt is not None:
             ready = self._prepared(attempt)
             if isinstance(ready, Prepared) and ready.is_async:
@@ -146,6 +153,27 @@ class Worker:
             else:
                 attempt = self._end(attempt, ready, None)
 
+    def _in_lane(self, attempt: Attempt) -> None:
+        attempt.thread_id = threading.get_ident()
+        try:
+            facts = self._facts(attempt.lease)
+            lane = Lane(self._pool, self.session_id, self._prepare, facts, attempt, self._stopping)
+            attempt.lane = lane
+            self._lane_ended(attempt, lane.run())
+        except Exception as error:
+            # It stays leased to us and is returned as a stray: what was not stored is done again.
+            log.warning("a lane was lost", run=str(attempt.lease.run.run_id), error=repr(error)[:500])
+            self._forget(attempt)
+
+    def _lane_ended(self, attempt: Attempt, queues: list[str]) -> None:
+        self._forget(attempt)
+        if queues:
+            self._became_ready(queues)
+        self._herald.changed(attempt.lease.run.workspace_id, attempt.lease.run.run_id)
+
+    def _prepare(self, facts: VersionFacts, lease: Lease, stop: threading.Event) -> Prepared | Outcome:
+        return prepare(self._tools, self._insides, facts, lease, stop)
+
     def _prepared(self, attempt: Attempt) -> Prepared | Outcome | None:
         lease = attempt.lease
         while True:
@@ -154,7 +182,7 @@ class Worker:
                 observe.at_work(lease, observe.key_of(facts, lease))
                 if lease.node == facts.plan.end:
                     return None
-                return prepare(self._tools, self._roots, facts, lease, attempt.stop)
+                return self._prepare(facts, lease, attempt.stop)
             except AWAY:
                 # The handler has not begun: an absent database must not cost the step an attempt.
                 if self._stopping.wait(PAUSE):
@@ -264,6 +292,10 @@ class Worker:
         self, attempt: Attempt, facts: VersionFacts, outcome: Outcome, ready: Prepared | None
     ) -> tuple[Settlement, Row]:
         lease = attempt.lease
+        child: dict[str, Any] = {}
+        if isinstance(outcome, Child):
+            made = child_item(self._pool, self._plans, lease, outcome)
+            outcome, child = (made, {}) if isinstance(made, Fail) else (outcome, made)
         tries = Tries(attempt=max(1, lease.attempt - lease.lost), spent=attempt.spent(), draw=random.random())
         settled = settle(facts.plan, lease.node, outcome, tries)
         item = items.build_item(
@@ -273,6 +305,7 @@ class Worker:
             config=None if ready is None else ready.config,
             log=[] if ready is None else ready.context.log.lines,
         )
+        item |= child
         if settled.run_ends is not None:
             self._remember(lease, settled)
             state, output, fault = run_end(self._tools.sandbox, self._roots, facts, lease, settled)
@@ -370,6 +403,9 @@ class Worker:
             return
         attempt.stop.set()
         self._slots.give_up(attempt.thread_id)
+        if attempt.lane is not None:
+            self._lane_ended(attempt, attempt.lane.overstayed())
+            return
         late = Attempt(lease=lease, began=attempt.began)
         self._attempts[lease.token_id] = late
         self._slots.submit(lambda: self._continue(late, too_slow(step.name, step.timeout)))

@@ -12,6 +12,7 @@ import orchestrator.models.fields
 import orchestrator.models.task
 import uuid
 from django.conf import settings
+import orchestrator.core.undo
 from django.db import migrations, models
 
 
@@ -492,5 +493,118 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='auditentry',
             index=models.Index(fields=['workspace', '-id'], name='audit_by_workspace'),
+        ),
+        migrations.CreateModel(
+            name='Scope',
+            fields=[
+                ('id', models.BigIntegerField(primary_key=True, serialize=False)),
+                ('parent', models.BigIntegerField()),
+                ('node', models.IntegerField()),
+                ('generation', models.IntegerField(default=0)),
+                ('token_id', models.BigIntegerField()),
+                ('state', models.CharField(default='O', max_length=1)),
+                ('total', models.IntegerField(default=0)),
+                ('next', models.IntegerField(default=0)),
+                ('chunk', models.IntegerField(default=0)),
+                ('lanes', models.IntegerField(default=0)),
+                ('ok', models.IntegerField(default=0)),
+                ('fail', models.IntegerField(default=0)),
+                ('tolerate', models.IntegerField(default=0)),
+                ('items', models.JSONField(null=True)),
+                ('items_ref', models.UUIDField(null=True)),
+                ('cause', models.BigIntegerField(null=True)),
+                ('run', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='scopes', to='orchestrator.run')),
+            ],
+        ),
+        migrations.CreateModel(
+            name='UndoItem',
+            fields=[
+                ('pk', models.CompositePrimaryKey('run_id', 'entry', blank=True, editable=False, primary_key=True, serialize=False)),
+                ('entry', models.BigIntegerField()),
+                ('node', models.IntegerField()),
+                ('scope_id', models.BigIntegerField(default=0)),
+                ('generation', models.IntegerField(default=0)),
+                ('boundary', models.BigIntegerField(default=0)),
+                ('state', models.CharField(max_length=12)),
+                ('awaits', models.IntegerField(default=0)),
+                ('releases', django.contrib.postgres.fields.ArrayField(base_field=models.BigIntegerField(), default=list, size=None)),
+                ('position', models.IntegerField(default=0)),
+                ('error', models.JSONField(null=True)),
+                ('reason', models.TextField(blank=True, default='')),
+                ('actor', models.CharField(blank=True, default='', max_length=150)),
+                ('at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ('xid', models.BigIntegerField(default=0)),
+                ('run', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='undo_items', to='orchestrator.run')),
+            ],
+            options={
+                'db_table': 'orchestrator_undo_item',
+            },
+        ),
+        migrations.AddField(
+            model_name='plangate',
+            name='owner',
+            field=models.IntegerField(null=True),
+        ),
+        migrations.AddField(
+            model_name='run',
+            name='depth',
+            field=models.SmallIntegerField(default=0),
+        ),
+        migrations.AddField(
+            model_name='run',
+            name='parent_epoch',
+            field=models.IntegerField(null=True),
+        ),
+        migrations.AddField(
+            model_name='run',
+            name='parent_run',
+            field=models.ForeignKey(db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='children', to='orchestrator.run'),
+        ),
+        migrations.AddField(
+            model_name='run',
+            name='parent_token',
+            field=models.BigIntegerField(null=True),
+        ),
+        migrations.AddField(
+            model_name='run',
+            name='root_run',
+            field=models.ForeignKey(db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='orchestrator.run'),
+        ),
+        migrations.AddField(
+            model_name='token',
+            name='inner_scope',
+            field=models.BigIntegerField(null=True),
+        ),
+        migrations.AddIndex(
+            model_name='run',
+            index=models.Index(condition=models.Q(('parent_run__isnull', False)), fields=['parent_run', 'id'], name='run_by_parent'),
+        ),
+        migrations.AddIndex(
+            model_name='run',
+            index=models.Index(condition=models.Q(('root_run__isnull', False)), fields=['root_run'], name='run_by_root'),
+        ),
+        migrations.AddIndex(
+            model_name='token',
+            index=models.Index(condition=models.Q(('inner_scope__isnull', False)), fields=['inner_scope'], name='token_by_inner_scope'),
+        ),
+        migrations.AddIndex(
+            model_name='scope',
+            index=models.Index(fields=['run', 'parent'], name='scope_by_run'),
+        ),
+        migrations.AddConstraint(
+            model_name='scope',
+            constraint=models.CheckConstraint(condition=models.Q(('total__gte', django.db.models.expressions.CombinedExpression(models.F('ok'), '+', models.F('fail')))), name='scope_never_overfull'),
+        ),
+        migrations.AddIndex(
+            model_name='undoitem',
+            index=models.Index(condition=models.Q(('state__in', [orchestrator.core.undo.UndoState['BY_HAND'], orchestrator.core.undo.UndoState['IRREVERSIBLE'], orchestrator.core.undo.UndoState['NOT_NEEDED'], orchestrator.core.undo.UndoState['SKIPPED'], orchestrator.core.undo.UndoState['UNDONE']]), _negated=True), fields=['run', 'boundary'], name='undo_item_open'),
+        ),
+        migrations.AddConstraint(
+            model_name='undoitem',
+            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['waiting', 'running', 'undone', 'stuck', 'skipped', 'by_hand', 'not_needed', 'irreversible', 'unknown'])), name='undo_known_state'),
+        ),
+        migrations.AddConstraint(
+            model_name='undoitem',
+            constraint=models.CheckConstraint(condition=models.Q(('awaits__gte', 0)), name='undo_awaits_natural'),
         ),
     ]

@@ -3,7 +3,9 @@
 from orchestrator.models.audit import AuditEntry
 from orchestrator.models.control import Gate, GateArrival, Payload, StepLog, Token, WorkerSession
 from orchestrator.models.run import Run, RunRecord
+from orchestrator.models.scope import Scope
 from orchestrator.models.task import Decision, HumanTask
+from orchestrator.models.undo import UndoItem
 from orchestrator.models.user import ApiToken, SigninLink, User
 from orchestrator.models.version import PlanGate, Version, Workflow
 from orchestrator.models.workspace import Membership, Workspace
@@ -20,9 +22,11 @@ __all__ = [
     "PlanGate",
     "Run",
     "RunRecord",
+    "Scope",
     "SigninLink",
     "StepLog",
     "Token",
+    "UndoItem",
     "User",
     "Version",
     "WorkerSession",

@@ -35,18 +35,21 @@ class Token(models.Model):
     first_started_at = models.DateTimeField(null=True)
     started_at = models.DateTimeField(null=True)
     deadline_at = models.DateTimeField(null=True)
-    #: 0 fresh; 1 resumed after a wait (the handler's `resume` is asked, not its `run`)
+    #: 0 fresh; 1 resumed after a wait (the handler's `resume` is asked, not its `run`); 2 a lane of a for-each
     phase = models.SmallIntegerField(default=0)
     #: "T" (too late) or "U" (too many workers died on it): the next owner runs nothing and decides what follows.
     verdict = models.CharField(max_length=1, default="", blank=True)
     #: {"kind", "text", "memo", "since"} while waiting, kept until the step ends
     waiting = models.JSONField(null=True)
     signal = models.JSONField(null=True)
+    #: The scope whose end this token waits for: the body of a container, or one item in its lane.
+    inner_scope = models.BigIntegerField(null=True)
     cause = ArrayField(models.BigIntegerField(), default=list)
     xid = models.BigIntegerField(default=0)
 
     class Meta:
         indexes = [
+            models.Index(fields=["inner_scope"], condition=Q(inner_scope__isnull=False), name="token_by_inner_scope"),
             models.Index(fields=["queue", "priority", "ready_at", "id"], condition=Q(state="R"), name="token_ready"),
             models.Index(fields=["session_id"], condition=Q(state="L"), name="token_leased"),
             models.Index(fields=["wake_at"], condition=Q(state="W"), name="token_timer"),

@@ -35,7 +35,7 @@ class Run(models.Model):
     workflow = models.ForeignKey("orchestrator.Workflow", models.CASCADE, db_constraint=False, db_index=False)
     version = models.ForeignKey("orchestrator.Version", models.CASCADE, db_constraint=False, db_index=False)
     state = models.CharField(max_length=12, default=RunState.RUNNING)
-    #: "-" go on, "P" paused, "C" cancelling: read by every advance under the run's shared lock.
+    #: "-" go on, "P" paused, "C" cancelling, "K" undoing: read by every advance under the run's shared lock.
     control = models.CharField(max_length=1, default="-")
     input = models.JSONField(null=True)
     input_ref = models.UUIDField(null=True)
@@ -52,6 +52,12 @@ class Run(models.Model):
     trace_context = models.JSONField(null=True)
     trigger = models.CharField(max_length=16)
     started_by = models.ForeignKey("orchestrator.User", models.SET_NULL, null=True, db_constraint=False, db_index=False)
+    #: Of a sub-workflow: the token that waits for this run in that epoch, and the run at the top.
+    parent_run = models.ForeignKey("self", models.DO_NOTHING, null=True, related_name="children", db_constraint=False, db_index=False)
+    parent_token = models.BigIntegerField(null=True)
+    parent_epoch = models.IntegerField(null=True)
+    root_run = models.ForeignKey("self", models.DO_NOTHING, null=True, related_name="+", db_constraint=False, db_index=False)
+    depth = models.SmallIntegerField(default=0)
     priority = models.SmallIntegerField(default=100)
     generation = models.IntegerField(default=0)
     started_at = models.DateTimeField(db_default=Now())
@@ -82,6 +88,8 @@ class Run(models.Model):
             models.Index(fields=["workspace", "correlation_id"], name="run_by_correlation"),
             models.Index(fields=["workspace", "-finished_at"], name="run_by_finish"),
             models.Index(fields=["state", "id"], condition=~Q(state__in=FINAL), name="run_open"),
+            models.Index(fields=["parent_run", "id"], condition=Q(parent_run__isnull=False), name="run_by_parent"),
+            models.Index(fields=["root_run"], condition=Q(root_run__isnull=False), name="run_by_root"),
             models.Index(fields=["deadline_at"], condition=~Q(state__in=FINAL), name="run_open_by_deadline"),
         ]
 

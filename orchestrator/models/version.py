@@ -70,7 +70,9 @@ class PlanGate(models.Model):
     branch = models.JSONField(default=list)
     #: The step behind each slot, for messages.
     names = ArrayField(models.CharField(max_length=63), default=list)
-    #: Empty for the end gate, which leads to no step.
+    #: The container, of the last gate of its body.
+    owner = models.IntegerField(null=True)
+    #: Empty for an end gate, which leads to no step.
     queue = models.CharField(max_length=63, blank=True)
     timeout = models.FloatField()
     #: Signals sent onward when every branch was skipped.

@@ -69,7 +69,8 @@ def _gate_row(plan: Plan, version_id: int, node: int) -> PlanGate:
     row.deadline, row.deadline_fails = gate.deadline, gate.on_deadline == "fail"
     row.cancels_late = gate.late == "cancel"
     row.branch = [{"node": member, "sig": skip(plan, member).flat()} for member in gate.branch]
-    if node == plan.end:
+    if node >= plan.end:
+        row.owner = plan.owner_of.get(node)
         row.queue, row.timeout, row.on_skip, row.on_fail, row.on_closed = "", 60.0, [], [], []
         return row
     step, failed = plan.steps[node], fail(plan, node)

@@ -3,7 +3,8 @@
 --   o         outcome S, F, T, U; absent when nothing is logged (a wait, a hand-back, the run's own last node)
 --   final, ports, out, oref, inp, iref, err, log, pay [{id, body}]   what the step log keeps
 --   sig       flat triples gate, slot, signal; starts [{node, queue, timeout}] steps without a gate that may begin
---   then      go | retry | wait | back; delay (seconds) or until; waiting; form (a human task to open)
+--   then      go | retry | wait | back; delay (seconds) or until; waiting; form (a human task to open);
+--             open | items | child: see branchline_open
 --   end       {state, output, oref} when the run ends right here
 -- Items of one call commit together, in the order given: ascending by t, then e (steps of one chain may come at once).
 -- Rows of one token come in the order of its items. Lock order: tokens (only ours) -> run lock, shared -> gates, ascending -> run row.
@@ -43,6 +44,7 @@ BEGIN
         PERFORM branchline_share_run(t.run_id);
         -- Read after the lock: a control change that returned before is seen, a later one waits for us.
         SELECT r.control INTO v_ctl FROM orchestrator_run r WHERE r.id = t.run_id;
+        IF t.scope_id <> 0 AND branchline_scope_closed(t.scope_id) THEN v_ctl := 'C'; END IF;
         v_then := coalesce(i->>'then', 'go');
         v_now := clock_timestamp();
         v_entry := NULL;
@@ -59,7 +61,8 @@ BEGIN
                 t.started_at, v_now, p_session, t.cause, i->'inp', (i->>'iref')::uuid, i->'out', (i->>'oref')::uuid,
                 i->'err', i->'log', v_xid);
         END IF;
-        IF v_ctl = 'C' THEN
+        IF v_ctl = 'C' OR (v_ctl = 'K' AND t.node >= 0) THEN
+            IF t.inner_scope IS NOT NULL THEN PERFORM branchline_close_scopes(t.run_id, branchline_block(t.inner_scope)); END IF;
             IF v_entry IS NULL OR v_then <> 'go' THEN
                 t.attempt := t.attempt + (v_entry IS NOT NULL)::int;
                 PERFORM branchline_drop_token(t);
@@ -96,12 +99,17 @@ BEGIN
             END IF;
             RETURN QUERY SELECT t.id, CASE v_then WHEN 'wait' THEN 'waiting' ELSE 'retrying' END, t.node, t.epoch + 1,
                 v_entry, NULL::timestamptz, NULL::text[];
+        ELSIF v_then IN ('open', 'items', 'child') THEN
+            v_queues := v_queues || branchline_open(t, i, v_ready, v_now);
+            RETURN QUERY SELECT t.id, 'waiting', t.node, t.epoch + 1, v_entry, NULL::timestamptz, NULL::text[];
         ELSIF i ? 'end' THEN
+            IF t.inner_scope IS NOT NULL THEN PERFORM branchline_close_scopes(t.run_id, branchline_block(t.inner_scope)); END IF;
             DELETE FROM orchestrator_token k WHERE k.id = t.id;
-            PERFORM branchline_end_run(t.run_id, i->'end'->>'state', i->'end'->'output', (i->'end'->>'oref')::uuid,
-                CASE WHEN i->'end'->>'state' = 'failed' THEN coalesce(i->'end'->'error', branchline_first_failure(t.run_id)) END);
+            v_queues := v_queues || branchline_end_run(t.run_id, i->'end'->>'state', i->'end'->'output', (i->'end'->>'oref')::uuid,
+                CASE WHEN i->'end'->>'state' = 'failed' THEN coalesce(i->'end'->'error', branchline_first_failure(t.run_id, 0)) END);
             RETURN QUERY SELECT t.id, 'ended', t.node, t.epoch, v_entry, NULL::timestamptz, NULL::text[];
         ELSE
+            IF t.inner_scope IS NOT NULL THEN PERFORM branchline_close_scopes(t.run_id, branchline_block(t.inner_scope)); END IF;
             IF i ? 'sig' THEN
                 v_signals := v_signals || ARRAY(
                     SELECT ROW(t.run_id, t.scope_id, t.version_id, t.generation, t.priority, (i->'sig'->>n)::int,
@@ -140,8 +148,13 @@ BEGIN
         FOR s IN SELECT * FROM branchline_signal_gates(v_signals) LOOP
             SELECT n INTO v_n FROM generate_subscripts(v_idle, 1) n
                 WHERE (v_idle[n]).run_id = s.run_id AND (s.queue = '' OR (v_idle[n]).queue = s.queue) LIMIT 1;
-            IF s.kind = 'failed' THEN
-                PERFORM branchline_end_run(s.run_id, 'failed', NULL, NULL, branchline_first_failure(s.run_id));
+            IF s.kind = 'scope' THEN
+                -- The token that was last in a body has nothing to go on to: its container's own token does.
+                v_queues := v_queues || branchline_scope_ended(s.run_id, s.scope_id, s.queue);
+                CONTINUE;
+            ELSIF s.kind = 'failed' THEN
+                v_queues := v_queues
+                    || branchline_end_run(s.run_id, 'failed', NULL, NULL, branchline_first_failure(s.run_id, 0));
                 IF v_n IS NOT NULL THEN
                     t := v_idle[v_n];
                     DELETE FROM orchestrator_token k WHERE k.id = t.id;
@@ -171,6 +184,7 @@ BEGIN
         RETURN QUERY SELECT (v_idle[n]).id, 'parked', (v_idle[n]).node, (v_idle[n]).epoch, v_idle_entry[n],
             NULL::timestamptz, NULL::text[] FROM generate_subscripts(v_idle, 1) n;
     END IF;
+    v_queues := array_remove(array_remove(v_queues, NULL), '');
     IF cardinality(v_queues) > 0 THEN
         RETURN QUERY SELECT NULL::bigint, 'queues', NULL::int, NULL::int, NULL::bigint, NULL::timestamptz, v_queues;
     END IF;

@@ -5,7 +5,7 @@ RETURNS TABLE(id bigint, run_id uuid, version_id bigint, node int, scope_id bigi
     attempt int, lost smallint, phase smallint, verdict text, started_at timestamptz, first_started_at timestamptz,
     waiting jsonb, signal jsonb, cause bigint[], queue text, timeout float8,
     workspace_id bigint, workflow_id bigint, input jsonb, input_ref uuid, correlation_id text, run_started_at timestamptz,
-    trigger text, business_key text, started_by_id bigint, trace_context jsonb)
+    trigger text, business_key text, started_by_id bigint, trace_context jsonb, root_run_id uuid, depth smallint)
 LANGUAGE plpgsql AS $$
 DECLARE
     t orchestrator_token;
@@ -20,8 +20,11 @@ BEGIN
     LOOP
         PERFORM branchline_share_run(t.run_id);
         SELECT q.control, q.workspace_id, q.workflow_id, q.input, q.input_ref, q.correlation_id, q.started_at, q.trigger,
-            q.business_key, q.started_by_id, q.trace_context INTO r FROM orchestrator_run q WHERE q.id = t.run_id;
-        IF r.control = '-' THEN
+            q.business_key, q.started_by_id, q.trace_context, q.root_run_id, q.depth INTO r
+            FROM orchestrator_run q WHERE q.id = t.run_id;
+        IF t.scope_id <> 0 AND branchline_scope_closed(t.scope_id) THEN
+            PERFORM branchline_drop_token(t);
+        ELSIF r.control = '-' OR (r.control = 'K' AND t.node < 0) THEN
             UPDATE orchestrator_token k SET state = 'L', session_id = p_session, epoch = k.epoch + 1,
                 attempt = k.attempt + (k.verdict = '')::int, started_at = v_now,
                 first_started_at = coalesce(k.first_started_at, v_now),
@@ -34,6 +37,7 @@ BEGIN
             workspace_id := r.workspace_id; workflow_id := r.workflow_id; input := r.input; input_ref := r.input_ref;
             correlation_id := r.correlation_id; run_started_at := r.started_at; trigger := r.trigger;
             business_key := r.business_key; started_by_id := r.started_by_id; trace_context := r.trace_context;
+            root_run_id := r.root_run_id; depth := r.depth;
             RETURN NEXT;
         ELSIF r.control = 'P' THEN
             UPDATE orchestrator_token k SET state = 'H', epoch = k.epoch + 1, xid = branchline_xid() WHERE k.id = t.id;

@@ -41,9 +41,11 @@ CREATE FUNCTION branchline_close_cancelled(p_run uuid) RETURNS boolean LANGUAGE 
 DECLARE v jsonb;
 BEGIN
     IF EXISTS (SELECT 1 FROM orchestrator_token k WHERE k.run_id = p_run) THEN RETURN false; END IF;
+    -- Its sub-workflows end first; the keeper looks again.
+    IF EXISTS (SELECT 1 FROM orchestrator_run r WHERE r.parent_run_id = p_run AND r.finished_at IS NULL) THEN RETURN false; END IF;
     SELECT r.closing INTO v FROM orchestrator_run r WHERE r.id = p_run AND r.control = 'C' AND r.state = 'cancelling' FOR UPDATE;
     IF NOT FOUND THEN RETURN false; END IF;
-    RETURN branchline_end_run(p_run, v->>'state', NULL, NULL, v->'error');
+    RETURN branchline_end_run(p_run, v->>'state', NULL, NULL, v->'error') IS NOT NULL;
 END $$;
 
 -- The same for a worker whose token was the last to hear of the cancellation, and for the keeper.

@@ -1,19 +1,21 @@
--- Close a run that is still open. Returns whether this call did it.
+-- Close a run that is still open. Returns NULL when it was closed before, else the queue of the step that waited for it.
 CREATE FUNCTION branchline_end_run(p_run uuid, p_state text, p_output jsonb, p_output_ref uuid, p_error jsonb)
-RETURNS boolean LANGUAGE plpgsql AS $$
+RETURNS text LANGUAGE plpgsql AS $$
+DECLARE v orchestrator_run;
 BEGIN
     UPDATE orchestrator_run r SET state = p_state, finished_at = clock_timestamp(), output = p_output,
         output_ref = p_output_ref, error = p_error, closing = NULL, xid = branchline_xid()
-    WHERE r.id = p_run AND r.state IN ('running', 'paused', 'cancelling');
-    IF NOT FOUND THEN RETURN false; END IF;
+    WHERE r.id = p_run AND r.state IN ('running', 'paused', 'cancelling') RETURNING r.* INTO v;
+    IF NOT FOUND THEN RETURN NULL; END IF;
     INSERT INTO orchestrator_runrecord (run_id, at, kind, actor, detail, xid)
     VALUES (p_run, clock_timestamp(), p_state, '', coalesce(jsonb_strip_nulls(jsonb_build_object('error', p_error)), '{}'),
         branchline_xid());
-    RETURN true;
+    IF v.parent_token IS NULL THEN RETURN ''; END IF;
+    RETURN coalesce(branchline_wake(v.parent_token, v.parent_epoch, jsonb_build_object('state', p_state, 'run', p_run)), '');
 END $$;
--- The failure a run ends with: the first step that failed for good and whose failure nobody took.
-CREATE FUNCTION branchline_first_failure(p_run uuid) RETURNS jsonb LANGUAGE sql STABLE AS $$
+-- The failure a run, or a body, ends with: its first step that failed for good and whose failure nobody took.
+CREATE FUNCTION branchline_first_failure(p_run uuid, p_scope bigint) RETURNS jsonb LANGUAGE sql STABLE AS $$
     SELECT s.error || jsonb_build_object('node', s.node) FROM orchestrator_steplog s
-    WHERE s.run_id = p_run AND s.final AND s.outcome IN ('F', 'T') AND s.ports IS NULL
+    WHERE s.run_id = p_run AND s.scope_id = p_scope AND s.final AND s.outcome IN ('F', 'T') AND s.ports IS NULL
     ORDER BY (s.error->>'code' = 'branch_failed'), s.finished_at, s.entry LIMIT 1
 $$;

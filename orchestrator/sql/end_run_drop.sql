@@ -1,2 +1,2 @@
-DROP FUNCTION branchline_first_failure(uuid);
+DROP FUNCTION branchline_first_failure(uuid, bigint);
 DROP FUNCTION branchline_end_run(uuid, text, jsonb, uuid, jsonb);

@@ -22,11 +22,12 @@ BEGIN
             'failed', to_jsonb(coalesce(v_failed, '{}')), 'missing', to_jsonb(coalesce(v_missing, '{}'))));
 END $$;
 
--- Work through signals, lowest gate first: every cascade leads to higher gates, so all transactions lock gates in one
--- order. Gates appear with their first signal; what follows from a verdict stands in orchestrator_plan_gate.
+-- Work through signals, inner scopes first (they have the higher numbers), lowest gate first: every cascade leads to
+-- higher gates, so all transactions lock gates in one order. Gates appear with their first signal; what follows from a
+-- verdict stands in orchestrator_plan_gate.
 -- Returns what may start: kind 'step' (an ungated step behind a failed join, or a join that fired), 'end' (the run's
--- last gate), 'failed' (the run's last gate, failed). A gate is decided as soon as its verdict is certain; kind 3 is no
--- branch's signal but the keeper's word that the gate's deadline has passed. Branches that a verdict cancels are not
+-- last gate), 'failed' (the run's last gate, failed), 'scope' (a body's last gate; queue: succeeded or failed).
+-- A gate is decided as soon as its verdict is certain; kind 3 is no branch's signal but the keeper's word that the gate's deadline has passed. Branches that a verdict cancels are not
 -- touched here, where other tokens are locked already: the gate is marked, see branchline_cancel_branches.
 CREATE FUNCTION branchline_signal_gates(p_pending branchline_signal[])
 RETURNS TABLE(kind text, run_id uuid, scope_id bigint, version_id bigint, generation int, priority smallint, node int,
@@ -48,7 +49,7 @@ DECLARE
     v_cancelled boolean;
 BEGIN
     WHILE cardinality(pending) > 0 LOOP
-        SELECT s.* INTO first FROM unnest(pending) s ORDER BY s.run_id, s.scope_id, s.gate LIMIT 1;
+        SELECT s.* INTO first FROM unnest(pending) s ORDER BY s.run_id, s.scope_id DESC, s.gate LIMIT 1;
         SELECT count(*) FILTER (WHERE s.kind = 0), count(*) FILTER (WHERE s.kind = 1), count(*) FILTER (WHERE s.kind = 2)
             INTO v_ok, v_skip, v_fail FROM unnest(pending) s
             WHERE s.run_id = first.run_id AND s.scope_id = first.scope_id AND s.gate = first.gate;
@@ -104,7 +105,10 @@ BEGIN
                 WHERE q.run_id = g.run_id AND q.gate = g.gate AND q.scope_id = g.scope_id;
         END IF;
         v_entry := first.entry;
-        IF v_verdict = 'F' THEN
+        IF p.owner IS NOT NULL AND v_verdict <> 'O' THEN
+            RETURN QUERY SELECT 'scope', g.run_id, g.scope_id, first.version_id, first.generation, first.priority, p.owner,
+                CASE v_verdict WHEN 'X' THEN 'failed' ELSE 'succeeded' END, 0::float8, '{}'::bigint[];
+        ELSIF v_verdict = 'F' THEN
             RETURN QUERY SELECT CASE WHEN v_is_end THEN 'end' ELSE 'step' END, g.run_id, g.scope_id, first.version_id,
                 first.generation, first.priority, g.node, p.queue::text, p.timeout,
                 ARRAY(SELECT a.entry FROM orchestrator_gate_arrival a
@@ -158,8 +162,13 @@ DECLARE
 BEGIN
     FOR s IN SELECT * FROM branchline_signal_gates(p_signals) LOOP
         IF s.kind = 'failed' THEN
-            PERFORM branchline_end_run(s.run_id, 'failed', NULL, NULL, branchline_first_failure(s.run_id));
             RETURN QUERY SELECT 'ended', s.run_id, NULL::text;
+            v_queue := branchline_end_run(s.run_id, 'failed', NULL, NULL, branchline_first_failure(s.run_id, 0));
+        ELSIF s.kind = 'scope' THEN
+            v_queue := branchline_scope_ended(s.run_id, s.scope_id, s.queue);
+        END IF;
+        IF s.kind IN ('failed', 'scope') THEN
+            RETURN QUERY SELECT 'ready', s.run_id, v_queue WHERE v_queue <> '';
             CONTINUE;
         END IF;
         v_queue := coalesce(nullif(s.queue, ''), p_queue);

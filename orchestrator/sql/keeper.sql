@@ -87,7 +87,9 @@ BEGIN
         PERFORM branchline_drop_token(t);
     END LOOP;
     FOR v_run IN SELECT r.id FROM orchestrator_run r WHERE r.state = 'cancelling'
-        AND NOT EXISTS (SELECT 1 FROM orchestrator_token k WHERE k.run_id = r.id) ORDER BY r.id LIMIT p_limit
+        AND NOT EXISTS (SELECT 1 FROM orchestrator_token k WHERE k.run_id = r.id)
+        AND NOT EXISTS (SELECT 1 FROM orchestrator_run c WHERE c.parent_run_id = r.id AND c.finished_at IS NULL)
+        ORDER BY r.id LIMIT p_limit
     LOOP
         -- Somebody else may hold the run lock and close it: then this is a later sweep's work.
         IF pg_try_advisory_xact_lock(uuid_hash_extended(v_run, 7)) AND branchline_close_cancelled(v_run) THEN

@@ -4,6 +4,7 @@ CREATE TYPE branchline_signal AS (
     gate int, edge int, kind int, entry bigint
 );
 CREATE SEQUENCE orchestrator_step_log_entry AS bigint CACHE 1;
+CREATE SEQUENCE orchestrator_scope_block AS bigint CACHE 1;
 
 -- The transaction id as the number that live readers compare their position with.
 CREATE FUNCTION branchline_xid() RETURNS bigint LANGUAGE sql AS $$ SELECT pg_current_xact_id()::text::bigint $$;

@@ -21,6 +21,7 @@ Widget = Literal[
     "assignees",
     "function",
     "arguments",
+    "workflow",
 ]
 
 

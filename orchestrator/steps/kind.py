@@ -30,6 +30,7 @@ class Kind(ABC, Generic[ConfigT]):
     lazy: tuple[str, ...] = ()
     literal: tuple[str, ...] = ()
     default_timeout: float = 30.0
+    inside: tuple[str, ...] | None = None
 
     def ports(self, config: JsonObject) -> tuple[str, ...]:
         """All ports of a step with this raw config, failure ports included."""

@@ -9,11 +9,15 @@ from orchestrator.steps.choose import Choose
 from orchestrator.steps.delay import Delay
 from orchestrator.steps.email import Email
 from orchestrator.steps.end import End
+from orchestrator.steps.for_each import ForEach
 from orchestrator.steps.http import Http
 from orchestrator.steps.human_task import HumanTask
 from orchestrator.steps.merge import Merge
 from orchestrator.steps.registered import functions
+from orchestrator.steps.repeat import Repeat
+from orchestrator.steps.scope import Scope
 from orchestrator.steps.script import Script
+from orchestrator.steps.sub_workflow import SubWorkflow
 from orchestrator.steps.transform import Transform
 
 # In the order of the palette.
@@ -25,6 +29,10 @@ _ALL: tuple[StepKind, ...] = (
     Transform(),
     Choose(),
     Merge(),
+    ForEach(),
+    Repeat(),
+    Scope(),
+    SubWorkflow(),
     End(),
     Delay(),
     HumanTask(),
@@ -51,4 +59,5 @@ def _kind_json(kind: StepKind) -> dict[str, Json]:
         "ports_from": kind.ports_from,
         "config_schema": kind.schema(),
         "effects": kind.effects,
+        "inside": None if kind.inside is None else list(kind.inside),
     }

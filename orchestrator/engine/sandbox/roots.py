@@ -11,6 +11,7 @@ _WHERE = {
     "item": "inside a for-each",
     "index": "inside a for-each",
     "turn": "inside a repeat",
+    "last": "inside a repeat",
     "event": "after a trigger or wait for an event",
     "output": "in an undo",
     "error": "in an undo",

@@ -1,0 +1,74 @@
+"""What a resumed container, or a sub-workflow step, learns of the steps it waited for."""
+
+from typing import Any
+
+from orchestrator.core.document import FOR_EACH, SUB_WORKFLOW
+from orchestrator.core.json_types import Json
+from orchestrator.core.outcome import StepFault
+from orchestrator.core.plan import Plan
+from orchestrator.engine import statements
+from orchestrator.engine.lease import Lease
+from orchestrator.engine.plans import VersionFacts
+from orchestrator.engine.roots import Roots
+from orchestrator.engine.scopes import nodes_inside
+
+Inside = tuple[Json, StepFault | None]
+
+
+class Insides:
+    """Reads what came of a body, of the items of a for-each, or of a child run."""
+
+    def __init__(self, pool: Any, roots: Roots) -> None:
+        self._pool = pool
+        self.roots = roots
+
+    def of(self, facts: VersionFacts, lease: Lease) -> Inside:
+        """The value and the failure; both None when nothing has ended (a time ran out)."""
+        step, signal = facts.plan.steps[lease.node], lease.signal
+        if signal is None:
+            return None, None
+        if step.kind == SUB_WORKFLOW:
+            return self._child(signal["run"])
+        if step.kind == FOR_EACH:
+            return self._items(facts.plan, lease, failed=signal["state"] == "failed")
+        return self._body(facts.plan, lease, signal["scope"], failed=signal["state"] == "failed")
+
+    def _body(self, plan: Plan, lease: Lease, scope_id: int, *, failed: bool) -> Inside:
+        value = self.roots.body(plan, lease, lease.node, scope_id)
+        return value, self._fault(plan, statements.BODY_FAILURE, (lease.run.run_id, scope_id)) if failed else None
+
+    def _items(self, plan: Plan, lease: Lease, *, failed: bool) -> Inside:
+        block = self.roots.scopes.block((lease.waiting or {})["block"])
+        span = (block.id + 1, block.id + block.total)
+        if failed:
+            nodes = list(nodes_inside(plan, lease.node))
+            return None, self._fault(plan, statements.ITEM_FAILURE, (block.id, lease.run.run_id, nodes, *span))
+        exits = plan.exits_to(plan.bodies[lease.node].end)
+        with self._pool.connection() as connection:
+            rows = connection.execute(statements.ITEM_OUTPUTS, (lease.run.run_id, list(exits), *span)).fetchall()
+        outputs: list[Json] = [None] * block.total
+        for row in rows:
+            place = row["scope_id"] - block.id - 1
+            if len(exits) == 1:
+                outputs[place] = row["output"]
+            else:
+                several = outputs[place] or dict.fromkeys(plan.steps[node].key for node in exits)
+                outputs[place] = {**several, plan.steps[row["node"]].key: row["output"]}  # type: ignore[dict-item]
+        return outputs, None
+
+    def _child(self, run_id: str) -> Inside:
+        with self._pool.connection() as connection:
+            row = connection.execute(statements.CHILD_END, (run_id,)).fetchone()
+        if row["state"] == "succeeded":
+            return row["output"], None
+        error = row["error"] or {"code": row["state"], "message": f"It ended as {row['state']}."}
+        return None, StepFault(code=error["code"], message=error["message"], details={"run": run_id})
+
+    def _fault(self, plan: Plan, statement: str, arguments: tuple[Any, ...]) -> StepFault:
+        with self._pool.connection() as connection:
+            error = connection.execute(statement, arguments).fetchone()["error"]
+        if error is None:
+            return StepFault(code="branch_failed", message="A step inside failed.")
+        details = {"step": plan.steps[error["node"]].key}
+        details |= {"item": error["item"]} if "item" in error else {}
+        return StepFault(code=error["code"], message=error["message"], details=details)

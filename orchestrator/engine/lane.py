@@ -1,0 +1,228 @@
+"""One lane of a for-each in a slot: quick items are done here, one after another, and stored in batches.
+
+An item whose body waits, branches or must be tried again leaves the lane: it goes on by tokens of its own, and the lane
+waits for its end. A crash repeats only what was not stored yet.
+"""
+
+import json
+import threading
+import time
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from random import random
+from typing import Any
+
+from orchestrator.core.advance import Signal
+from orchestrator.core.errors import JsonInvalid
+from orchestrator.core.outcome import Fail, Outcome, StepFault
+from orchestrator.core.settle import Settlement, Tries, settle
+from orchestrator.engine import statements
+from orchestrator.engine.attempt import Attempt
+from orchestrator.engine.database import AWAY
+from orchestrator.engine.items import fault_as_json, log_attempt, starts_as_json
+from orchestrator.engine.lease import Lease
+from orchestrator.engine.perform import Prepared, unexpected
+from orchestrator.engine.plans import VersionFacts
+from orchestrator.engine.values import Packed
+
+BATCH = 64  # rows in one call
+PACE = 0.2  # seconds that an ended item may wait to be stored
+
+Leave = dict[str, Any]
+
+
+@dataclass(slots=True)
+class _Buffer:
+    """What has ended since the last call."""
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    payloads: list[dict[str, Any]] = field(default_factory=list)
+    ok: int = 0
+    fail: int = 0
+
+
+@dataclass(slots=True)
+class _Item:
+    """One item under way. `prev` is the place (from 1) of its last row in the buffer."""
+
+    index: int
+    lease: Lease
+    signals: list[int] = field(default_factory=list)
+    prev: int | None = None
+    began: float = 0.0
+
+
+class Lane:
+    """`prepare(facts, lease, stop)` is the worker's, as is `stopping`. `run` returns the queues to wake."""
+
+    def __init__(
+        self, pool: Any, session_id: int, prepare: Any, facts: VersionFacts, attempt: Attempt, stopping: threading.Event
+    ) -> None:
+        self._pool = pool
+        self._session_id = session_id
+        self._prepare = prepare
+        self._facts = facts
+        self._attempt = attempt
+        self._stopping = stopping
+        self._lease = lease = attempt.lease
+        self._body = facts.plan.bodies[lease.node]
+        self._epoch = lease.epoch
+        signal = lease.signal or {}
+        self._at, self._to = signal["lo"], signal["hi"]
+        self._buffer = _Buffer()
+        self._stored_at = time.monotonic()
+        # One of the items may be what kills workers, or cannot be stored: find it by storing each alone.
+        self._batch = BATCH if lease.lost == 0 else 1
+        if "state" in signal:
+            self._count(failed=signal["state"] == "failed")
+
+    def run(self) -> list[str]:
+        """Work until the lane ends, waits or the worker stops. Raises what the database raises."""
+        if self._lease.verdict == "U":
+            self._give_up_item()
+        while True:
+            leave = self._work()
+            if self._attempt.is_settled():
+                return []
+            row = self._flush(leave)
+            if row["status"] != "go":
+                return [queue for queue in row["queues"] or [] if queue]
+            if self._must_stop():
+                return self._hand_back()
+
+    def overstayed(self) -> list[str]:
+        """The handler under way takes too long: its item leaves, and ends elsewhere as timed out."""
+        token = {**self._left(self._item), "verdict": "T"}
+        row = self._flush({"index": self._item.index + 1, "token": token, "sig": self._item.signals})
+        return [queue for queue in row["queues"] or [] if queue]
+
+    # --- Items --------------------------------------------------------------------------------------------------------
+
+    def _work(self) -> Leave | None:
+        """Do items until some must be stored; what leaves the lane, if anything does."""
+        while self._at < self._to and not self._must_stop():
+            if not self._body.in_hand:
+                return {"index": self._at + 1, "starts": starts_as_json(self._facts.plan, self._body.starts)}
+            leave = self._do(self._at)
+            if leave is not None or self._attempt.is_settled():
+                return leave
+            if len(self._buffer.rows) >= self._batch or time.monotonic() - self._stored_at >= PACE:
+                break
+        return None
+
+    def _must_stop(self) -> bool:
+        return self._stopping.is_set() or self._attempt.stop.is_set()
+
+    def _do(self, index: int) -> Leave | None:
+        self._item = item = _Item(index, self._at_step(index, self._body.starts[0]), began=self._elapsed())
+        while True:
+            began = self._elapsed()
+            ready = self._ready(item.lease)
+            if isinstance(ready, Prepared) and ready.is_async:
+                # Not so when this was published. The event loop is no place for a lane.
+                return {"index": index + 1, "token": {**self._left(item), "attempt": 0}, "sig": item.signals}
+            outcome = self._call(ready) if isinstance(ready, Prepared) else ready
+            if self._attempt.is_settled():
+                return None  # too late: the item has left without us
+            settled = self._settled(item, outcome, ready if isinstance(ready, Prepared) else None, began)
+            if settled.then == "retry":
+                token = {**self._left(item), "delay": settled.delay, "waiting": settled.waiting}
+                return {"index": index + 1, "token": token, "sig": item.signals}
+            item.signals += settled.effects.flat()
+            if not settled.effects.starts:
+                failed = any(signal is Signal.FAIL for _, _, signal in settled.effects.signals)
+                self._count(failed=failed)
+                return None
+            item.lease = self._at_step(index, settled.effects.starts[0], item.lease)
+
+    def _count(self, *, failed: bool) -> None:
+        self._buffer.fail += failed
+        self._buffer.ok += not failed
+        self._at += 1
+
+    def _at_step(self, index: int, node: int, before: Lease | None = None) -> Lease:
+        run = replace(self._lease.run, seen={}) if before is None else before.run
+        now = self._lease.started_at + timedelta(seconds=self._elapsed())
+        return replace(
+            self._lease, run=run, node=node, scope_id=self._lease.scope_id + index + 1, attempt=1, lost=0, phase=0,
+            verdict="", started_at=now, first_started_at=now, waiting=None, signal=None,
+        )  # fmt: skip
+
+    def _ready(self, lease: Lease) -> Prepared | Outcome:
+        try:
+            ready: Prepared | Outcome = self._prepare(self._facts, lease, self._attempt.stop)
+        except AWAY:
+            raise  # the lane is lost, and goes on where it last stored something
+        except Exception as error:
+            return unexpected(error)
+        return ready
+
+    def _call(self, ready: Prepared) -> Outcome:
+        self._attempt.deadline = time.monotonic() + ready.context.timeout
+        try:
+            outcome: Outcome = ready.call()
+        except Exception as error:
+            ready.context.note(error)
+            outcome = unexpected(error)
+        self._attempt.deadline = None
+        return outcome
+
+    def _settled(self, item: _Item, outcome: Outcome, ready: Prepared | None, began: float) -> Settlement:
+        node, ended = item.lease.node, self._elapsed()
+        tries = Tries(attempt=1, spent=ended - began, draw=random())
+        try:
+            settled = settle(self._facts.plan, node, outcome, tries)
+            row = self._row(item, settled, ready, began, ended)
+        except JsonInvalid as error:
+            refused = Fail(StepFault(code=error.error_code, message=f"The step's output cannot be stored: {error.message}"))
+            settled = settle(self._facts.plan, node, refused, tries)
+            row = self._row(item, settled, ready, began, ended)
+        self._buffer.rows.append(row)
+        item.prev = len(self._buffer.rows)
+        fault = None if settled.fault is None else fault_as_json(settled.fault)
+        item.lease.run.seen[node] = (settled.output, fault)
+        return settled
+
+    def _row(self, item: _Item, settled: Settlement, ready: Prepared | None, began: float, ended: float) -> dict[str, Any]:
+        packed = Packed({"node": item.lease.node, "index": item.index + 1, "attempt": 1, "final": settled.then == "go"})
+        packed.item |= {"began": began, "ended": ended, "prev": item.prev}
+        log_attempt(packed, self._facts.plan, item.lease.node, settled, None if ready is None else ready.config)
+        if ready is not None and ready.context.log.lines:
+            packed.item["log"] = ready.context.log.lines
+        self._buffer.payloads += packed.payloads
+        return packed.item
+
+    def _left(self, item: _Item) -> dict[str, Any]:
+        step = self._facts.plan.steps[item.lease.node]
+        return {"node": step.node, "attempt": 1, "timeout": step.timeout, "prev": item.prev, "began": item.began}
+
+    def _give_up_item(self) -> None:
+        """Too many workers died at this place: the item fails, the others go on."""
+        item = _Item(self._at, self._at_step(self._at, self._body.starts[0]))
+        message = f"Item {self._at} lost its worker {self._lease.lost} times. It may be what kills them; it may have acted."
+        self._settled(item, Fail(StepFault(code="worker_lost", message=message)), None, self._elapsed())
+        self._count(failed=True)
+
+    # --- Storing ------------------------------------------------------------------------------------------------------
+
+    def _flush(self, leave: Leave | None) -> dict[str, Any]:
+        buffer, self._buffer = self._buffer, _Buffer()
+        call = {"t": self._lease.token_id, "e": self._epoch, "lo": self._at, "ok": buffer.ok, "fail": buffer.fail}
+        call |= {"rows": buffer.rows, "pay": buffer.payloads} | ({} if leave is None else {"leave": leave})
+        with self._pool.connection() as connection:
+            row: dict[str, Any] = connection.execute(
+                statements.FLUSH, (self._session_id, json.dumps(call, ensure_ascii=False))
+            ).fetchone()
+        self._stored_at = time.monotonic()
+        if row["status"] == "go":
+            self._epoch, self._at, self._to = row["epoch"], row["lo"], row["hi"]
+        return row
+
+    def _hand_back(self) -> list[str]:
+        item = {"t": self._lease.token_id, "e": self._epoch, "then": "back"}
+        with self._pool.connection() as connection:
+            connection.execute(statements.ADVANCE, (self._session_id, json.dumps([item])))
+        return [self._lease.queue]
+
+    def _elapsed(self) -> float:
+        return time.monotonic() - self._attempt.began

@@ -1,0 +1,215 @@
+-- What stands inside containers. A scope's number is its block's number plus an index below 131072; the block has the row.
+CREATE FUNCTION branchline_block(p_scope bigint) RETURNS bigint LANGUAGE sql IMMUTABLE AS
+$$ SELECT p_scope & ~131071::bigint $$;
+
+-- A token parks for what it opens: then = open (one body), items (a for-each's lanes) or child (a run of its own).
+-- i.scope: {index, starts} or {total, chunk, lanes, tolerate, items | iref}; i.child: a run for branchline_start_run.
+-- Returns the queues on which something became ready.
+CREATE FUNCTION branchline_open(t orchestrator_token, i jsonb, p_ready char, p_now timestamptz) RETURNS text[]
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_open jsonb := i->'scope';
+    v_block bigint := (t.waiting->>'block')::bigint;
+    v_inner bigint;
+    v_queues text[];
+    v_xid bigint := branchline_xid();
+BEGIN
+    IF i->>'then' = 'child' THEN
+        PERFORM branchline_start_run(i->'child' || jsonb_build_object('parent_token', t.id, 'parent_epoch', t.epoch + 1,
+            'priority', t.priority),
+            i->'starts');
+        v_queues := ARRAY(SELECT x->>'queue' FROM jsonb_array_elements(i->'starts') x);
+    ELSE
+        IF v_block IS NULL THEN
+            v_block := nextval('orchestrator_scope_block') * 131072;
+            INSERT INTO orchestrator_scope (id, run_id, parent, node, generation, token_id, state, total, next, chunk, lanes,
+                ok, fail, tolerate, items, items_ref, cause)
+            VALUES (v_block, t.run_id, t.scope_id, t.node, t.generation, t.id, 'O', coalesce((v_open->>'total')::int, 0),
+                coalesce(least((v_open->>'total')::int, (v_open->>'chunk')::int * (v_open->>'lanes')::int), 0),
+                coalesce((v_open->>'chunk')::int, 0), coalesce((v_open->>'lanes')::int, 0), 0, 0,
+                coalesce((v_open->>'tolerate')::int, 0), v_open->'items', (v_open->>'iref')::uuid, t.cause[1]);
+        END IF;
+        IF i->>'then' = 'open' THEN
+            v_inner := v_block + (v_open->>'index')::int;
+            v_queues := branchline_enter(t, v_inner, v_open->'starts', p_ready, p_now);
+        ELSE
+            v_inner := v_block;
+            -- A lane does one item after another. Its attempts are numbered apart, so that lost ones can all be logged.
+            INSERT INTO orchestrator_token (run_id, version_id, node, scope_id, generation, state, queue, priority, ready_at,
+                epoch, attempt, timeout, lost, phase, verdict, signal, cause, xid)
+            SELECT t.run_id, t.version_id, t.node, v_block, t.generation, p_ready, t.queue, t.priority, p_now, 0, n * 1000,
+                t.timeout, 0, 2, '', jsonb_build_object('lo', n * (v_open->>'chunk')::int,
+                    'hi', least((n + 1) * (v_open->>'chunk')::int, (v_open->>'total')::int)), t.cause, v_xid
+            FROM generate_series(0, (v_open->>'lanes')::int - 1) n;
+            v_queues := array_fill(t.queue::text, ARRAY[least((v_open->>'lanes')::int, 16)]);
+        END IF;
+    END IF;
+    UPDATE orchestrator_token k SET state = 'W', session_id = NULL, epoch = k.epoch + 1, deadline_at = NULL, verdict = '',
+        signal = NULL, phase = 1, attempt = k.attempt - 1, inner_scope = v_inner,
+        wake_at = p_now + make_interval(secs => (i->>'delay')::float8),
+        waiting = (i->'waiting') || jsonb_build_object('since', p_now) || jsonb_strip_nulls(jsonb_build_object('block', v_block)),
+        xid = v_xid
+    WHERE k.id = t.id;
+    RETURN v_queues;
+END $$;
+
+-- The first steps of a body begin in its scope.
+CREATE FUNCTION branchline_enter(t orchestrator_token, p_scope bigint, p_starts jsonb, p_ready char, p_now timestamptz)
+RETURNS text[] LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO orchestrator_token (run_id, version_id, node, scope_id, generation, state, queue, priority, ready_at, epoch,
+        attempt, timeout, lost, phase, verdict, cause, xid)
+    SELECT t.run_id, t.version_id, (x->>'node')::int, p_scope, t.generation, p_ready, x->>'queue', t.priority, p_now, 0, 0,
+        (x->>'timeout')::float8, 0, 0, '', t.cause, branchline_xid()
+    FROM jsonb_array_elements(p_starts) x;
+    RETURN ARRAY(SELECT x->>'queue' FROM jsonb_array_elements(p_starts) x);
+END $$;
+
+-- All paths of a body have ended: whoever waits for it goes on. Ready even while paused, as in branchline_wake.
+CREATE FUNCTION branchline_scope_ended(p_run uuid, p_scope bigint, p_state text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE v_queue text;
+BEGIN
+    UPDATE orchestrator_token k SET state = 'R', wake_at = NULL, ready_at = clock_timestamp(), epoch = k.epoch + 1,
+        signal = coalesce(k.signal, '{}') || jsonb_build_object('state', p_state, 'scope', p_scope), xid = branchline_xid()
+    WHERE k.inner_scope = p_scope AND k.run_id = p_run AND k.state = 'W' RETURNING k.queue INTO v_queue;
+    RETURN v_queue;
+END $$;
+
+-- A container has ended, perhaps before everything in it did: nothing in it, at any depth, goes on.
+-- Tokens that are leased right now meet the closed scope at their next call. The caller holds the run lock, shared.
+CREATE FUNCTION branchline_close_scopes(p_run uuid, p_block bigint) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    t orchestrator_token;
+    v_blocks bigint[];
+BEGIN
+    WITH RECURSIVE inside AS (
+        SELECT p_block AS id
+        UNION ALL
+        SELECT s.id FROM inside i JOIN orchestrator_scope s
+            ON s.run_id = p_run AND s.parent BETWEEN i.id AND i.id + 131071
+    ) SELECT array_agg(i.id) INTO v_blocks FROM inside i;
+    UPDATE orchestrator_scope s SET state = 'C' WHERE s.id = ANY(v_blocks) AND s.state = 'O';
+    UPDATE orchestrator_human_task h SET state = 'cancelled', closed_at = clock_timestamp(), version = h.version + 1
+        WHERE h.run_id = p_run AND h.state IN ('open', 'claimed') AND EXISTS (SELECT 1 FROM orchestrator_token k
+            WHERE k.id = h.token_id AND k.scope_id <> 0 AND branchline_block(k.scope_id) = ANY(v_blocks));
+    FOR t IN SELECT k.* FROM orchestrator_token k WHERE k.run_id = p_run AND k.scope_id <> 0
+        AND branchline_block(k.scope_id) = ANY(v_blocks) ORDER BY k.id FOR UPDATE SKIP LOCKED
+    LOOP
+        PERFORM branchline_drop_token(t);
+    END LOOP;
+END $$;
+
+CREATE FUNCTION branchline_scope_closed(p_scope bigint) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (SELECT 1 FROM orchestrator_scope s WHERE s.id = branchline_block(p_scope) AND s.state = 'C')
+$$;
+
+-- A lane of a for-each stores what its items did since the last call, and learns what is next. p:
+--   t, e          token and epoch (with p_session: the fence; every call uses its epoch up, so none counts twice)
+--   lo, ok, fail  the next item; how many succeeded and failed since the last call
+--   rows          [{node, index, attempt, o, final, ports, began, ended, prev, inp, iref, out, oref, err, log}]; pay
+--   leave         {index, starts} or {index, token: {...}, sig}: this item goes on by tokens of its own, the lane waits
+-- Lock order as in branchline_advance, then the block's row, then the container's token.
+CREATE FUNCTION branchline_flush(p_session bigint, p jsonb)
+RETURNS TABLE(status text, epoch int, lo int, hi int, queues text[]) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    t orchestrator_token;
+    q orchestrator_scope;
+    v_ctl char;
+    v_over boolean;
+    v_now timestamptz := clock_timestamp();
+    v_xid bigint := branchline_xid();
+    v_entries bigint[];
+    v_queue text;
+    v_queues text[];
+    v_lo int := (p->>'lo')::int;
+    v_hi int;
+BEGIN
+    SELECT k.* INTO t FROM orchestrator_token k WHERE k.id = (p->>'t')::bigint AND k.session_id = p_session
+        AND k.epoch = (p->>'e')::int AND k.state = 'L' FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN QUERY SELECT 'fenced', NULL::int, NULL::int, NULL::int, NULL::text[];
+        RETURN;
+    END IF;
+    PERFORM branchline_share_run(t.run_id);
+    SELECT r.control INTO v_ctl FROM orchestrator_run r WHERE r.id = t.run_id;
+    INSERT INTO orchestrator_payload (id, run_id, body)
+        SELECT x.id, t.run_id, x.body FROM jsonb_to_recordset(p->'pay') AS x(id uuid, body jsonb);
+    v_entries := ARRAY(SELECT nextval('orchestrator_step_log_entry')
+        FROM generate_series(1, coalesce(jsonb_array_length(p->'rows'), 0)));
+    INSERT INTO orchestrator_steplog (entry, run_id, node, scope_id, generation, attempt, outcome, final, ports, started_at,
+        finished_at, session_id, cause, input, input_ref, output, output_ref, error, log, xid)
+    SELECT v_entries[n], t.run_id, r.node, t.scope_id + r.index, t.generation, r.attempt, r.o, r.final, r.ports,
+        t.started_at + make_interval(secs => r.began), t.started_at + make_interval(secs => r.ended), p_session,
+        CASE WHEN r.prev IS NULL THEN t.cause ELSE ARRAY[v_entries[r.prev]] END, r.inp, r.iref, r.out, r.oref, r.err,
+        r.log, v_xid
+    FROM ROWS FROM (jsonb_to_recordset(p->'rows') AS (node int, index int, attempt int, o text, final boolean, ports text[],
+        began float8, ended float8, prev int, inp jsonb, iref uuid, out jsonb, oref uuid, err jsonb, log jsonb))
+        WITH ORDINALITY AS r(node, index, attempt, o, final, ports, began, ended, prev, inp, iref, out, oref, err, log, n);
+    v_hi := (t.signal->>'hi')::int;
+    SELECT s.* INTO q FROM orchestrator_scope s WHERE s.id = t.scope_id FOR UPDATE;
+    q.ok := q.ok + (p->>'ok')::int;
+    q.fail := q.fail + (p->>'fail')::int;
+    v_over := q.fail > q.tolerate;
+    IF v_lo >= v_hi AND NOT p ? 'leave' AND NOT v_over AND q.next < q.total THEN
+        v_lo := q.next;
+        v_hi := least(q.total, q.next + q.chunk);
+        q.next := v_hi;
+    END IF;
+    UPDATE orchestrator_scope s SET ok = q.ok, fail = q.fail, next = q.next WHERE s.id = q.id;
+
+    IF v_ctl IN ('C', 'K') OR q.state = 'C' THEN
+        DELETE FROM orchestrator_token k WHERE k.id = t.id;
+        RETURN QUERY SELECT 'cancelled', NULL::int, NULL::int, NULL::int, NULL::text[];
+    ELSIF v_over OR (v_lo >= v_hi AND NOT p ? 'leave') THEN
+        DELETE FROM orchestrator_token k WHERE k.id = t.id;
+        IF v_over OR q.ok + q.fail = q.total THEN
+            UPDATE orchestrator_token k SET state = 'R', wake_at = NULL, ready_at = v_now, epoch = k.epoch + 1, xid = v_xid,
+                signal = jsonb_build_object('state', CASE WHEN v_over THEN 'failed' ELSE 'succeeded' END,
+                    'ok', q.ok, 'fail', q.fail, 'total', q.total)
+            WHERE k.id = q.token_id AND k.inner_scope = q.id AND k.state = 'W' RETURNING k.queue INTO v_queue;
+        END IF;
+        RETURN QUERY SELECT 'over', NULL::int, NULL::int, NULL::int, ARRAY[v_queue];
+    ELSIF p ? 'leave' THEN
+        v_queues := branchline_leave_lane(t, p->'leave', v_entries, CASE v_ctl WHEN 'P' THEN 'H' ELSE 'R' END, v_now);
+        UPDATE orchestrator_token k SET state = 'W', session_id = NULL, epoch = k.epoch + 1, deadline_at = NULL, lost = 0,
+            verdict = '', inner_scope = t.scope_id + (p->'leave'->>'index')::int, xid = v_xid,
+            signal = jsonb_build_object('lo', v_lo, 'hi', v_hi),
+            waiting = jsonb_build_object('kind', 'items', 'text', format('Waiting for item %s', v_lo + 1), 'since', v_now)
+        WHERE k.id = t.id;
+        RETURN QUERY SELECT 'parked', NULL::int, NULL::int, NULL::int, v_queues;
+    ELSE
+        UPDATE orchestrator_token k SET state = CASE v_ctl WHEN 'P' THEN 'H' ELSE 'L' END,
+            session_id = CASE v_ctl WHEN 'P' THEN NULL ELSE p_session END, epoch = k.epoch + 1, lost = 0, verdict = '',
+            deadline_at = CASE v_ctl WHEN 'P' THEN NULL ELSE v_now + make_interval(secs => k.timeout + 10) END,
+            inner_scope = NULL, waiting = NULL, signal = jsonb_build_object('lo', v_lo, 'hi', v_hi), xid = v_xid
+        WHERE k.id = t.id;
+        RETURN QUERY SELECT CASE v_ctl WHEN 'P' THEN 'held' ELSE 'go' END, t.epoch + 1, v_lo, v_hi, NULL::text[];
+    END IF;
+END $$;
+
+-- One item leaves its lane: it begins anew by tokens (starts), or goes on where the lane stopped (token).
+CREATE FUNCTION branchline_leave_lane(t orchestrator_token, p jsonb, p_entries bigint[], p_ready char, p_now timestamptz)
+RETURNS text[] LANGUAGE plpgsql AS $$
+DECLARE
+    x jsonb := p->'token';
+    v_scope bigint := t.scope_id + (p->>'index')::int;
+BEGIN
+    IF x IS NULL THEN
+        RETURN branchline_enter(t, v_scope, p->'starts', p_ready, p_now);
+    END IF;
+    -- What its earlier steps have signalled; its last gate cannot be decided before the step that leaves has ended.
+    PERFORM branchline_signal_gates(ARRAY(
+        SELECT ROW(t.run_id, v_scope, t.version_id, t.generation, t.priority, (p->'sig'->>n)::int, (p->'sig'->>(n + 1))::int,
+            (p->'sig'->>(n + 2))::int, NULL)::branchline_signal
+        FROM generate_series(0, coalesce(jsonb_array_length(p->'sig'), 0) - 1, 3) n));
+    INSERT INTO orchestrator_token (run_id, version_id, node, scope_id, generation, state, queue, priority, ready_at, wake_at,
+        epoch, attempt, timeout, lost, phase, verdict, waiting, cause, first_started_at, xid)
+    VALUES (t.run_id, t.version_id, (x->>'node')::int, v_scope, t.generation,
+        CASE WHEN x ? 'delay' THEN 'W' ELSE p_ready END, t.queue, t.priority, p_now,
+        p_now + make_interval(secs => (x->>'delay')::float8), 0, (x->>'attempt')::int, (x->>'timeout')::float8, 0, 0,
+        coalesce(x->>'verdict', ''), CASE WHEN x ? 'waiting' THEN (x->'waiting') || jsonb_build_object('since', p_now) END,
+        CASE WHEN x->>'prev' IS NULL THEN t.cause ELSE ARRAY[p_entries[(x->>'prev')::int]] END,
+        t.started_at + make_interval(secs => (x->>'began')::float8), branchline_xid());
+    RETURN CASE WHEN x ? 'delay' THEN '{}'::text[] ELSE ARRAY[t.queue::text] END;
+END $$;

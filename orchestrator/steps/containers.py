@@ -1,0 +1,17 @@
+"""What containers say of the steps inside."""
+
+from orchestrator.core.kinds import StepContext
+from orchestrator.core.outcome import Fail, StepFault, TimedOut
+from orchestrator.steps.faults import fault
+
+
+def failed_inside(inner: StepFault) -> Fail:
+    """The failure of a step inside, as its container's own: the same code, and where it happened."""
+    step = inner.details.get("step")
+    where = f'Step "{step}" inside failed: ' if step else ""
+    return Fail(fault(inner.code, f"{where}{inner.message}", inner.details))
+
+
+def too_late(context: StepContext) -> TimedOut:
+    """The time for all that is inside ran out; whatever still runs in there is stopped."""
+    return TimedOut(fault("timeout", f'The steps inside "{context.step_key}" took longer than its time-out allows.'), final=True)

@@ -1,0 +1,42 @@
+"""`for_each`: the steps inside, once for every item of a list."""
+
+from orchestrator.core.document import DEFAULT_PORT, ERROR_PORT, TIMEOUT_PORT
+from orchestrator.core.json_types import JsonObject
+from orchestrator.core.kinds import Group, Resumed, StepContext
+from orchestrator.core.outcome import Done, Fail, Items, TimedOut
+from orchestrator.steps.containers import failed_inside, too_late
+from orchestrator.steps.faults import fault
+from orchestrator.steps.for_each.config import ForEachConfig
+from orchestrator.steps.kind import Kind
+
+
+class ForEach(Kind[ForEachConfig]):
+    """Its output is the list of what the items gave, in the list's order; null for a failed item that is tolerated."""
+
+    kind = "for_each"
+    group: Group = "flow"
+    name = "For each"
+    description = "Does the steps inside for every item of a list, several at a time."
+    icon = "repeat-items"
+    config = ForEachConfig
+    inside: tuple[str, ...] | None = ("item", "index")
+
+    def ports(self, config: JsonObject) -> tuple[str, ...]:
+        return (DEFAULT_PORT, ERROR_PORT, TIMEOUT_PORT)
+
+    def run(self, config: ForEachConfig, context: StepContext) -> Done | Items:
+        if not config.items:
+            return Done([])
+        return Items(
+            items=tuple(config.items), parallel=config.parallel, tolerate=config.tolerate.of(len(config.items))
+        )
+
+    def resume(self, config: ForEachConfig, context: StepContext, resumed: Resumed) -> Done | Fail | TimedOut:
+        if resumed.signal is None:
+            return too_late(context)
+        if resumed.fault is None:
+            return Done(resumed.body)
+        failed, total = resumed.signal.get("fail"), resumed.signal.get("total")
+        inner = failed_inside(resumed.fault).fault
+        message = f"{failed} of {total} items failed, more than are tolerated. The first: {inner.message}"
+        return Fail(fault("items_failed", message, {"failed": failed, "total": total, "first": inner.code, **inner.details}))

@@ -1,0 +1,38 @@
+from pydantic import Field, JsonValue
+
+from orchestrator.core.document import MAX_ITEMS
+from orchestrator.steps.fields import Config, ui
+
+
+class Tolerate(Config):
+    """How many items may fail before all of it does."""
+
+    count: int | None = Field(
+        default=None, ge=0, le=MAX_ITEMS, json_schema_extra=ui("number", "Items", "As a number.", order=1)
+    )
+    percent: float | None = Field(
+        default=None, ge=0, le=100, json_schema_extra=ui("number", "Percent", "As a share of all items.", order=2)
+    )
+
+    def of(self, total: int) -> int:
+        """The number of items out of `total` that may fail: the larger of both."""
+        return max(self.count or 0, int(total * (self.percent or 0) / 100))
+
+
+class ForEachConfig(Config):
+    """What to go through, how many at a time, how much failure is bearable."""
+
+    items: list[JsonValue] = Field(
+        max_length=MAX_ITEMS,
+        json_schema_extra=ui("json", "Items", "A list; each item is `item` inside.", order=1, placeholder="input.orders"),
+    )
+    parallel: int | None = Field(
+        default=None,
+        ge=1,
+        le=10_000,
+        json_schema_extra=ui("number", "At a time", "No more items than this are under way at once.", order=2),
+    )
+    tolerate: Tolerate = Field(
+        default=Tolerate(),
+        json_schema_extra=ui("json", "Tolerated failures", 'As {"count": 3} or {"percent": 10}.', order=3),
+    )

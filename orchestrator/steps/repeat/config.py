@@ -1,0 +1,33 @@
+from typing import Self
+
+from pydantic import Field, JsonValue, model_validator
+
+from orchestrator.core.document import MAX_ITEMS
+from orchestrator.steps.fields import Config, ui
+
+EITHER = "set either `until` (tested after a turn) or `while` (tested before one)"
+
+
+class RepeatConfig(Config):
+    """When to stop, and the most turns there may be."""
+
+    until: JsonValue = Field(
+        default=None,
+        json_schema_extra=ui("text", "Until", "Tested after each turn: stop when true.", order=1, placeholder="last.done"),
+    )
+    while_: JsonValue = Field(
+        default=None,
+        alias="while",
+        json_schema_extra=ui("text", "While", "Tested before each turn: go on while true.", order=2),
+    )
+    turns: int = Field(
+        ge=1,
+        le=MAX_ITEMS,
+        json_schema_extra=ui("number", "Most turns", "One more, and the step fails.", order=3, expression=False),
+    )
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if (self.until is None) == (self.while_ is None):
+            raise ValueError(EITHER)
+        return self

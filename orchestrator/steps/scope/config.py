@@ -1,0 +1,20 @@
+from typing import Literal
+
+from pydantic import Field
+
+from orchestrator.steps.fields import Config, ui
+
+
+class ScopeConfig(Config):
+    """What a failure inside means."""
+
+    on_failure: Literal["fail", "undo", "continue"] = Field(
+        default="fail",
+        json_schema_extra=ui(
+            "choice",
+            "On failure",
+            "fail: the scope fails. undo: what happened inside is undone first. continue: go on with what there is.",
+            order=1,
+            expression=False,
+        ),
+    )
