@@ -31,6 +31,26 @@ class Drawing:
         return {step.key: step for step in reversed(self.document.steps)}
 
     @cached_property
+    def inside(self) -> dict[str, list[str]]:
+        """Container -> the steps that name it as their parent."""
+        found: dict[str, list[str]] = {}
+        for step in self.steps.values():
+            if step.parent is not None:
+                found.setdefault(step.parent, []).append(step.key)
+        return found
+
+    def around(self, key: str) -> list[str] | None:
+        """The containers that hold a step, inner first; None when they hold each other in a circle."""
+        found: list[str] = []
+        parent = self.steps[key].parent
+        while parent is not None and parent in self.steps:
+            if parent == key or parent in found:
+                return None
+            found.append(parent)
+            parent = self.steps[parent].parent
+        return found
+
+    @cached_property
     def edges(self) -> list[Edge]:
         """Edges between two different known steps, each once."""
         sound = (edge for edge in self.document.edges if edge.source in self.steps and edge.target in self.steps)

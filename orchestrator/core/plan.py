@@ -272,7 +272,9 @@ def _in_hand(
     inside = [step for step in steps if step.parent == owner]
     nodes = {step.node for step in inside}
     ways = Counter((arrow.source, arrow.port) for arrow in arrows if arrow.source in nodes and arrow.target in nodes)
-    may_fork = any(count > 1 for count in ways.values()) or any(step.config.get("mode") == "inclusive" for step in inside)
+    may_fork = any(count > 1 for count in ways.values()) or any(
+        step.config.get("mode") == "inclusive" for step in inside
+    )
     starts = len(nodes - {arrow.target for arrow in arrows})
     return (
         starts == 1

@@ -8,6 +8,7 @@ from orchestrator.core.fixes import removal, setting
 from orchestrator.core.graph import cycles, reachable
 from orchestrator.core.nearest import did_you_mean
 from orchestrator.core.problem import Fix, Problem
+from orchestrator.core.problems_containers import border_problem
 
 
 def edge_problems(drawing: Drawing) -> Iterator[Problem]:
@@ -25,6 +26,10 @@ def edge_problems(drawing: Drawing) -> Iterator[Problem]:
             message = f'Step "{edge.source}" leads to itself. Remove the edge; to do a step again use its retry.'
             yield _of(edge, "self_edge", message, remove)
         yield from _port_problems(drawing, index, edge)
+        if edge.source in drawing.steps and edge.target in drawing.steps:
+            crossing = border_problem(drawing, edge.source, edge.target)
+            if crossing is not None:
+                yield _of(edge, "edge_crosses_border", f"{_named(edge)}: {crossing}.", remove)
 
 
 def _named(edge: Edge) -> str:

@@ -4,7 +4,7 @@ import builtins
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from orchestrator.core.document import Step
+from orchestrator.core.document import REPEAT, Step
 from orchestrator.core.drawing import Drawing
 from orchestrator.core.errors import ExpressionFailed
 from orchestrator.core.form import shown
@@ -28,6 +28,7 @@ _WHEN: Mapping[str, str] = {
     "item": "inside a for-each",
     "index": "inside a for-each",
     "turn": "inside a repeat",
+    "last": "inside a repeat",
     "event": "in a run that an event started",
     "output": "in an undo",
     "error": "in an undo",
@@ -54,11 +55,18 @@ def reference_problems(drawing: Drawing, step: Step) -> Iterator[Problem]:
     """Problems of every text in a step's config and undo. Nothing in a disabled step is evaluated."""
     if step.disabled:
         return
-    roots = _PLAIN_ROOTS | ({"item", "index", "turn"} if step.parent else frozenset())
+    roots = _PLAIN_ROOTS | _container_roots(drawing, step)
     yield from _config_problems(drawing, step, step.kind, step.config, "config", roots)
     if step.undo:
         wider = roots | {"output", "error"}
         yield from _config_problems(drawing, step, step.undo.kind, step.undo.config, "undo.config", wider)
+
+
+def _container_roots(drawing: Drawing, step: Step) -> frozenset[str]:
+    """What the containers around give; a repeat's own conditions know its turns, too."""
+    own = [step.key] if step.kind == REPEAT else []
+    kinds = (drawing.kinds.get(drawing.steps[key].kind) for key in [*own, *(drawing.around(step.key) or ())])
+    return frozenset(name for kind in kinds if kind is not None for name in kind.inside or ())
 
 
 def output_problems(drawing: Drawing) -> Iterator[Problem]:
@@ -149,11 +157,20 @@ def _step_reference_problems(drawing: Drawing, text: _Text, key: str, found: Ref
         message = f'There is no step "{key}" to read from.{did_you_mean(drawing.guess(key, drawing.steps))}'
         yield text.problem("unknown_step", message)
         return
-    reader = text.reader
-    if reader is None:
+    if text.reader is None:
+        yield from _from_outside(drawing, text, key, None)
         return
+    reader = text.reader
+    if drawing.steps[key].parent == reader.key and reader.kind == REPEAT:
+        return  # its conditions look at what the steps inside gave
+    if outside := list(_from_outside(drawing, text, key, reader)):
+        yield from outside
+        return
+    # From outside a container, the container as a whole is what comes before or after.
+    reader = _on_level(drawing, reader, drawing.steps[key].parent)
     if key == reader.key:
-        message = f'Step "{key}" reads its own output, which does not exist before it has run. Read an earlier step.'
+        who = "itself" if text.reader is reader else "the container around it"
+        message = f'Step "{text.reader.key}" reads {who}, "{key}", which has no output yet. Read an earlier step.'
         yield text.problem("reference_not_upstream", message)
     elif not drawing.ancestors.leads_to(key, reader.key):
         message = (
@@ -168,6 +185,27 @@ def _step_reference_problems(drawing: Drawing, text: _Text, key: str, found: Ref
             f'Write "steps.{key} and steps.{key}. ..." or read it only on its branch.'
         )
         yield text.problem("may_be_skipped", message, is_warning=True)
+
+
+def _from_outside(drawing: Drawing, text: _Text, key: str, reader: Step | None) -> Iterator[Problem]:
+    """A step inside a container runs in scopes of its own: outside, only the container has an output."""
+    outer = drawing.steps[key].parent
+    around = [] if reader is None else drawing.around(reader.key) or []
+    if outer is not None and outer not in around and outer in drawing.steps:
+        message = (
+            f'Step "{key}" lies inside "{outer}" and can only be read there: it may run many times. '
+            f'Read "steps.{outer}", what all of it gave.'
+        )
+        yield text.problem("reference_not_upstream", message)
+
+
+def _on_level(drawing: Drawing, step: Step, parent: str | None) -> Step:
+    """The step itself, or the container around it, that lies directly in `parent`."""
+    for key in drawing.around(step.key) or ():
+        if step.parent == parent:
+            break
+        step = drawing.steps[key]
+    return step
 
 
 def _input_reference_problems(drawing: Drawing, text: _Text, found: References) -> Iterator[Problem]:

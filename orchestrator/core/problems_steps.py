@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from orchestrator.core.document import Retry, Step, Undo
 from orchestrator.core.drawing import Drawing
 from orchestrator.core.durations import LONGEST
-from orchestrator.core.fixes import removal, setting
+from orchestrator.core.fixes import setting
 from orchestrator.core.json_types import JsonObject
 from orchestrator.core.nearest import did_you_mean
 from orchestrator.core.problem import Problem, Severity
+from orchestrator.core.problems_containers import parent_problems
 from orchestrator.core.retry import MAX_ATTEMPTS
 
 
@@ -22,7 +23,7 @@ def step_problems(drawing: Drawing, index: int, step: Step) -> Iterator[Problem]
     if step.timeout is not None and not 0 < step.timeout <= LONGEST:
         message = f'Step "{step.key}" has a time-out of {step.timeout:g} seconds. Set more than zero, up to ten years.'
         yield Problem(code="timeout_invalid", message=message, step=step.key, field="timeout")
-    yield from _parent_problems(drawing, index, step)
+    yield from parent_problems(drawing, index, step)
     yield from _disabled_problems(drawing, step)
 
 
@@ -58,20 +59,6 @@ def _retry_problems(index: int, step: Step, retry: Retry) -> Iterator[Problem]:
     if not 1 <= retry.factor <= 100:
         message = f'Step "{step.key}" retries with the factor {retry.factor:g}. Set 1 to 100.'
         yield Problem(code="retry_invalid", message=message, step=step.key, field="retry.factor")
-
-
-def _parent_problems(drawing: Drawing, index: int, step: Step) -> Iterator[Problem]:
-    if step.parent is None:
-        return
-    parent = drawing.steps.get(step.parent)
-    fix = removal("Take it out", f"/steps/{index}/parent")
-    if parent is None:
-        close = drawing.guess(step.parent, drawing.steps)
-        message = f'Step "{step.key}" lies in "{step.parent}", which does not exist.{did_you_mean(close)} Take it out.'
-        yield Problem(code="unknown_parent", message=message, step=step.key, field="parent", fix=fix)
-    elif parent.kind in drawing.kinds:
-        message = f'Step "{step.key}" lies in "{parent.key}", but a {parent.kind} step holds no others. Take it out.'
-        yield Problem(code="parent_not_container", message=message, step=step.key, field="parent", fix=fix)
 
 
 def _disabled_problems(drawing: Drawing, step: Step) -> Iterator[Problem]:

@@ -6,7 +6,19 @@ from typing import Literal
 
 from orchestrator.core.advance import Effects, Signal, advance, fail
 from orchestrator.core.json_types import Json
-from orchestrator.core.outcome import Child, Done, Fail, Items, Open, Outcome, Retry, StepFault, TaskForm, TimedOut, Wait
+from orchestrator.core.outcome import (
+    Child,
+    Done,
+    Fail,
+    Items,
+    Open,
+    Outcome,
+    Retry,
+    StepFault,
+    TaskForm,
+    TimedOut,
+    Wait,
+)
 from orchestrator.core.plan import Plan, failure_port
 from orchestrator.core.retry import next_attempt
 

@@ -28,7 +28,9 @@ def child_item(pool: Any, plans: Plans, lease: Lease, child: Child) -> dict[str,
             statements.CHILD_VERSION, (child.version, child.version, run.workspace_id, child.workflow)
         ).fetchone()
     if count >= MOST_CHILDREN:
-        return _fail("run_budget", f"The run at the top has started {count} sub-workflows; {MOST_CHILDREN} is the most.")
+        return _fail(
+            "run_budget", f"The run at the top has started {count} sub-workflows; {MOST_CHILDREN} is the most."
+        )
     if refused := _refused(row, child):
         return refused
     plan = plans.get(row["version_id"]).plan

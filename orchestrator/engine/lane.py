@@ -174,7 +174,9 @@ class Lane:
             settled = settle(self._facts.plan, node, outcome, tries)
             row = self._row(item, settled, ready, began, ended)
         except JsonInvalid as error:
-            refused = Fail(StepFault(code=error.error_code, message=f"The step's output cannot be stored: {error.message}"))
+            refused = Fail(
+                StepFault(code=error.error_code, message=f"The step's output cannot be stored: {error.message}")
+            )
             settled = settle(self._facts.plan, node, refused, tries)
             row = self._row(item, settled, ready, began, ended)
         self._buffer.rows.append(row)
@@ -183,7 +185,9 @@ class Lane:
         item.lease.run.seen[node] = (settled.output, fault)
         return settled
 
-    def _row(self, item: _Item, settled: Settlement, ready: Prepared | None, began: float, ended: float) -> dict[str, Any]:
+    def _row(
+        self, item: _Item, settled: Settlement, ready: Prepared | None, began: float, ended: float
+    ) -> dict[str, Any]:
         packed = Packed({"node": item.lease.node, "index": item.index + 1, "attempt": 1, "final": settled.then == "go"})
         packed.item |= {"began": began, "ended": ended, "prev": item.prev}
         log_attempt(packed, self._facts.plan, item.lease.node, settled, None if ready is None else ready.config)
@@ -199,7 +203,9 @@ class Lane:
     def _give_up_item(self) -> None:
         """Too many workers died at this place: the item fails, the others go on."""
         item = _Item(self._at, self._at_step(self._at, self._body.starts[0]))
-        message = f"Item {self._at} lost its worker {self._lease.lost} times. It may be what kills them; it may have acted."
+        message = (
+            f"Item {self._at} lost its worker {self._lease.lost} times. It may be what kills them; it may have acted."
+        )
         self._settled(item, Fail(StepFault(code="worker_lost", message=message)), None, self._elapsed())
         self._count(failed=True)
 

@@ -9,7 +9,6 @@ from orchestrator.core.json_types import Json
 from orchestrator.engine.database import Row
 from orchestrator.engine.tracing import RunTrace, trace_of
 
-
 LANE = 2  #: the phase of a token that works through items of a for-each
 
 

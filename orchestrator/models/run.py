@@ -53,10 +53,14 @@ class Run(models.Model):
     trigger = models.CharField(max_length=16)
     started_by = models.ForeignKey("orchestrator.User", models.SET_NULL, null=True, db_constraint=False, db_index=False)
     #: Of a sub-workflow: the token that waits for this run in that epoch, and the run at the top.
-    parent_run = models.ForeignKey("self", models.DO_NOTHING, null=True, related_name="children", db_constraint=False, db_index=False)
+    parent_run = models.ForeignKey(
+        "self", models.DO_NOTHING, null=True, related_name="children", db_constraint=False, db_index=False
+    )
     parent_token = models.BigIntegerField(null=True)
     parent_epoch = models.IntegerField(null=True)
-    root_run = models.ForeignKey("self", models.DO_NOTHING, null=True, related_name="+", db_constraint=False, db_index=False)
+    root_run = models.ForeignKey(
+        "self", models.DO_NOTHING, null=True, related_name="+", db_constraint=False, db_index=False
+    )
     depth = models.SmallIntegerField(default=0)
     priority = models.SmallIntegerField(default=100)
     generation = models.IntegerField(default=0)

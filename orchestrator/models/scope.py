@@ -14,7 +14,9 @@ class Scope(models.Model):
     """
 
     id = models.BigIntegerField(primary_key=True)
-    run = models.ForeignKey("orchestrator.Run", models.DO_NOTHING, db_constraint=False, related_name="scopes", db_index=False)
+    run = models.ForeignKey(
+        "orchestrator.Run", models.DO_NOTHING, db_constraint=False, related_name="scopes", db_index=False
+    )
     #: The scope in which the container itself stands.
     parent = models.BigIntegerField()
     node = models.IntegerField()

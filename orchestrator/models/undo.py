@@ -41,9 +41,7 @@ class UndoItem(models.Model):
             models.CheckConstraint(name="undo_awaits_natural", condition=Q(awaits__gte=0)),
         ]
         indexes = [
-            models.Index(
-                fields=["run", "boundary"], condition=~Q(state__in=sorted(FINAL_UNDO)), name="undo_item_open"
-            )
+            models.Index(fields=["run", "boundary"], condition=~Q(state__in=sorted(FINAL_UNDO)), name="undo_item_open")
         ]
 
     def __str__(self) -> str:

@@ -14,4 +14,6 @@ def failed_inside(inner: StepFault) -> Fail:
 
 def too_late(context: StepContext) -> TimedOut:
     """The time for all that is inside ran out; whatever still runs in there is stopped."""
-    return TimedOut(fault("timeout", f'The steps inside "{context.step_key}" took longer than its time-out allows.'), final=True)
+    return TimedOut(
+        fault("timeout", f'The steps inside "{context.step_key}" took longer than its time-out allows.'), final=True
+    )

@@ -37,8 +37,15 @@ def ended(house: House, raw: dict[str, Any], value: Any = None) -> Run:
 
 def test_a_scope_runs_its_steps_and_gives_what_the_last_one_gave(house: House, at_work: None) -> None:
     raw = document(
-        [step("before"), scope(), inside("box", "a"), inside("box", "b", config=value("steps.a + steps.before")), step("after", config=value("steps.box"))],
-        "before > box > after", "a > b",
+        [
+            step("before"),
+            scope(),
+            inside("box", "a"),
+            inside("box", "b", config=value("steps.a + steps.before")),
+            step("after", config=value("steps.box")),
+        ],
+        "before > box > after",
+        "a > b",
     )
     assert output(ended(house, raw)) == "abefore"
 
@@ -50,7 +57,9 @@ def test_branches_inside_a_scope_meet_before_it_ends(house: House, at_work: None
 
 
 @pytest.mark.parametrize(("on_failure", "state"), [("fail", "failed"), ("continue", "succeeded")])
-def test_a_failure_inside_is_the_scopes_own_unless_it_goes_on(house: House, at_work: None, on_failure: str, state: str) -> None:
+def test_a_failure_inside_is_the_scopes_own_unless_it_goes_on(
+    house: House, at_work: None, on_failure: str, state: str
+) -> None:
     raw = document([scope(on_failure=on_failure), inside("box", "a", config=value("1 // 0")), inside("box", "b")])
     run = ended(house, raw)
     assert run.state == state
@@ -69,7 +78,12 @@ def test_a_failed_scope_leaves_by_its_error_port(house: House, at_work: None) ->
 
 def test_scopes_nest(house: House, at_work: None) -> None:
     raw = document(
-        [scope("outer"), inside("outer", "inner", "scope"), inside("outer", "x"), inside("inner", "deep", config=value("input.n + 1"))],
+        [
+            scope("outer"),
+            inside("outer", "inner", "scope"),
+            inside("outer", "x"),
+            inside("inner", "deep", config=value("input.n + 1")),
+        ],
         "x > inner",
     )
     assert output(ended(house, raw, {"n": 1})) == 2
@@ -83,7 +97,9 @@ def test_a_repeat_goes_on_until_its_condition_holds(house: House, at_work: None)
 
 
 def test_a_repeat_reads_the_steps_inside_and_tests_while_before_a_turn(house: House, at_work: None) -> None:
-    raw = document([repeat(**{"while": {"$": "turn < 2 and steps.a != 7"}}), inside("again", "a", config=value("turn"))])
+    raw = document(
+        [repeat(**{"while": {"$": "turn < 2 and steps.a != 7"}}), inside("again", "a", config=value("turn"))]
+    )
     assert output(ended(house, raw)) == 2
 
 
@@ -105,8 +121,14 @@ def test_a_for_each_of_nothing_is_nothing(house: House, at_work: None) -> None:
 def test_items_may_choose_and_have_several_steps(house: House, at_work: None) -> None:
     choose = {"cases": [{"port": "odd", "when": {"$": "item % 2"}}]}
     raw = document(
-        [for_each({"$": "list(range(40))"}), inside("each", "pick", "choose", config=choose), inside("each", "a", config=value("item")), inside("each", "b", config=value("-item"))],
-        "pick.odd > a", "pick.otherwise > b",
+        [
+            for_each({"$": "list(range(40))"}),
+            inside("each", "pick", "choose", config=choose),
+            inside("each", "a", config=value("item")),
+            inside("each", "b", config=value("-item")),
+        ],
+        "pick.odd > a",
+        "pick.otherwise > b",
     )
     found = output(ended(house, raw))
     assert [item["a"] or item["b"] for item in found] == [n if n % 2 else -n for n in range(40)]
@@ -115,20 +137,30 @@ def test_items_may_choose_and_have_several_steps(house: House, at_work: None) ->
 @pytest.mark.parametrize("parallel", [1, 3, None])
 def test_items_that_branch_or_wait_have_tokens_of_their_own(house: House, at_work: None, parallel: int | None) -> None:
     raw = document(
-        [for_each({"$": "list(range(7))"}, parallel=parallel), inside("each", "a", "delay", config={"for": "PT0.01S"}), inside("each", "b", config=value("item")), inside("each", "c", config=value("steps.b + 1"))],
-        "a > b > c", "b > d" if False else "a > b",
+        [
+            for_each({"$": "list(range(7))"}, parallel=parallel),
+            inside("each", "a", "delay", config={"for": "PT0.01S"}),
+            inside("each", "b", config=value("item")),
+            inside("each", "c", config=value("steps.b + 1")),
+        ],
+        "a > b > c",
+        "b > d" if False else "a > b",
     )
     raw["edges"] = raw["edges"][:2]
     assert output(ended(house, raw)) == list(range(1, 8))
 
 
 def test_a_few_items_may_fail(house: House, at_work: None) -> None:
-    raw = document([for_each({"$": "[1, 0, 2]"}, tolerate={"count": 1}), inside("each", "a", config=value("6 // item"))])
+    raw = document(
+        [for_each({"$": "[1, 0, 2]"}, tolerate={"count": 1}), inside("each", "a", config=value("6 // item"))]
+    )
     assert output(ended(house, raw)) == [6, None, 3]
 
 
 def test_one_failed_item_too_many_fails_all(house: House, at_work: None) -> None:
-    raw = document([for_each({"$": "[1, 0, 2, 0]"}, tolerate={"percent": 25}), inside("each", "a", config=value("6 // item"))])
+    raw = document(
+        [for_each({"$": "[1, 0, 2, 0]"}, tolerate={"percent": 25}), inside("each", "a", config=value("6 // item"))]
+    )
     run = ended(house, raw)
     assert error(run)["code"] == "items_failed"
     assert error(run)["details"]["first"] == "expression_failed"
@@ -136,7 +168,11 @@ def test_one_failed_item_too_many_fails_all(house: House, at_work: None) -> None
 
 def test_a_failed_item_among_waiting_ones_ends_them(house: House, at_work: None) -> None:
     raw = document(
-        [for_each({"$": "[0, 1, 2]"}), inside("each", "a", config=value("6 // item")), inside("each", "b", "delay", config={"for": "PT1H"})],
+        [
+            for_each({"$": "[0, 1, 2]"}),
+            inside("each", "a", config=value("6 // item")),
+            inside("each", "b", "delay", config={"for": "PT1H"}),
+        ],
         "a > b",
     )
     run = ended(house, raw)
@@ -150,7 +186,12 @@ def test_a_sub_workflow_gives_what_the_child_gave(house: House, at_work: None) -
     run = ended(house, raw, {"n": 21})
     assert output(run) == 42
     child = Run.objects.get(parent_run=run)
-    assert (child.state, child.depth, child.root_run_id, child.correlation_id) == ("succeeded", 1, run.pk, run.correlation_id)
+    assert (child.state, child.depth, child.root_run_id, child.correlation_id) == (
+        "succeeded",
+        1,
+        run.pk,
+        run.correlation_id,
+    )
 
 
 def test_the_childs_error_reaches_the_parent(house: House, at_work: None) -> None:
@@ -167,8 +208,13 @@ def test_a_workflow_that_starts_itself_is_stopped(house: House, at_work: None) -
     assert Run.objects.filter(root_run=run).count() == 8
 
 
-@pytest.mark.parametrize(("config", "code"), [({"workflow": "nobody"}, "unknown_workflow"), ({"workflow": "child", "version": 9}, "not_published")])
-def test_a_sub_workflow_that_does_not_exist_is_a_named_failure(house: House, at_work: None, config: dict[str, Any], code: str) -> None:
+@pytest.mark.parametrize(
+    ("config", "code"),
+    [({"workflow": "nobody"}, "unknown_workflow"), ({"workflow": "child", "version": 9}, "not_published")],
+)
+def test_a_sub_workflow_that_does_not_exist_is_a_named_failure(
+    house: House, at_work: None, config: dict[str, Any], code: str
+) -> None:
     house.publish(document([step("a")]), slug="child")
     run = ended(house, document([step("sub", "sub_workflow", config=config)]))
     assert error(run)["code"] == code

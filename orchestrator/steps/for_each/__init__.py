@@ -39,4 +39,6 @@ class ForEach(Kind[ForEachConfig]):
         failed, total = resumed.signal.get("fail"), resumed.signal.get("total")
         inner = failed_inside(resumed.fault).fault
         message = f"{failed} of {total} items failed, more than are tolerated. The first: {inner.message}"
-        return Fail(fault("items_failed", message, {"failed": failed, "total": total, "first": inner.code, **inner.details}))
+        return Fail(
+            fault("items_failed", message, {"failed": failed, "total": total, "first": inner.code, **inner.details})
+        )

@@ -24,7 +24,9 @@ class ForEachConfig(Config):
 
     items: list[JsonValue] = Field(
         max_length=MAX_ITEMS,
-        json_schema_extra=ui("json", "Items", "A list; each item is `item` inside.", order=1, placeholder="input.orders"),
+        json_schema_extra=ui(
+            "json", "Items", "A list; each item is `item` inside.", order=1, placeholder="input.orders"
+        ),
     )
     parallel: int | None = Field(
         default=None,

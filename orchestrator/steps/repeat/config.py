@@ -13,7 +13,9 @@ class RepeatConfig(Config):
 
     until: JsonValue = Field(
         default=None,
-        json_schema_extra=ui("text", "Until", "Tested after each turn: stop when true.", order=1, placeholder="last.done"),
+        json_schema_extra=ui(
+            "text", "Until", "Tested after each turn: stop when true.", order=1, placeholder="last.done"
+        ),
     )
     while_: JsonValue = Field(
         default=None,

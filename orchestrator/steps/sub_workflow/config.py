@@ -16,4 +16,6 @@ class SubWorkflowConfig(Config):
         ge=1,
         json_schema_extra=ui("number", "Version", "The live one at that moment, when empty.", order=2),
     )
-    input: JsonValue = Field(default={}, json_schema_extra=ui("map", "Input", "What the other workflow is given.", order=3))
+    input: JsonValue = Field(
+        default={}, json_schema_extra=ui("map", "Input", "What the other workflow is given.", order=3)
+    )
