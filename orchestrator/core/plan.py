@@ -268,7 +268,7 @@ def _plan_step(step: Step, node_of: dict[str, int], kinds: Kinds) -> PlanStep:
 def _in_hand(
     owner: int, steps: tuple[PlanStep, ...], arrows: tuple[Arrow, ...], gates: dict[int, PlanGate], kinds: Kinds
 ) -> bool:
-    """True when an item can be done in one go: no fork, no join, no wait, no other queue, nothing for the event loop."""
+    """True when an item can be done in one go: no fork, join or wait, no other queue, nothing for the event loop."""
     inside = [step for step in steps if step.parent == owner]
     nodes = {step.node for step in inside}
     ways = Counter((arrow.source, arrow.port) for arrow in arrows if arrow.source in nodes and arrow.target in nodes)

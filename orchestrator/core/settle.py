@@ -51,7 +51,7 @@ class Settlement:
     run_ends: Literal["succeeded", "failed"] | None = None
 
 
-def settle(plan: Plan, node: int, outcome: Outcome, tries: Tries) -> Settlement:
+def settle(plan: Plan, node: int, outcome: Outcome, tries: Tries) -> Settlement:  # noqa: PLR0911  one per outcome
     """Decide what follows from an outcome; the same arguments always give the same answer."""
     match outcome:
         case Done(output, ports):

@@ -1,8 +1,7 @@
-"""What a sub-workflow step starts: the version is chosen now, and the child begins in the transaction that parks the step."""
+"""What a sub-workflow step starts: its version is chosen now, and the child begins when the step parks, at once."""
 
 from typing import Any
 
-from orchestrator.core.json_types import Json
 from orchestrator.core.outcome import Child, Fail, StepFault
 from orchestrator.core.schema import check_input
 from orchestrator.engine import statements
@@ -64,7 +63,7 @@ def _refused(row: dict[str, Any] | None, child: Child) -> Fail | None:
     found = check_input(row["input_schema"] or {}, child.input)
     if not found:
         return None
-    problems: list[Json] = [{"code": one.code, "message": one.message, "path": one.path} for one in found]
+    problems = [{"code": one.code, "message": one.message, "path": one.path} for one in found]
     message = f'The input does not fit workflow "{child.workflow}": {found[0].message}'
     return Fail(StepFault(code="input_invalid", message=message, details={"problems": problems}))
 

@@ -53,7 +53,7 @@ class Insides:
                 outputs[place] = row["output"]
             else:
                 several = outputs[place] or dict.fromkeys(plan.steps[node].key for node in exits)
-                outputs[place] = {**several, plan.steps[row["node"]].key: row["output"]}  # type: ignore[dict-item]
+                outputs[place] = {**several, plan.steps[row["node"]].key: row["output"]}
         return outputs, None
 
     def _child(self, run_id: str) -> Inside:

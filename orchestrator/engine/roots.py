@@ -1,4 +1,4 @@
-"""What a step's expressions may read: input, steps, errors, run, at a join its branches, in a container what is its own.
+"""What a step's expressions may read: input, steps, errors, run; at a join its branches; what containers around give.
 
 A step inside containers reads its neighbours in its own scope, and every step around in the scope that holds that one.
 """

@@ -1,4 +1,4 @@
-"""What a token inside containers must know of what is around it. Blocks never change once they stand, so they are kept."""
+"""What a token inside containers must know of what is around it. Blocks never change, so they are kept."""
 
 import threading
 from collections import OrderedDict

@@ -25,8 +25,8 @@ def for_each(items: Any, key: str = "each", **config: Any) -> dict[str, Any]:
     return step(key, "for_each", config={"items": items, **config})
 
 
-def repeat(key: str = "again", turns: int = 10, **config: Any) -> dict[str, Any]:
-    return step(key, "repeat", config={"turns": turns, **config})
+def repeat(condition: str, expression: str, turns: int = 10) -> dict[str, Any]:
+    return step("again", "repeat", config={"turns": turns, condition: {"$": expression}})
 
 
 def ended(house: House, raw: dict[str, Any], value: Any = None) -> Run:
@@ -90,21 +90,19 @@ def test_scopes_nest(house: House, at_work: None) -> None:
 
 
 def test_a_repeat_goes_on_until_its_condition_holds(house: House, at_work: None) -> None:
-    raw = document([repeat(until={"$": "last >= 4"}), inside("again", "a", config=value("(last or 0) + turn"))])
+    raw = document([repeat("until", "last >= 4"), inside("again", "a", config=value("(last or 0) + turn"))])
     run = ended(house, raw)
     assert output(run) == 6  # 1, 1+2, 3+3
     assert StepLog.objects.filter(run=run, node=1).count() == 3
 
 
 def test_a_repeat_reads_the_steps_inside_and_tests_while_before_a_turn(house: House, at_work: None) -> None:
-    raw = document(
-        [repeat(**{"while": {"$": "turn < 2 and steps.a != 7"}}), inside("again", "a", config=value("turn"))]
-    )
+    raw = document([repeat("while", "turn < 2 and steps.a != 7"), inside("again", "a", config=value("turn"))])
     assert output(ended(house, raw)) == 2
 
 
 def test_a_repeat_that_never_ends_is_stopped(house: House, at_work: None) -> None:
-    raw = document([repeat(turns=3, until={"$": "False"}), inside("again", "a")])
+    raw = document([repeat("until", "False", turns=3), inside("again", "a")])
     run = ended(house, raw)
     assert error(run)["code"] == "turn_limit"
 

@@ -15,7 +15,7 @@ from orchestrator.steps.repeat.config import RepeatConfig
 
 
 class Repeat(Kind[RepeatConfig]):
-    """Conditions are evaluated here, with `turn`, `last` and the outputs of the steps inside. Output: the last turn's."""
+    """Conditions are evaluated here, with `turn`, `last` and what the steps inside gave. Output: the last turn's."""
 
     kind = "repeat"
     group: Group = "flow"
