@@ -67,6 +67,7 @@ describe("run socket", () => {
     expect(links.at(-1)).toBe("lost");
     await vi.advanceTimersByTimeAsync(1_000);
     expect(FakeSocket.all).toHaveLength(2);
+    expect(links).toEqual(["connecting", "open", "lost"]);
     latest().onopen?.();
     expect(JSON.parse(latest().sent[0] ?? "")).toMatchObject({ after: 9 });
     expect(keys).toEqual(["charge"]);

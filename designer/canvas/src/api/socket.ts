@@ -63,7 +63,8 @@ export class RunSocket {
 
   #connect(): void {
     if (this.#closed) return;
-    this.#watching.onLink("connecting");
+    // While it tries again the connection stays lost: a server that is away may keep a try waiting for minutes.
+    if (this.#attempt === 0) this.#watching.onLink("connecting");
     const socket = new WebSocket(this.#url);
     this.#socket = socket;
     socket.onopen = () => {

@@ -11,6 +11,13 @@ interface Props<T> {
   onCancel(): void;
 }
 
+/** Stable, so that React calls it once: other fields of a dialog keep the focus. A modal asks for `autofocus`. */
+const focusFirst = (input: HTMLInputElement | null): void => {
+  if (!input) return;
+  input.autofocus = true;
+  input.focus({ preventScroll: true });
+};
+
 /** A search field over a list, all by keyboard: arrows choose, Enter picks, Escape leaves. */
 export function SearchList<T>({ label, placeholder, empty, items, idOf, row, onPick, onCancel }: Props<T>) {
   const [query, setQuery] = useState("");
@@ -43,7 +50,7 @@ export function SearchList<T>({ label, placeholder, empty, items, idOf, row, onP
         aria-activedescendant={found[current] ? `${id}-${current}` : undefined}
         placeholder={placeholder}
         value={query}
-        ref={(input) => input?.focus({ preventScroll: true })}
+        ref={focusFirst}
         onChange={(event) => {
           setQuery(event.target.value);
           setAt(0);
