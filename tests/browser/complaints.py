@@ -26,6 +26,7 @@ class Complaints:
         self.seen.append(f"uncaught: {error.error}")
 
     def check(self) -> None:
-        """Raise AssertionError for everything nobody expected."""
+        """Raise AssertionError for everything nobody expected since the last check."""
         left = [text for text in self.seen if not any(re.search(pattern, text) for pattern in self.expected)]
+        self.seen.clear()
         assert not left, "The browser complains:\n" + "\n".join(left)

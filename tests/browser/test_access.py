@@ -1,0 +1,162 @@
+"""axe-core finds nothing on any page, in either theme, on a wide screen and on a phone."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from designer.services.publishing import publish
+from designer.services.workflows import create_workflow
+from orchestrator.models import HumanTask, Run
+from orchestrator.models.workspace import Role
+from orchestrator.services.members import machine_actor
+from orchestrator.services.runs import start_run
+from tests.browser.axe import violations
+from tests.browser.canvas import Canvas
+from tests.browser.leave import ask_for_leave
+from tests.browser.site import Site
+from tests.browser.web import Web
+from tests.designer_cast import document, transform
+from tests.waiting import wait_until
+
+PAGES = {
+    "front": "",
+    "workflows": "workflows/",
+    "editor": "workflows/order-payment/",
+    "versions": "workflows/order-payment/versions/",
+    "start": "workflows/leave-request/start/",
+    "runs": "runs/",
+    "runs filtered": "runs/?state=failed",
+    "run graph": "runs/{waiting}/",
+    "run timeline": "runs/{failed}/?tab=timeline",
+    "run steps": "runs/{failed}/?tab=steps",
+    "run history": "runs/{failed}/?tab=history",
+    "run data": "runs/{waiting}/?tab=data",
+    "step": "runs/{failed}/steps/{step}/?tab=steps",
+    "cancel": "runs/{waiting}/cancel/",
+    "inbox": "inbox/?tab=all",
+    "task": "inbox/{task}/",
+    "reassign": "inbox/{task}/reassign/",
+    "members": "members/",
+    "tokens": "tokens/",
+    "audit": "audit/",
+    "account": "/account/",
+    "password": "/account/password/",
+    "API": "/api/docs/",
+    "nothing here": "workflows/no-such-workflow/",
+}
+
+# What Swagger UI nests into its own markup is not ours to mend.
+NOT_OURS = ("nested-interactive", "heading-order", "region")
+
+
+@dataclass
+class House:
+    """The samples with a run that waits and one that failed, and a window on them."""
+
+    site: Site
+    page: Page
+    places: dict[str, str]
+
+    def path(self, name: str) -> str:
+        """The address of a page above."""
+        path = PAGES[name].format(**self.places)
+        return path if path.startswith("/") else self.site.url(path)
+
+
+@pytest.fixture(scope="module")
+def house(web: Web, chromium: Browser) -> Iterator[House]:
+    site = Site(web, chromium)
+    site.complaints.expected = ["status of 404 .*no-such-workflow"]
+    everybody = site.member("ada", *[str(role) for role in Role])
+    waiting = ask_for_leave(site, everybody)
+    failed = failed_run(site)
+    task = HumanTask.objects.get(run_id=waiting)
+    wait_until(lambda: Run.objects.get(pk=failed.pk).state == "failed", 30, "the run to fail")
+    places = {"waiting": str(waiting), "failed": str(failed.pk), "task": str(task.pk), "step": "ends"}
+    yield House(site, site.page_of(everybody), places)
+    site.close()
+
+
+def failed_run(site: Site) -> Run:
+    """A run that ends failed at its second step."""
+    actor = machine_actor(site.workspace)
+    broken = document(
+        transform("begins", at=(0, 0)), transform("ends", {"$": "1 // input.of"}, at=(280, 0)), name="Broken"
+    )
+    drawn = create_workflow(name="Broken", actor=actor, document=broken)
+    publish(workflow=drawn, note="", actor=actor)
+    drawn.refresh_from_db()
+    return Run.objects.get(pk=start_run(workflow=drawn, input={"of": 0}, actor=actor).run_id)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_shuts_nobody_out(house: House, name: str) -> None:
+    page = house.page
+    found: list[str] = []
+    for width in (1440, 390):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.goto(house.path(name))
+        settled(page)
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+            # Between the themes only colours differ.
+            only = ["color-contrast"] if scheme == "dark" else None
+            found += [f"{width} {scheme}: {line}" for line in violations(page, only)]
+    if name == "API":
+        found = [line for line in found if not any(rule in line for rule in NOT_OURS)]
+    assert not found, "\n".join(found)
+    house.site.complaints.check()
+
+
+def test_drawing_shuts_nobody_out(house: House) -> None:
+    page = house.page
+    page.set_viewport_size({"width": 1440, "height": 900})
+    found: list[str] = []
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+        page.goto(house.site.url("workflows/leave-request/"))
+        canvas = Canvas(page)
+        canvas.open("approve")
+        for tab in ("Settings", "Input", "Errors & retry", "Undo"):
+            page.get_by_role("tab", name=tab).click()
+            found += violations(page)
+        canvas.rest()
+        canvas.step("approve").focus()
+        page.keyboard.press("Tab")
+        expect(canvas.picker).to_be_visible()
+        found += violations(page)
+        page.keyboard.press("Escape")
+        for opens, title in (("Control+k", "Commands"), ("?", "Keys"), ("Control+Enter", "Run Leave request")):
+            page.keyboard.press(opens)
+            expect(page.get_by_role("dialog", name=title)).to_be_visible()
+            found += violations(page)
+            page.keyboard.press("Escape")
+        page.get_by_role("button", name="Publish…").click()
+        expect(page.get_by_role("dialog", name="Publish")).to_contain_text("version 1")
+        found += violations(page)
+        page.keyboard.press("Escape")
+        page.get_by_role("button", name="Show the outline (O)").click()
+        found += violations(page)
+    assert not found, "\n".join(sorted(set(found)))
+    house.site.complaints.check()
+
+
+def test_signing_in_shuts_nobody_out(house: House) -> None:
+    page = house.site.anonymous()
+    found: list[str] = []
+    for path in ("/signin/", "/signin/link/used-long-ago/"):
+        page.goto(path)
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+            found += violations(page)
+    assert not found, "\n".join(found)
+
+
+def settled(page: Page) -> None:
+    """Until the page shows what it will show."""
+    if page.locator("#canvas").count():
+        expect(page.locator(".react-flow__node").first).to_be_visible()
+    if page.locator("#reference").count():
+        expect(page.locator(".opblock").first).to_be_visible()
