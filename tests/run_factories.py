@@ -39,6 +39,8 @@ class PlainKind:
     """As much of a step kind as the compiler asks for: every port that the tests draw."""
 
     default_timeout = 30.0
+    kind = ""
+    inside = None
 
     def __init__(self, ports: Sequence[str] = ("out", "error", "timeout")) -> None:
         self._ports = tuple(ports)
