@@ -432,6 +432,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='run',
+            index=models.Index(condition=models.Q(('business_key__isnull', False)), fields=['workspace', 'business_key'], name='run_by_business_key'),
+        ),
+        migrations.AddIndex(
+            model_name='run',
             index=models.Index(fields=['workspace', '-finished_at'], name='run_by_finish'),
         ),
         migrations.AddIndex(

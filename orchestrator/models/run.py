@@ -90,6 +90,11 @@ class Run(models.Model):
             models.Index(fields=["workspace", "state", "-id"], name="run_by_state"),
             models.Index(fields=["workflow", "-id"], name="run_by_workflow"),
             models.Index(fields=["workspace", "correlation_id"], name="run_by_correlation"),
+            models.Index(
+                fields=["workspace", "business_key"],
+                condition=Q(business_key__isnull=False),
+                name="run_by_business_key",
+            ),
             models.Index(fields=["workspace", "-finished_at"], name="run_by_finish"),
             models.Index(fields=["state", "id"], condition=~Q(state__in=FINAL), name="run_open"),
             models.Index(fields=["parent_run", "id"], condition=Q(parent_run__isnull=False), name="run_by_parent"),
