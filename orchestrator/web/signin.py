@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import structlog
 from allauth.account.adapter import get_adapter
 from allauth.account.utils import perform_login
 from django import forms
@@ -10,6 +11,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
+from redis.exceptions import RedisError
 
 from orchestrator.models import User
 from orchestrator.queries.actors import workspaces_of
@@ -18,8 +20,13 @@ from orchestrator.web.access import PageRequest, page
 from orchestrator.web.forms import SigninForm
 from orchestrator.web.next import safe_next
 
+logger = structlog.get_logger(__name__)
 WRONG = "The user name or the password is wrong."
 TOO_MANY = "Too many tries. Wait a few minutes, then try again, or ask an administrator for a sign-in link."
+UNCOUNTED = (
+    "Signing in by password is not possible just now: the server cannot count tries, because Redis or Valkey does not "
+    "answer. Try again in a minute, or ask an administrator for a sign-in link."
+)
 #: Seconds after which trying again makes sense.
 PATIENCE = 60
 
@@ -55,6 +62,11 @@ def try_password(request: PageRequest) -> HttpResponse:
     except forms.ValidationError:
         form.add_error(None, TOO_MANY)
         return signin_page(request, form, status=429)
+    except RedisError:
+        # Refused, not let through: without the count anybody could guess passwords as fast as they like.
+        logger.warning("nobody can sign in by password: the cache does not answer")
+        form.add_error(None, UNCOUNTED)
+        return signin_page(request, form, status=503)
     # allauth also names a person whose account is closed: for us they do not exist.
     if not isinstance(user, User) or not user.is_active:
         service.note_refused_signin(name)
@@ -67,7 +79,7 @@ def try_password(request: PageRequest) -> HttpResponse:
 def signin_page(request: HttpRequest, form: SigninForm, status: int = 200) -> HttpResponse:
     context = {"form": form, "next": safe_next(request, "")}
     response = render(request, "web/signin.html", context, status=status)
-    if status == 429:
+    if status in {429, 503}:
         response["Retry-After"] = str(PATIENCE)
     return response
 

@@ -152,6 +152,30 @@ def test_a_locked_name_still_comes_in_by_link(client: Client) -> None:
     assert client.post(create_signin_link(alice)).status_code == 302
 
 
+@pytest.fixture
+def no_valkey(fresh_cache: None, settings: Any) -> None:
+    """A cache whose server is away."""
+    away = {**settings.CACHES["default"], "LOCATION": "redis://127.0.0.1:1/0"}
+    settings.CACHES = {"default": away}
+
+
+@pytest.mark.usefixtures("no_valkey")
+@pytest.mark.parametrize("password", [PASSWORD, "wrong"])
+def test_without_valkey_a_password_is_refused_and_the_way_out_is_said(client: Client, password: str) -> None:
+    make_user("alice", password=PASSWORD)
+    answer = try_signin(client, "alice", password)
+    assert answer.status_code == 503
+    assert answer["Retry-After"] == "60"
+    assert "ask an administrator for a sign-in link" in answer.content.decode()
+    assert "_auth_user_id" not in client.session
+
+
+@pytest.mark.usefixtures("no_valkey")
+def test_without_valkey_a_link_still_signs_in(client: Client) -> None:
+    client.post(create_signin_link(make_user("alice")))
+    assert "_auth_user_id" in client.session
+
+
 @pytest.mark.parametrize("address", ELSEWHERE)
 def test_next_never_leads_elsewhere(client: Client, address: str) -> None:
     make_user("alice", password=PASSWORD)
