@@ -72,7 +72,14 @@ def plans(draw: st.DrawFn) -> Plan:
     )
     incoming = Counter(target for _, _, target in drawn)
     gates = {
-        node: PlanGate(node=node, mode=draw(st.sampled_from("AN")), size=count, need=draw(st.integers(1, count)))
+        node: PlanGate(
+            node=node,
+            mode=draw(st.sampled_from("AN")),
+            size=count,
+            need=draw(st.integers(1, count)),
+            tolerate=draw(st.integers(0, count)),
+            on_branch_failure=draw(st.sampled_from(("abort", "finish"))),
+        )
         for node, count in incoming.items()
         if count > 1
     }
@@ -108,8 +115,12 @@ class Simulated:
         self.decided: set[int] = set()
 
     def end_one(self) -> None:
-        """Finish one of the steps that run: by some ports, by a failure port, or unhandled."""
+        """Finish one of the steps that run: by some ports, by a failure port, unhandled, or cancelled by a join."""
         node = self.open.pop(self.random.randrange(len(self.open)))
+        if self.random.random() < 0.1:
+            self.ends[node] = []
+            self.follow(skip(self.plan, node))
+            return
         timed_out = self.random.random() < 0.2
         if timed_out or self.random.random() < 0.2:
             self.fails(node, timed_out=timed_out)
@@ -133,12 +144,17 @@ class Simulated:
     def judge(self, gate: PlanGate) -> None:
         came = self.counts[gate.node]
         early = gate.mode == "N" and came[Signal.OK] >= gate.need
+        failed = gate.mode == "A" and came[Signal.FAIL] > gate.tolerate
+        if failed and gate.on_branch_failure == "abort" and gate.node not in self.decided:
+            self.decided.add(gate.node)
+            self.ran.add(gate.node)
+            self.fails(gate.node, timed_out=False)
         if gate.node in self.decided or not (early or came.total() == gate.size):
             return
         self.decided.add(gate.node)
         if came[Signal.SKIP] == gate.size:
             self.follow(skip(self.plan, gate.node))
-        elif early or (gate.mode == "A" and not came[Signal.FAIL]):
+        elif early or (gate.mode == "A" and not failed):
             self.open.append(gate.node)
             self.ran.add(gate.node)
         else:

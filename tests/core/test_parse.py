@@ -41,6 +41,24 @@ def test_it_reads_durations_and_defaults() -> None:
     assert read.queue == "default"
 
 
+@pytest.mark.parametrize(
+    ("tolerate", "size", "tolerated"),
+    [
+        ({"count": 1}, 3, 1),
+        ({"percent": 20}, 10, 2),
+        ({"percent": 20}, 9, 1),  # rounded down
+        ({"percent": 29}, 100, 29),  # 28.999... in binary fractions
+        ({"percent": 12.5}, 8, 1),
+        ({}, 8, 0),
+    ],
+)
+def test_it_counts_tolerated_failures(tolerate: dict[str, Json], size: int, tolerated: int) -> None:
+    read = document([step("a", join={"tolerate": tolerate})]).steps[0].join
+    assert read is not None
+    assert read.tolerate is not None
+    assert read.tolerate.of(size) == tolerated
+
+
 def test_it_leaves_defaults_out() -> None:
     spelled_out = step("a", config={}, disabled=False, queue="default", note="", join={"mode": "all", "late": "ignore"})
     written = document_as_json(document([spelled_out], "a.out -> b", settings={"on_failure": "fail"}))
@@ -107,6 +125,12 @@ def test_it_names_every_form_problem_at_once() -> None:
         ({"settings": {"concurrency": {"limit": 1, "on_limit": "drop"}}}, "unknown_value"),
         ({"settings": {"priority": 101}}, "out_of_range"),
         ({"steps": [step("a", join={"quorum": True})]}, "wrong_type"),
+        ({"steps": [step("a", join={"tolerate": 1})]}, "wrong_type"),
+        ({"steps": [step("a", join={"tolerate": {"share": 1}})]}, "unknown_field"),
+        ({"steps": [step("a", join={"tolerate": {"percent": "20"}})]}, "wrong_type"),
+        ({"steps": [step("a", join={"tolerate": {"count": 1.5}})]}, "wrong_type"),
+        ({"steps": [step("a", join={"deadline": "-PT5M"})]}, "duration_negative"),
+        ({"steps": [step("a", join={"deadline": "P20000D"})]}, "duration_too_long"),
         ({"steps": [step("a", retry={"factor": 1e9})]}, "out_of_range"),
         ({"steps": [step("a", at=[0, 1e9])]}, "out_of_range"),
         ({"steps": [step("a", kind="__class__")]}, "key_invalid"),

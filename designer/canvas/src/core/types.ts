@@ -20,6 +20,7 @@ export interface Join {
   deadline?: string;
   on_deadline?: "proceed" | "fail";
   on_branch_failure?: "abort" | "finish" | "continue";
+  tolerate?: { count?: number; percent?: number };
   late?: "ignore" | "cancel";
 }
 

@@ -1,67 +1,14 @@
 import { useEffect, useState } from "react";
 import { brief } from "../../core/completion.ts";
-import { disconnect, editJoin } from "../../core/edits.ts";
+import { disconnect } from "../../core/edits.ts";
 import { isJsonObject } from "../../core/equal.ts";
 import { edgeId, findStep, incoming, outgoing, portOf } from "../../core/graph.ts";
-import type { Edge, Join, Json, JsonObject, Step } from "../../core/types.ts";
+import type { Edge, Json, JsonObject, Step } from "../../core/types.ts";
 import { useDesigner } from "../designer.ts";
 import { useScope } from "../fields/scope.ts";
-import { FieldRow } from "../fields/value-field.tsx";
 import { Icon } from "../icon.tsx";
-import { plainField, Section } from "./section.tsx";
-
-const JOIN_FIELDS = [
-  plainField("mode", "Goes on when", "choice", {
-    choices: ["all", "any", "quorum"],
-    default: "all",
-    required: true,
-  }),
-  plainField("quorum", "How many branches", "number"),
-  plainField("deadline", "Waits at most", "duration"),
-  plainField("on_deadline", "After that", "choice", {
-    choices: ["proceed", "fail"],
-    default: "fail",
-    required: true,
-  }),
-  plainField("on_branch_failure", "When a branch fails", "choice", {
-    choices: ["abort", "finish", "continue"],
-    default: "finish",
-    required: true,
-    help: "abort the others, let them finish and fail, or continue with what arrived",
-  }),
-  plainField("late", "Branches that come late", "choice", {
-    choices: ["ignore", "cancel"],
-    default: "ignore",
-    required: true,
-  }),
-];
-
-function JoinForm({ step, branches }: { step: Step; branches: number }) {
-  const designer = useDesigner();
-  const join: Join = step.join ?? {};
-  const shown = JOIN_FIELDS.filter(({ name }) => {
-    if (name === "quorum") return join.mode === "quorum";
-    return name !== "on_deadline" || Boolean(join.deadline);
-  });
-  return (
-    <Section title="Where branches meet" help={`${branches} branches arrive here.`}>
-      {shown.map((field) => (
-        <FieldRow
-          key={field.name}
-          field={field}
-          root={{}}
-          path={`join.${field.name}`}
-          value={join[field.name as keyof Join]}
-          onChange={(value) => {
-            const { [field.name as keyof Join]: _, ...rest } = join;
-            const next = value === undefined ? rest : ({ ...rest, [field.name]: value } as Join);
-            designer.run((doc) => editJoin(doc, step.key, Object.keys(next).length ? next : undefined));
-          }}
-        />
-      ))}
-    </Section>
-  );
-}
+import { JoinForm } from "./join-form.tsx";
+import { Section } from "./section.tsx";
 
 function Connection({ edge, other, words }: { edge: Edge; other: string; words: string }) {
   const designer = useDesigner();

@@ -1,0 +1,77 @@
+import { editJoin } from "../../core/edits.ts";
+import type { Join, Step } from "../../core/types.ts";
+import { useDesigner } from "../designer.ts";
+import { FieldRow } from "../fields/value-field.tsx";
+import { plainField, Section } from "./section.tsx";
+
+const JOIN_FIELDS = [
+  plainField("mode", "Goes on when", "choice", {
+    choices: ["all", "any", "quorum"],
+    default: "all",
+    required: true,
+  }),
+  plainField("quorum", "How many branches", "number"),
+  plainField("deadline", "Waits at most", "duration"),
+  plainField("on_deadline", "After that", "choice", {
+    choices: ["proceed", "fail"],
+    default: "fail",
+    required: true,
+  }),
+  plainField("on_branch_failure", "When a branch fails", "choice", {
+    choices: ["abort", "finish", "continue"],
+    default: "finish",
+    required: true,
+    help: "abort the others, let them finish and fail, or continue with what arrived",
+  }),
+  plainField("tolerate", "Failures that do not count", "object", {
+    help: "a number of branches, or a share of them in percent",
+    schema: {
+      type: "object",
+      properties: {
+        count: { type: "integer", title: "Number", "x-ui": { expression: false } },
+        percent: { type: "number", title: "Percent", "x-ui": { expression: false } },
+      },
+    },
+  }),
+  plainField("late", "Branches that come late", "choice", {
+    choices: ["ignore", "cancel"],
+    default: "ignore",
+    required: true,
+  }),
+];
+
+/** Whether a setting can change anything: the others are shown only where somebody has set them. */
+function matters(join: Join, name: string): boolean {
+  const all = (join.mode ?? "all") === "all";
+  if (name === "quorum") return join.mode === "quorum";
+  if (name === "on_deadline") return Boolean(join.deadline);
+  if (name === "tolerate") return all && join.on_branch_failure !== "continue";
+  return name !== "late" || !all || Boolean(join.deadline);
+}
+
+/** How branches meet at a step with several incoming connections. */
+export function JoinForm({ step, branches }: { step: Step; branches: number }) {
+  const designer = useDesigner();
+  const join: Join = step.join ?? {};
+  const shown = JOIN_FIELDS.filter(({ name }) => {
+    return join[name as keyof Join] !== undefined || matters(join, name);
+  });
+  return (
+    <Section title="Where branches meet" help={`${branches} branches arrive here.`}>
+      {shown.map((field) => (
+        <FieldRow
+          key={field.name}
+          field={field}
+          root={{}}
+          path={`join.${field.name}`}
+          value={join[field.name as keyof Join]}
+          onChange={(value) => {
+            const { [field.name as keyof Join]: _, ...rest } = join;
+            const next = value === undefined ? rest : ({ ...rest, [field.name]: value } as Join);
+            designer.run((doc) => editJoin(doc, step.key, Object.keys(next).length ? next : undefined));
+          }}
+        />
+      ))}
+    </Section>
+  );
+}
