@@ -46,7 +46,7 @@ def hosts(process_environment: dict[str, str], tmp_path: Path) -> Iterator[list[
             node.wait(timeout=30)
 
 
-def sessions_at_work() -> set[int]:
+def sessions_at_work() -> set[int | None]:
     return set(StepLog.objects.filter(outcome="S").values_list("session_id", flat=True).distinct())
 
 
@@ -56,7 +56,7 @@ def test_of_two_hosts_one_dies_and_the_other_finishes(hosts: list[Node]) -> None
     keys = [f"s{number}" for number in range(STEPS)]
     drawn = document([step(key, "call", config=act) for key in keys], " > ".join(keys))
     version = house.publish(drawn)
-    both = set(WorkerSession.objects.values_list("pk", flat=True))
+    both: set[int | None] = set(WorkerSession.objects.values_list("pk", flat=True))
     started = [house.start(version) for _ in range(RUNS)]
     while sessions_at_work() < both:
         started += [house.start(version) for _ in range(10)]
