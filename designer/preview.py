@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from designer.preview_nested import containers_around, inner_roots, read_by_containers
 from designer.queries.drafts import load_draft
 from orchestrator.api import (
     Action,
@@ -46,18 +47,24 @@ def roots_for(workflow: Workflow, step: str, actor: Actor, *, wanted: Collection
     Without a known step all steps count as run. `wanted` limits the steps whose outputs are read.
     """
     document = parse_document(load_draft(workflow).document)
-    before = [key for key in steps_before(document, step) if wanted is None or key in wanted]
+    needed = None if wanted is None else {*wanted, *read_by_containers(document, step)}
+    before = [key for key in steps_before(document, step) if needed is None or key in needed]
     ran = last_run_data(workflow.pk, before) if may(actor, Action.RUN_READ_DATA) else None
-    return _examples(workflow, document, before) if ran is None else _overlaid(workflow, document, before, ran)
+    roots = _examples(workflow, document, before) if ran is None else _overlaid(workflow, document, before, ran)
+    return roots | inner_roots(document, step, roots)
 
 
 def steps_before(document: Document, step: str) -> list[str]:
-    """The keys of the steps that lead to `step`, in document order; all steps when there is none of that key."""
+    """The keys of the steps that lead to `step` or to a container around it, in document order.
+
+    All steps when there is none of that key.
+    """
     keys = [item.key for item in document.steps]
     if step not in keys:
         return keys
     graph = successors(keys, ((edge.source, edge.target) for edge in document.edges))
-    before = reachable(reversed_graph(graph), [step]) - {step}
+    here = [step, *containers_around(document, step)]
+    before = reachable(reversed_graph(graph), here) - set(here)
     return [key for key in keys if key in before]
 
 

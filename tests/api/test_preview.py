@@ -63,6 +63,45 @@ def test_only_steps_before_it_can_be_read(cast: Cast) -> None:
     assert ask(cast, "steps.third", step="") == {"value": 3}
 
 
+NESTED = document(
+    transform("load"),
+    {**transform("outer"), "kind": "for_each", "config": {"items": {"$": "steps.load"}}},
+    {**transform("turns"), "kind": "repeat", "config": {"turns": 3}, "parent": "outer"},
+    {**transform("inner"), "kind": "for_each", "config": {"items": {"$": "item['lines']"}}, "parent": "turns"},
+    transform("deep", parent="inner"),
+    {**transform("unknown"), "kind": "for_each", "config": {"items": {"$": "input."}}},
+    transform("lost", parent="unknown"),
+    name="Flow",
+    edges=[{"from": "load", "to": "outer"}],
+)
+
+
+@pytest.mark.parametrize(
+    ("expression", "step", "value"),
+    [
+        ("item['id'] + index", "turns", 7),  # of the first item
+        ("item * 2", "deep", 20),  # the inner item hides the outer one
+        ("[turn, len(steps.load)]", "deep", [1, 2]),  # what leads to a container leads to all inside
+        ("item", "lost", None),  # items nobody can compute yet
+        ("index", "lost", 0),
+    ],
+)
+def test_inside_containers_it_reads_the_first_item_and_turn(cast: Cast, expression: str, step: str, value: Any) -> None:
+    drawing = document(transform("load"), name="Flow", input=INPUT)
+    workflow = cast.workflow(drawing)
+    run = make_run(publish(workflow=workflow, note="", actor=cast.actor), state="succeeded")
+    make_log(run, "load", output=[{"id": 7, "lines": [10, 11]}, {"id": 8, "lines": []}])
+    saved = cast.client.put(cast.url("workflows/flow/draft/"), NESTED, format="json", headers={"If-Match": "1"})
+    assert saved.status_code == 200, saved.content
+    assert ask(cast, expression, step) == {"value": value}
+
+
+def test_containers_in_a_circle_end_the_search(cast: Cast) -> None:
+    around = [{**transform(key), "kind": "for_each", "parent": other} for key, other in (("a", "b"), ("b", "a"))]
+    cast.workflow(document(*around, name="Flow", edges=[]))
+    assert ask(cast, "index", "a") == {"value": 0}
+
+
 @pytest.mark.parametrize("step", [None, "", "unknown"])
 def test_without_a_step_all_steps_count_as_run(cast: Cast, step: str | None) -> None:
     flow(cast)
