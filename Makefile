@@ -14,13 +14,13 @@ endif
 
 canvas_sources := $(shell find designer/canvas -name node_modules -prune -o -type f -print 2>/dev/null)
 
-.PHONY: help up test check bench chaos lock fmt clean
+.PHONY: help up test check bench chaos pictures lock fmt clean
 
 help:
 	@echo "make up [PORT=8000] [DATA=.branchline]   start everything, print the address"
 	@echo "make test [ARGS=...]                      the whole suite"
 	@echo "make check                                formats, lints, types, contracts"
-	@echo "make bench | chaos | lock | fmt | clean"
+	@echo "make bench | chaos | pictures | lock | fmt | clean"
 
 up: .venv/.installed-base static/island/.built
 	@exec $(PY) manage.py up
@@ -37,6 +37,9 @@ bench: .venv/.installed-base static/island/.built
 
 chaos: .venv/.installed-dev
 	@exec env BRANCHLINE_CHAOS=long $(PY) -m pytest -s -m chaos $(ARGS)
+
+pictures: .venv/.installed-dev static/island/.built
+	@chromium=$$(.ci/chromium) && CHROMIUM="$$chromium" $(PY) -m docs.pictures.take
 
 lock: .venv/.installed-dev
 	@for name in tools base tracing dev node; do \
