@@ -91,10 +91,10 @@ def assigned_text(ballot: Ballot) -> str:
     parts = [
         *sorted(ballot.users),
         *(f"the group {name}" for name in sorted(ballot.groups)),
-        *(f"every {name}" for name in sorted(ballot.roles)),
+        *(f"any {name}" for name in sorted(ballot.roles)),
     ]
     if not parts:
-        return "every approver"
+        return "any approver"
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} or {parts[-1]}"
 
 

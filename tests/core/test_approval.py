@@ -82,10 +82,10 @@ def test_it_sees_when_nobody_is_left_to_agree(decided, left, quorum, possible):
 
 
 def test_it_names_the_deciders():
-    assert assigned_text(ballot()) == "every approver"
+    assert assigned_text(ballot()) == "any approver"
     assert assigned_text(ballot(users=["bob"])) == "bob"
     named = ballot(users=["bob"], groups=["finance"], roles=["admin"])
-    assert assigned_text(named) == "bob, the group finance or every admin"
+    assert assigned_text(named) == "bob, the group finance or any admin"
 
 
 def test_own_means_named_or_claimed():

@@ -107,8 +107,8 @@ def test_it_says_the_clock_it_waits_for(run: Run) -> None:
     ("assigned", "text"),
     [
         ({"users": ["bob"], "groups": ["managers"]}, "Waiting for bob or the group managers"),
-        ({"roles": ["approver"]}, "Waiting for every approver"),
-        ({}, "Waiting for every approver"),
+        ({"roles": ["approver"]}, "Waiting for any approver"),
+        ({}, "Waiting for any approver"),
     ],
 )
 def test_it_names_who_must_answer(run: Run, assigned: dict[str, Any], text: str) -> None:
