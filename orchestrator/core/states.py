@@ -68,6 +68,7 @@ class AttemptOutcome(StrEnum):
     TIMEOUT = "T"
     UNKNOWN = "U"  #: its worker died; the step may have acted
     CANCELLED = "K"
+    REPEATED = "R"  #: no attempt: what stands before it counts no more, for an operator has the step run again
 
 
 #: Every legal move of a run; the docs draw this table and a test compares the SQL with it.
@@ -87,7 +88,7 @@ RUN_MOVES: dict[RunState, frozenset[RunState]] = {
     RunState.UNDOING: frozenset({RunState.UNDONE, RunState.UNDO_STUCK}),
     RunState.FAILED: frozenset({RunState.RUNNING, RunState.UNDOING}),
     RunState.UNDO_STUCK: frozenset({RunState.UNDOING}),
-    RunState.SUCCEEDED: frozenset({RunState.UNDOING}),
-    RunState.CANCELLED: frozenset(),
+    RunState.SUCCEEDED: frozenset({RunState.RUNNING, RunState.UNDOING}),
+    RunState.CANCELLED: frozenset({RunState.RUNNING}),
     RunState.UNDONE: frozenset(),
 }

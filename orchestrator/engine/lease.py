@@ -48,6 +48,8 @@ class Lease:
     generation: int
     attempt: int
     lost: int
+    #: Attempts before an operator let the step be tried anew: they do not count against its retry policy.
+    tried_before: int
     phase: int
     verdict: str
     started_at: datetime
@@ -75,8 +77,8 @@ class Lease:
             root_run_id=row["root_run_id"],
             depth=row["depth"],
         )
-        names = ("epoch", "node", "scope_id", "generation", "attempt", "lost", "phase", "verdict", "started_at")
-        more = ("first_started_at", "waiting", "signal", "queue")
+        names = ("epoch", "node", "scope_id", "generation", "attempt", "lost", "tried_before", "phase")
+        more = ("verdict", "started_at", "first_started_at", "waiting", "signal", "queue")
         return cls(run=run, token_id=row["id"], **{name: row[name] for name in names + more})
 
     def moved(self, *, node: int, epoch: int, started_at: datetime) -> "Lease":
@@ -90,6 +92,7 @@ class Lease:
             generation=self.generation,
             attempt=1,
             lost=0,
+            tried_before=0,
             phase=0,
             verdict="",
             started_at=started_at,

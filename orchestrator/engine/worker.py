@@ -296,7 +296,8 @@ class Worker:
         if isinstance(outcome, Child):
             made = child_item(self._pool, self._plans, lease, outcome)
             outcome, child = (made, {}) if isinstance(made, Fail) else (outcome, made)
-        tries = Tries(attempt=max(1, lease.attempt - lease.lost), spent=attempt.spent(), draw=random.random())
+        spent_tries = lease.lost + lease.tried_before
+        tries = Tries(attempt=max(1, lease.attempt - spent_tries), spent=attempt.spent(), draw=random.random())
         settled = settle(facts.plan, lease.node, outcome, tries)
         item = items.build_item(
             facts.plan,

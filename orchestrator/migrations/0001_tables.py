@@ -321,6 +321,7 @@ class Migration(migrations.Migration):
                 ('decided', models.SmallIntegerField(default=0)),
                 ('deadline_at', models.DateTimeField(null=True)),
                 ('cancel_pending', models.BooleanField(default=False)),
+                ('generation', models.IntegerField(db_default=0)),
                 ('run', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='gates', to='orchestrator.run')),
             ],
             options={
@@ -390,6 +391,7 @@ class Migration(migrations.Migration):
                 ('attempt', models.IntegerField(default=0)),
                 ('timeout', models.FloatField(default=300.0)),
                 ('lost', models.SmallIntegerField(default=0)),
+                ('tried_before', models.IntegerField(db_default=0)),
                 ('first_started_at', models.DateTimeField(null=True)),
                 ('started_at', models.DateTimeField(null=True)),
                 ('deadline_at', models.DateTimeField(null=True)),

@@ -32,6 +32,8 @@ class Token(models.Model):
     timeout = models.FloatField(default=300.0)
     #: Attempts whose worker died: bounded apart from the retry policy.
     lost = models.SmallIntegerField(default=0)
+    #: Attempts made before an operator's retry, whose budget is fresh.
+    tried_before = models.IntegerField(db_default=0)
     first_started_at = models.DateTimeField(null=True)
     started_at = models.DateTimeField(null=True)
     deadline_at = models.DateTimeField(null=True)
@@ -125,6 +127,8 @@ class Gate(models.Model):
     ok = models.IntegerField(default=0)
     skip = models.IntegerField(default=0)
     fail = models.IntegerField(default=0)
+    #: The newest generation that leads here: what starts behind the gate belongs to it.
+    generation = models.IntegerField(db_default=0)
     #: O open, F fired, X cannot be satisfied, S skipped
     verdict = models.CharField(max_length=1, default="O")
     #: How often a verdict was reached: 0 or 1, kept to be checked (I3).

@@ -32,9 +32,10 @@ WITH asked AS (SELECT %(after)s::bigint AS after), rows AS (
         NULL::text[] AS ports, NULL::timestamptz AS started_at, NULL AS step_key, p.detail
     FROM orchestrator_runrecord p, asked a WHERE p.run_id = %(run)s AND p.xid >= a.after
     UNION ALL
-    SELECT l.finished_at, '1' || lpad(l.entry::text, 20, '0'), 'attempt', l.outcome, '', l.node, l.scope_id, l.attempt,
+    SELECT l.finished_at, '1' || lpad(l.entry::text, 20, '0'), 'attempt', l.outcome, '', l.node, l.scope_id,
+        greatest(l.attempt, 0),
         l.entry, l.cause, l.ports, l.started_at, NULL, jsonb_build_object('error', l.error, 'final', l.final)
-    FROM orchestrator_steplog l, asked a WHERE l.run_id = %(run)s AND l.xid >= a.after
+    FROM orchestrator_steplog l, asked a WHERE l.run_id = %(run)s AND l.xid >= a.after AND l.outcome <> 'R'
     UNION ALL
     SELECT d.at, '2' || lpad(d.id::text, 20, '0'), 'decision', d.outcome, d.user_name, NULL, 0, NULL, NULL, NULL, NULL,
         NULL, h.step_key, jsonb_build_object('task', h.id, 'comment', d.comment)

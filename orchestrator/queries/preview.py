@@ -34,7 +34,8 @@ def last_run_data(workflow_id: int, keys: Collection[str]) -> RanData | None:
     drawing = drawing_of(run.version_id)
     nodes = {drawing.nodes[key]: key for key in keys if key in drawing.nodes}
     # Scope 0: a value of one item of a loop is not the step's value. Served by the primary key.
-    rows = list(StepLog.objects.filter(run_id=run.pk, node__in=nodes, scope_id=0, final=True).order_by("entry"))
+    ended = StepLog.objects.filter(run_id=run.pk, node__in=nodes, scope_id=0, final=True)
+    rows = list(ended.order_by("node", "-generation", "-attempt").distinct("node"))
     bodies = _bodies([row.output_ref for row in rows] + [run.input_ref])
     return RanData(
         run_id=str(run.pk),

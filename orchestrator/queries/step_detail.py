@@ -8,6 +8,7 @@ from uuid import UUID
 
 from orchestrator.core.errors import NotFound
 from orchestrator.core.json_types import Json
+from orchestrator.core.states import AttemptOutcome
 from orchestrator.models import Run, StepLog, Version
 from orchestrator.policy import Actor
 from orchestrator.queries.drawing import drawing_of
@@ -86,7 +87,7 @@ def step_detail(actor: Actor, run_id: UUID, key: str, *, scope: str | None = Non
         scopes=tuple(item.scope for item in items),
         input=_input(last, read, definition) if shown and last else None,
         output=read(last.output, last.output_ref) if shown and last else None,
-        attempts=tuple(_attempt(row, shown=shown) for row in rows),
+        attempts=tuple(_attempt(row, shown=shown) for row in rows if row.outcome != AttemptOutcome.REPEATED),
         definition=definition,
         data_shown=shown,
     )
@@ -115,7 +116,7 @@ def _input(row: StepLog, read: Any, definition: Mapping[str, Json]) -> Json:
 def _attempt(row: StepLog, *, shown: bool) -> Attempt:
     error = row.error and {"code": row.error.get("code", "error"), "message": row.error.get("message", "")}
     return Attempt(
-        attempt=row.attempt,
+        attempt=max(row.attempt, 0),
         outcome=row.outcome,
         started_at=row.started_at,
         finished_at=row.finished_at,

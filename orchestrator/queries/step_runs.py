@@ -33,6 +33,7 @@ ENDS: dict[str, StepRunState] = {
     AttemptOutcome.UNKNOWN: StepRunState.FAILED,
     AttemptOutcome.TIMEOUT: StepRunState.TIMED_OUT,
     AttemptOutcome.CANCELLED: StepRunState.CANCELLED,
+    AttemptOutcome.REPEATED: StepRunState.WAITING,
 }
 
 
@@ -80,10 +81,17 @@ def step_runs(run: Run, *, after: int | None = None, key: str | None = None) -> 
     head, *rows = _read(run, after or 0, None if key is None else drawing.nodes[key])
     # Beyond the steps stands the run's own last node, where its output is computed: no step to show.
     rows = [row for row in rows if row.node < len(drawing.keys)]
+    if head.ended is not None:
+        # What was to run again and was not reached, was skipped.
+        rows = [row for row in rows if row.state != AttemptOutcome.REPEATED or row.source != "L"]
     paused = head.state == RunState.PAUSED
     moment = _Moment(drawing, datetime.fromisoformat(head.begun or ""), paused, _json(head.waiting))
     items = [_step_run(row, moment) for row in _shown(rows)]
-    items += _skipped(head, rows, moment, whole=after is None, only=key)
+    skipped = _skipped(head, rows, moment, whole=after is None, only=key)
+    if skipped:
+        # Among them may be steps that were to run again, on a path that was not taken this time.
+        gone = {item.key for item in skipped}
+        items = [item for item in items if item.scope is not None or item.key not in gone] + skipped
     items.sort(key=lambda item: (drawing.nodes[item.key], int(item.scope or 0)))
     return StepRuns(seq=head.scope_id, run_state=head.state, run_error=_json(head.error), items=tuple(items))
 
@@ -121,7 +129,7 @@ def _shown(rows: Iterable[Row]) -> Iterator[Row]:
 
 
 def _step_run(row: Row, moment: _Moment) -> StepRun:
-    reason = _waiting(row, moment) if row.source != "L" else None
+    reason = _waiting(row, moment)
     error = json.loads(row.error) if row.error else {}
     most = moment.drawing.attempts[row.node]
     return StepRun(
@@ -149,6 +157,8 @@ def _state(row: Row, reason: Waiting | None) -> StepRunState:
 
 def _waiting(row: Row, moment: _Moment) -> Waiting | None:
     """Why the step does not move; None when it does, or failed."""
+    if row.source == "L":
+        return waiting.for_turn() if row.state == AttemptOutcome.REPEATED else None
     if row.source == "G":
         return waiting.for_branches(_json(row.waiting), _time(row.clock), moment.now)
     if row.state == TokenState.HELD or (row.state == TokenState.READY and moment.paused):
@@ -163,7 +173,7 @@ def _waiting_for(row: Row, moment: _Moment) -> Waiting:
     if "users" in told:
         return waiting.for_person(told, until)
     if told.get("kind") == "retry":
-        most = moment.drawing.attempts[row.node]
+        most = moment.drawing.attempts[row.node] + told.get("before", 0)
         return waiting.for_retry(attempt=row.attempt, attempts_max=most, until=until, now=moment.now)
     if told.get("kind") == "time":
         return waiting.for_time(until, moment.now)
@@ -185,7 +195,7 @@ def _skipped(head: Row, rows: Sequence[Row], moment: _Moment, *, whole: bool, on
 
 def _newly_dead(rows: Sequence[Row], drawing: Drawing, *, whole: bool) -> set[int]:
     source = "E" if any(row.source == "E" for row in rows) else "L"
-    ends = [row for row in rows if row.source == source and row.scope_id == 0]
+    ends = [row for row in rows if row.source == source and row.scope_id == 0 and row.state != AttemptOutcome.REPEATED]
     if not any(row.fresh for row in ends):
         return set()
     dead = set(dead_steps(drawing.arrows, {row.node: row.ports for row in ends}))

@@ -48,7 +48,7 @@ SELECT 'T', t.node, t.scope_id,
     t.state, NULL, t.first_started_at, NULL, NULL,
     CASE WHEN t.state = 'R' THEN to_jsonb(t.queue <> ALL (s.queues)
             AND t.ready_at < clock_timestamp() - make_interval(secs => %(patience)s))
-        WHEN h.id IS NULL THEN t.waiting
+        WHEN h.id IS NULL THEN t.waiting || jsonb_build_object('before', t.tried_before)
         ELSE jsonb_build_object('kind', 'person', 'users', h.users, 'roles', h.roles, 'groups', h.groups,
             'claimed_by', (SELECT u.username FROM orchestrator_user u WHERE u.id = h.claimed_by_id)) END,
     coalesce(h.due_at, t.wake_at), t.queue, t.xid >= a.after
@@ -61,12 +61,12 @@ WHERE t.xid >= a.after
         AND t.ready_at < clock_timestamp() - make_interval(secs => %(patience)s))
     OR {task_is_fresh}
 UNION ALL
-SELECT 'L', l.node, l.scope_id, l.attempt, l.outcome, l.ports,
+SELECT 'L', l.node, l.scope_id, greatest(l.attempt, 0), l.outcome, l.ports,
     CASE WHEN l.attempt = 1 THEN l.started_at ELSE (
         SELECT min(p.started_at) FROM orchestrator_steplog p
         WHERE p.run_id = %(run)s AND p.node = l.node AND p.scope_id = l.scope_id AND p.generation = l.generation
     ) END,
-    l.finished_at, l.error, NULL, NULL, '', l.xid >= a.after
+    CASE WHEN l.outcome <> 'R' THEN l.finished_at END, l.error, NULL, NULL, '', l.xid >= a.after
 FROM asked a CROSS JOIN ended l
 UNION ALL
 SELECT 'G', g.node, g.scope_id, 0, 'W', NULL, NULL, NULL, NULL,
@@ -79,8 +79,11 @@ WHERE NOT a.closed AND g.verdict = 'O' AND (g.ok + g.fail > 0 OR g.deadline_at I
     AND (a.after = 0 OR {gate_is_fresh})
 UNION ALL
 SELECT 'E', l.node, 0, l.attempt, l.outcome, l.ports, NULL, NULL, NULL, NULL, NULL, '', l.xid >= a.after
-FROM asked a JOIN orchestrator_steplog l ON l.run_id = a.id
-WHERE NOT a.closed AND l.final AND l.scope_id = 0
+FROM asked a JOIN LATERAL (
+    SELECT DISTINCT ON (p.node) p.node, p.attempt, p.outcome, p.ports, p.xid FROM orchestrator_steplog p
+    WHERE p.run_id = a.id AND p.final AND p.scope_id = 0 ORDER BY p.node, p.generation DESC, p.attempt DESC
+) l ON l.outcome <> 'R'
+WHERE NOT a.closed
     AND (a.only_node IS NOT NULL OR a.after > 0 AND EXISTS (SELECT FROM ended))
     AND NOT EXISTS (
         SELECT FROM orchestrator_token t

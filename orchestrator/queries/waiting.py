@@ -45,6 +45,11 @@ def for_branches(gate: Mapping[str, int], until: datetime | None, now: datetime)
     return Waiting(kind="branch", text=f"{gate['ok']} of {coming} branches arrived{needed}{failed}{when}", until=until)
 
 
+def for_turn() -> Waiting:
+    """A step behind one that an operator has run again."""
+    return Waiting(kind="branch", text="Runs again when control reaches it")
+
+
 def for_worker(queue: str) -> Waiting:
     return Waiting(kind="worker", text=f"No worker serves the queue {queue}")
 

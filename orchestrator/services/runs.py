@@ -14,7 +14,6 @@ from orchestrator.core.errors import Conflict, InputInvalid
 from orchestrator.core.json_text import check_json
 from orchestrator.core.json_types import Json, JsonObject
 from orchestrator.core.plan import Plan
-from orchestrator.core.plan_json import plan_from_json
 from orchestrator.core.schema import check_input
 from orchestrator.engine import dispatch, metrics, statements, tracing
 from orchestrator.engine.identity import uuid7
@@ -22,6 +21,7 @@ from orchestrator.engine.items import starts_as_json
 from orchestrator.engine.prepared import fetch_one
 from orchestrator.engine.values import Packed
 from orchestrator.models import Version, Workflow
+from orchestrator.services.plans import plan_of
 
 DEFAULT_PRIORITY = 100
 KNOWN_VERSIONS = 200
@@ -156,7 +156,7 @@ def _known(version: Version) -> _Known:
     if known is None:
         if len(_versions) >= KNOWN_VERSIONS:
             _versions.clear()
-        known = _versions[version.pk] = _Known(plan_from_json(version.plan), version.document.get("input") or {})
+        known = _versions[version.pk] = _Known(plan_of(version), version.document.get("input") or {})
     return known
 
 

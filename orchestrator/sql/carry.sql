@@ -7,13 +7,15 @@ LANGUAGE plpgsql AS $$
 BEGIN
     IF p_ctl = 'P' THEN
         UPDATE orchestrator_token k SET node = p_node, state = 'H', session_id = NULL, epoch = k.epoch + 1, attempt = 0,
-            timeout = p_timeout, lost = 0, phase = 0, verdict = '', waiting = NULL, signal = NULL, inner_scope = NULL, cause = p_cause,
+            timeout = p_timeout, lost = 0, tried_before = 0, phase = 0, verdict = '', waiting = NULL, signal = NULL,
+            inner_scope = NULL, cause = p_cause,
             started_at = NULL, first_started_at = NULL, deadline_at = NULL, xid = branchline_xid() WHERE k.id = t.id;
         RETURN QUERY SELECT t.id, 'held', p_node, t.epoch + 1, p_entry, NULL::timestamptz, NULL::text[];
         RETURN;
     END IF;
     UPDATE orchestrator_token k SET node = p_node, epoch = k.epoch + 1, attempt = 1, timeout = p_timeout, lost = 0,
-        phase = 0, verdict = '', waiting = NULL, signal = NULL, inner_scope = NULL, cause = p_cause, started_at = p_now,
+        tried_before = 0, phase = 0, verdict = '', waiting = NULL, signal = NULL, inner_scope = NULL, cause = p_cause,
+        started_at = p_now,
         first_started_at = p_now, deadline_at = p_now + make_interval(secs => p_timeout + 10), xid = branchline_xid()
     WHERE k.id = t.id;
     RETURN QUERY SELECT t.id, 'moved', p_node, t.epoch + 1, p_entry, p_now, NULL::text[];

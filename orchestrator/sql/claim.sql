@@ -2,7 +2,7 @@
 -- because the fence is (session, epoch) and a lost epoch may be issued again to another session only.
 CREATE FUNCTION branchline_claim(p_session bigint, p_queues text[], p_n int)
 RETURNS TABLE(id bigint, run_id uuid, version_id bigint, node int, scope_id bigint, generation int, epoch int,
-    attempt int, lost smallint, phase smallint, verdict text, started_at timestamptz, first_started_at timestamptz,
+    attempt int, lost smallint, tried_before int, phase smallint, verdict text, started_at timestamptz, first_started_at timestamptz,
     waiting jsonb, signal jsonb, cause bigint[], queue text, timeout float8,
     workspace_id bigint, workflow_id bigint, input jsonb, input_ref uuid, correlation_id text, run_started_at timestamptz,
     trigger text, business_key text, started_by_id bigint, trace_context jsonb, root_run_id uuid, depth smallint)
@@ -31,7 +31,8 @@ BEGIN
                 deadline_at = v_now + make_interval(secs => k.timeout + 10), xid = branchline_xid()
             WHERE k.id = t.id RETURNING k.* INTO t;
             id := t.id; run_id := t.run_id; version_id := t.version_id; node := t.node; scope_id := t.scope_id;
-            generation := t.generation; epoch := t.epoch; attempt := t.attempt; lost := t.lost; phase := t.phase;
+            generation := t.generation; epoch := t.epoch; attempt := t.attempt; lost := t.lost; tried_before := t.tried_before;
+            phase := t.phase;
             verdict := t.verdict; started_at := t.started_at; first_started_at := t.first_started_at;
             waiting := t.waiting; signal := t.signal; cause := t.cause; queue := t.queue; timeout := t.timeout;
             workspace_id := r.workspace_id; workflow_id := r.workflow_id; input := r.input; input_ref := r.input_ref;

@@ -13,9 +13,20 @@ BEGIN
     IF v.parent_token IS NULL THEN RETURN ''; END IF;
     RETURN coalesce(branchline_wake(v.parent_token, v.parent_epoch, jsonb_build_object('state', p_state, 'run', p_run)), '');
 END $$;
--- The failure a run, or a body, ends with: its first step that failed for good and whose failure nobody took.
+-- The failure a run, or a body, ends with: its first step that failed for good and whose failure nobody took. What a
+-- later attempt or generation has replaced counts no more.
 CREATE FUNCTION branchline_first_failure(p_run uuid, p_scope bigint) RETURNS jsonb LANGUAGE sql STABLE AS $$
-    SELECT s.error || jsonb_build_object('node', s.node) FROM orchestrator_steplog s
-    WHERE s.run_id = p_run AND s.scope_id = p_scope AND s.final AND s.outcome IN ('F', 'T') AND s.ports IS NULL
+    SELECT s.error || jsonb_build_object('node', s.node) FROM (
+        SELECT DISTINCT ON (l.node) l.* FROM orchestrator_steplog l
+        WHERE l.run_id = p_run AND l.scope_id = p_scope AND l.final
+        ORDER BY l.node, l.generation DESC, l.attempt DESC
+    ) s WHERE s.outcome IN ('F', 'T') AND s.ports IS NULL
     ORDER BY (s.error->>'code' = 'branch_failed'), s.finished_at, s.entry LIMIT 1
+$$;
+-- The number of a step log row without an attempt (a join that could not start, the mark that a step is repeated):
+-- below every attempt's, and rising, so that the newest row of a step comes last by number.
+CREATE FUNCTION branchline_unstarted(p_run uuid, p_node int, p_scope bigint, p_generation int) RETURNS int
+LANGUAGE sql STABLE AS $$
+    SELECT coalesce(max(s.attempt), -1000000) + 1 FROM orchestrator_steplog s
+    WHERE s.run_id = p_run AND s.node = p_node AND s.scope_id = p_scope AND s.generation = p_generation AND s.attempt <= 0
 $$;

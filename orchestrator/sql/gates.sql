@@ -40,6 +40,7 @@ DECLARE
     g orchestrator_gate;
     p orchestrator_plan_gate;
     v_entry bigint;
+    v_generation int;
     v_ok int; v_skip int; v_fail int; v_is_end boolean;
     v_verdict char := 'O';
     v_onward int[];
@@ -50,17 +51,22 @@ DECLARE
 BEGIN
     WHILE cardinality(pending) > 0 LOOP
         SELECT s.* INTO first FROM unnest(pending) s ORDER BY s.run_id, s.scope_id DESC, s.gate LIMIT 1;
-        SELECT count(*) FILTER (WHERE s.kind = 0), count(*) FILTER (WHERE s.kind = 1), count(*) FILTER (WHERE s.kind = 2)
-            INTO v_ok, v_skip, v_fail FROM unnest(pending) s
+        SELECT count(*) FILTER (WHERE s.kind = 0), count(*) FILTER (WHERE s.kind = 1), count(*) FILTER (WHERE s.kind = 2),
+            max(s.generation) INTO v_ok, v_skip, v_fail, v_generation FROM unnest(pending) s
             WHERE s.run_id = first.run_id AND s.scope_id = first.scope_id AND s.gate = first.gate;
         SELECT * INTO STRICT p FROM orchestrator_plan_gate q WHERE q.version_id = first.version_id AND q.gate = first.gate;
         -- The upsert takes the gate's row lock: from here on nobody else counts at this gate.
         INSERT INTO orchestrator_gate AS q (run_id, gate, scope_id, node, size, need, ok, skip, fail, verdict, decided,
-            deadline_at, cancel_pending)
+            deadline_at, cancel_pending, generation)
             VALUES (first.run_id, first.gate, first.scope_id, p.node, p.size, p.need, v_ok, v_skip, v_fail, 'O', 0,
-                clock_timestamp() + make_interval(secs => p.deadline), false)
+                clock_timestamp() + make_interval(secs => p.deadline), false, v_generation)
             ON CONFLICT (run_id, gate, scope_id) DO UPDATE
-            SET ok = q.ok + excluded.ok, skip = q.skip + excluded.skip, fail = q.fail + excluded.fail
+            SET ok = q.ok + excluded.ok, skip = q.skip + excluded.skip, fail = q.fail + excluded.fail,
+                -- What is behind a gate belongs to the newest generation that leads to it.
+                generation = greatest(q.generation, excluded.generation),
+                -- A row may stand there before its first signal: made by a rerun, it has no deadline yet.
+                deadline_at = CASE WHEN q.verdict = 'O' AND q.ok + q.skip + q.fail = 0 THEN excluded.deadline_at
+                    ELSE q.deadline_at END
             RETURNING * INTO g;
         INSERT INTO orchestrator_gate_arrival (run_id, gate, scope_id, edge, entry, outcome, late)
             SELECT s.run_id, s.gate, s.scope_id, s.edge, s.entry, substr('osf', s.kind + 1, 1), g.verdict <> 'O'
@@ -106,22 +112,23 @@ BEGIN
         END IF;
         v_entry := first.entry;
         IF p.owner IS NOT NULL AND v_verdict <> 'O' THEN
-            RETURN QUERY SELECT 'scope', g.run_id, g.scope_id, first.version_id, first.generation, first.priority, p.owner,
+            RETURN QUERY SELECT 'scope', g.run_id, g.scope_id, first.version_id, g.generation, first.priority, p.owner,
                 CASE v_verdict WHEN 'X' THEN 'failed' ELSE 'succeeded' END, 0::float8, '{}'::bigint[];
         ELSIF v_verdict = 'F' THEN
             RETURN QUERY SELECT CASE WHEN v_is_end THEN 'end' ELSE 'step' END, g.run_id, g.scope_id, first.version_id,
-                first.generation, first.priority, g.node, p.queue::text, p.timeout,
+                g.generation, first.priority, g.node, p.queue::text, p.timeout,
                 ARRAY(SELECT a.entry FROM orchestrator_gate_arrival a
                     WHERE a.run_id = g.run_id AND a.gate = g.gate AND a.scope_id = g.scope_id AND a.outcome = 'o'
                       AND a.entry IS NOT NULL AND NOT v_is_end ORDER BY a.edge);
         ELSIF v_verdict = 'X' AND v_is_end THEN
-            RETURN QUERY SELECT 'failed', g.run_id, g.scope_id, first.version_id, first.generation, first.priority, g.node,
+            RETURN QUERY SELECT 'failed', g.run_id, g.scope_id, first.version_id, g.generation, first.priority, g.node,
                 ''::text, 0::float8, '{}'::bigint[];
         ELSIF v_verdict = 'X' THEN
             v_entry := nextval('orchestrator_step_log_entry');
             INSERT INTO orchestrator_steplog (entry, run_id, node, scope_id, generation, attempt, outcome, final, ports,
                 finished_at, cause, error, xid)
-            VALUES (v_entry, g.run_id, g.node, g.scope_id, first.generation, 1, 'F', true,
+            VALUES (v_entry, g.run_id, g.node, g.scope_id, g.generation,
+                branchline_unstarted(g.run_id, g.node, g.scope_id, g.generation), 'F', true,
                 CASE WHEN p.on_fail_handled THEN ARRAY['error'] END, clock_timestamp(),
                 ARRAY(SELECT a.entry FROM orchestrator_gate_arrival a WHERE a.run_id = g.run_id AND a.gate = g.gate
                     AND a.scope_id = g.scope_id AND a.entry IS NOT NULL ORDER BY a.edge),
@@ -133,7 +140,7 @@ BEGIN
                 v_entry := nextval('orchestrator_step_log_entry');
                 INSERT INTO orchestrator_steplog (entry, run_id, node, scope_id, generation, attempt, outcome, final, ports,
                     finished_at, cause, xid)
-                VALUES (v_entry, g.run_id, g.node, g.scope_id, first.generation, 1, 'K', true, '{}', clock_timestamp(),
+                VALUES (v_entry, g.run_id, g.node, g.scope_id, g.generation, 1, 'K', true, '{}', clock_timestamp(),
                     '{}', branchline_xid());
             END IF;
             v_onward := p.on_skip;
@@ -141,10 +148,10 @@ BEGIN
         -- A gate that may fire early tells the end gate when its last branch is in: a run waits for its late branches.
         IF v_complete AND v_ok + v_skip + v_fail > 0 THEN v_onward := v_onward || p.on_closed; END IF;
         pending := pending || ARRAY(
-            SELECT ROW(g.run_id, g.scope_id, first.version_id, first.generation, first.priority, v_onward[i],
+            SELECT ROW(g.run_id, g.scope_id, first.version_id, g.generation, first.priority, v_onward[i],
                 v_onward[i + 1], v_onward[i + 2], v_entry)::branchline_signal
             FROM generate_series(1, coalesce(cardinality(v_onward), 0), 3) i);
-        RETURN QUERY SELECT 'step', g.run_id, g.scope_id, first.version_id, first.generation, first.priority, s.node,
+        RETURN QUERY SELECT 'step', g.run_id, g.scope_id, first.version_id, g.generation, first.priority, s.node,
             s.queue, s.timeout, ARRAY[v_entry]
             FROM jsonb_to_recordset(v_spawn) AS s(node int, queue text, timeout float8);
     END LOOP;

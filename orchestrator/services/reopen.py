@@ -1,0 +1,184 @@
+"""An operator lets a run go on: retry what failed, or repeat a step and everything behind it.
+
+Each is one transaction under the run's exclusive lock: rows, record and audit entry together, wake-ups after commit.
+Of two operators at once one wins; the other finds nothing left to do and is told so.
+"""
+
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+from uuid import UUID
+
+from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
+
+from orchestrator import audit
+from orchestrator.core.actor import Actor
+from orchestrator.core.errors import Conflict, NotFound
+from orchestrator.core.json_types import JsonObject
+from orchestrator.core.plan import Plan
+from orchestrator.core.replay import unhandled
+from orchestrator.core.states import FINAL_RUN, RunState
+from orchestrator.engine import dispatch
+from orchestrator.models import Run, RunRecord, Token, Version
+from orchestrator.services.plans import plan_of
+from orchestrator.services.runs import BusinessKeyOpen
+from orchestrator.services.standing import XID, RunBusy, Scope
+
+T = TypeVar("T")
+MOST_TRIES = 5
+
+
+class RunNotFailed(Conflict):
+    """Nothing in this run has failed, or somebody else has just retried it."""
+
+    code = "run_not_failed"
+
+
+class StepNotFailed(Conflict):
+    """This step has not failed, or somebody else has just retried it."""
+
+    code = "step_not_failed"
+
+
+class RunNotRepeatable(Conflict):
+    """A run in this state cannot go on."""
+
+    code = "run_not_repeatable"
+
+
+@dataclass(slots=True)
+class Opened:
+    """A run in our hands: locked, its plan, its root scope."""
+
+    run: Run
+    plan: Plan
+    scope: Scope
+
+
+def retry_run(run_id: UUID, actor: Actor, reason: str = "") -> RunState:
+    """Try again what failed, under the same idempotency keys and with a fresh retry budget.
+
+    Raises NotFound, RunNotFailed, RunNotRepeatable, BusinessKeyOpen, RunBusy.
+    """
+
+    def change() -> RunState:
+        with opened(run_id, actor) as it:
+            roots = failed_steps(it.scope)
+            if not roots and it.run.state != RunState.FAILED:
+                raise RunNotFailed(f'Run {run_id} is "{it.run.state}" and no step of it has failed.')
+            return _retry(it, actor, roots, {"reason": reason} if reason else {})
+
+    return patiently(change)
+
+
+def retry_step(run_id: UUID, key: str, actor: Actor, reason: str = "") -> RunState:
+    """Try one failed step again; others that failed stay as they are. Raises as `retry_run`, and StepNotFailed."""
+
+    def change() -> RunState:
+        with opened(run_id, actor) as it:
+            node = node_of(it.plan, run_id, key)
+            if node not in failed_steps(it.scope) and not cut_short(it.scope, node):
+                raise StepNotFailed(f'Step "{key}" has no failure that stands. Only a failed step can be retried.')
+            detail: JsonObject = {"step": key, **({"reason": reason} if reason else {})}
+            return _retry(it, actor, frozenset({node}), detail)
+
+    return patiently(change)
+
+
+def failed_steps(scope: Scope) -> frozenset[int]:
+    """The steps whose failure nobody took and no join has swallowed."""
+    return unhandled(scope.plan, scope.ports(), scope.replayed())
+
+
+def cut_short(scope: Scope, node: int) -> bool:
+    """Whether control stood at this step when its run was ended around it."""
+    recorded = scope.recorded.get(node)
+    return scope.run.state == RunState.FAILED and recorded is not None and recorded.attempt > 0 and not recorded.counts
+
+
+def _retry(it: Opened, actor: Actor, roots: frozenset[int], detail: JsonObject) -> RunState:
+    scope, generation = it.scope, it.run.generation
+    standing = scope.replayed(without=roots)
+    if not standing.holds:
+        message = "No step of it failed: a join can no longer get the branches it needs. Re-run from a step before it."
+        raise RunNotFailed(f"Run {it.run.pk} cannot be retried. {message}")
+    # A path that only a failure had opened may be taken once more: what was done there gets a new key.
+    forgotten = scope.forgotten(standing)
+    if forgotten:
+        generation += 1
+        kept = standing.counted | standing.blocked | roots
+        scope.renew(forgotten | {gate for gate in it.plan.gates if gate not in kept})
+    reopen(it, generation)
+    made = scope.rewrite(standing, generation, again=())
+    retried = [it.plan.steps[token.node].key for token in made if token.node < it.plan.end]
+    return finish(it, actor, "retried", {"steps": retried, **detail}, made)
+
+
+@contextmanager
+def opened(run_id: UUID, actor: Actor) -> Iterator[Opened]:
+    """The run, locked against everything that moves tokens. Raises NotFound, RunNotRepeatable."""
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT branchline_lock_run(%s)", [run_id])
+        run = Run.objects.select_for_update().filter(pk=run_id, workspace_id=actor.workspace_id).first()
+        if run is None:
+            raise NotFound("There is no such run.")
+        if run.state in {RunState.CANCELLING, RunState.UNDOING, RunState.UNDONE, RunState.UNDO_STUCK}:
+            raise RunNotRepeatable(f'Run {run_id} is "{run.state}": nothing in it can run again now.')
+        plan = plan_of(Version.objects.get(pk=run.version_id))
+        yield Opened(run, plan, Scope(run, plan))
+
+
+def node_of(plan: Plan, run_id: UUID, key: str) -> int:
+    """The number of a step. Raises NotFound."""
+    if key not in plan.node_of:
+        raise NotFound(f'Run {run_id} has no step "{key[:63]}".')
+    return plan.node_of[key]
+
+
+def patiently(change: Callable[[], T]) -> T:
+    """Make a change; when a step was in the middle of a move, let it pass and begin anew."""
+    for _ in range(MOST_TRIES - 1):
+        try:
+            return change()
+        except RunBusy:
+            continue  # the lock was given up: whoever waited for it goes first
+    return change()
+
+
+def reopen(it: Opened, generation: int) -> None:
+    """Take a closed run back into the open ones; an open one keeps its state. Raises BusinessKeyOpen."""
+    run = it.run
+    changes: dict[str, Any] = {"generation": generation}
+    if run.state in FINAL_RUN:
+        run.state, run.control = RunState.RUNNING, "-"
+        changes |= {"state": run.state, "control": "-", "closing": None, "finished_at": None, "error": None}
+        changes |= {"output": None, "output_ref": None}
+    if run.deadline_at is not None and run.deadline_at <= timezone.now() and it.plan.deadline is not None:
+        changes["deadline_at"] = timezone.now() + timedelta(seconds=it.plan.deadline)
+    try:
+        with transaction.atomic():
+            Run.objects.filter(pk=run.pk).update(**changes, xid=XID)
+    except IntegrityError:
+        message = f'Another run with business key "{run.business_key}" is open. Wait for its end or cancel it.'
+        raise BusinessKeyOpen(message) from None
+    run.generation = generation
+
+
+def finish(it: Opened, actor: Actor, kind: str, detail: JsonObject, made: Collection[Token]) -> RunState:
+    """Write the record and the audit entry; tell workers and sockets after commit."""
+    run = it.run
+    RunRecord.objects.create(run_id=run.pk, kind=kind, actor=actor.username, detail=dict(detail), xid=XID)
+    audit.record(actor, f"run.{kind}", target=f"run {run.pk}", detail=detail)
+    queues = {token.queue for token in made if token.state == "R"}
+
+    def tell() -> None:
+        for queue in queues:
+            dispatch.wake(queue, len(made))
+        dispatch.announce(run.workspace_id, run.pk, tasks=True)
+
+    transaction.on_commit(tell)
+    return RunState(run.state)

@@ -1,0 +1,168 @@
+"""Repeat a step and everything behind it, in a new generation: new idempotency keys, the kept steps' results stay."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from orchestrator.core.actor import Actor
+from orchestrator.core.errors import Conflict, InputInvalid
+from orchestrator.core.json_types import Json, JsonObject
+from orchestrator.core.plan import Plan
+from orchestrator.core.replay import Replayed, descendants
+from orchestrator.core.schema import check_input
+from orchestrator.core.states import RunState
+from orchestrator.engine.identity import uuid7
+from orchestrator.engine.values import Packed
+from orchestrator.models import Payload, Run, Token, Version, Workflow
+from orchestrator.services.plans import plan_of
+from orchestrator.services.reopen import Opened, finish, node_of, opened, patiently, reopen
+from orchestrator.services.standing import Scope
+
+
+class StepNeverRan(Conflict):
+    """Control has not been at this step: there is nothing to repeat."""
+
+    code = "step_never_ran"
+
+
+class VersionDiffers(Conflict):
+    """The newest version is drawn so differently that this run cannot go on with it."""
+
+    code = "version_differs"
+
+
+class StepRunning(Conflict):
+    """A step that would be kept is being worked on with the old version."""
+
+    code = "step_running"
+
+
+class _Unchanged:
+    """No other input than the run has."""
+
+
+UNCHANGED = _Unchanged()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repeat:
+    """What a rerun would do, worked out under the lock: the plan to go on with and the steps to forget."""
+
+    node: int
+    plan: Plan
+    version: Version | None
+    again: frozenset[int]
+    standing: Replayed
+
+
+def rerun_step(
+    run_id: UUID,
+    key: str,
+    actor: Actor,
+    reason: str = "",
+    *,
+    newest: bool = False,
+    input: Json | _Unchanged = UNCHANGED,
+) -> RunState:
+    """Run a step and everything behind it again. `newest`: by the live version; `input`: with another run input.
+
+    Raises NotFound, StepNeverRan, VersionDiffers, StepRunning, InputInvalid, RunNotRepeatable, BusinessKeyOpen,
+    RunBusy.
+    """
+
+    def change() -> RunState:
+        with opened(run_id, actor) as it:
+            repeat = worked_out(it, node_of(it.plan, run_id, key), newest=newest)
+            detail: dict[str, Json] = {"step": key, "generation": it.run.generation + 1}
+            detail |= {"reason": reason} if reason else {}
+            detail |= _change_version(it, repeat)
+            if not isinstance(input, _Unchanged):
+                detail |= _change_input(it.run, repeat.version, input)
+            return _repeat(it, actor, repeat, detail)
+
+    return patiently(change)
+
+
+def worked_out(it: Opened, node: int, *, newest: bool) -> Repeat:
+    """Raises StepNeverRan, VersionDiffers, StepRunning."""
+    key = it.plan.steps[node].key
+    recorded = it.scope.recorded.get(node)
+    if node not in it.scope.tokens and (recorded is None or recorded.attempt <= 0):
+        raise StepNeverRan(f'Step "{key}" has never run in this run. Choose a step that has.')
+    again = descendants(it.plan, node) | {node}
+    version = _newest(it.run) if newest else None
+    if version is not None:
+        plan = plan_of(version)
+        again |= descendants(plan, node)
+        _require_same_place(it.scope, plan, version, again)
+        it.scope.plan = plan
+    # The step's own join, if it has one, stays fired: its branches are kept.
+    standing = it.scope.replayed(without=again, reopened=again - {node})
+    if node not in standing.holds:
+        message = f'Step "{key}" waits for a step before it that is itself to run again. Re-run from there.'
+        raise StepNeverRan(message)
+    return Repeat(node=node, plan=it.scope.plan, version=version, again=again, standing=standing)
+
+
+def _newest(run: Run) -> Version | None:
+    """The live version when it is another than the run's."""
+    live = Workflow.objects.select_related("live_version").get(pk=run.workflow_id).live_version
+    return None if live is None or live.pk == run.version_id else live
+
+
+def _require_same_place(scope: Scope, plan: Plan, version: Version, again: frozenset[int]) -> None:
+    """Rows name steps by number: whatever has rows must have kept its number; what is kept, its arrows too."""
+    number = version.number
+    for node in sorted(set(scope.recorded) | {n for n in scope.tokens if n < scope.plan.end}):
+        old = scope.plan.steps[node]
+        new = plan.steps[node] if node < plan.end else None
+        if new is None or (new.key, new.kind) != (old.key, old.kind):
+            message = f'Step "{old.key}" of this run is not at the same place in version {number}, or of another kind.'
+            raise VersionDiffers(f"{message} Re-run with the run's own version, or start a new run.")
+        if node not in again and _led_to(scope.plan, node) != _led_to(plan, node):
+            message = f'Step "{old.key}", which would be kept, is led to by other arrows in version {number}.'
+            raise VersionDiffers(f"{message} Re-run from an earlier step, or with the run's own version.")
+    for node, token in scope.tokens.items():
+        if node not in again and token.state == "L":
+            message = f'Step "{scope.plan.steps[node].key}" is running with the old version. Wait for its end.'
+            raise StepRunning(message)
+
+
+def _led_to(plan: Plan, node: int) -> set[tuple[str, str]]:
+    return {(plan.steps[arrow.source].key, arrow.port) for arrow in plan.in_arrows.get(node, ())}
+
+
+def _change_version(it: Opened, repeat: Repeat) -> dict[str, Json]:
+    if repeat.version is None:
+        return {}
+    before, it.plan = it.plan, repeat.plan
+    it.run.version_id = repeat.version.pk
+    Run.objects.filter(pk=it.run.pk).update(version_id=repeat.version.pk)
+    kept = [token.pk for node, token in it.scope.tokens.items() if node not in repeat.again and node != before.end]
+    Token.objects.filter(pk__in=kept).update(version_id=repeat.version.pk)
+    return {"version": repeat.version.number}
+
+
+def _change_input(run: Run, version: Version | None, value: Json) -> dict[str, Json]:
+    """The new input is the run's from now on; the former one is kept as a payload that the record names."""
+    document = (version or Version.objects.get(pk=run.version_id)).document
+    found = check_input(document.get("input") or {}, value)
+    if found:
+        problems: list[Json] = [{"code": one.code, "message": one.message, "path": one.path} for one in found]
+        raise InputInvalid(f"The input does not fit: {found[0].message}", details={"problems": problems})
+    former = run.input_ref
+    if former is None:
+        former = Payload.objects.create(id=uuid7(), run_id=run.pk, body=run.input).pk
+    packed = Packed({})
+    packed.put(value, "input", "input_ref")
+    Payload.objects.bulk_create(Payload(id=one["id"], run_id=run.pk, body=one["body"]) for one in packed.payloads)
+    changes = {"input": packed.item.get("input"), "input_ref": packed.item.get("input_ref")}
+    Run.objects.filter(pk=run.pk).update(**changes)
+    return {"former_input": str(former)}
+
+
+def _repeat(it: Opened, actor: Actor, repeat: Repeat, detail: JsonObject) -> RunState:
+    generation = it.run.generation + 1
+    it.scope.renew(repeat.again | it.scope.forgotten(repeat.standing))
+    reopen(it, generation)
+    made = it.scope.rewrite(repeat.standing, generation, again=repeat.again)
+    return finish(it, actor, "rerun", detail, made)

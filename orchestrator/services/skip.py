@@ -1,0 +1,150 @@
+"""Go on without a step: an operator says what it would have given, and control leaves it as if it had succeeded."""
+
+import json
+import secrets
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+from django.utils import timezone
+
+from orchestrator.core.actor import Actor
+from orchestrator.core.advance import advance
+from orchestrator.core.document import DEFAULT_PORT
+from orchestrator.core.errors import BranchlineError, Conflict
+from orchestrator.core.json_text import check_json
+from orchestrator.core.json_types import Json, JsonObject
+from orchestrator.core.plan import PlanStep
+from orchestrator.core.states import RunState, TokenState
+from orchestrator.engine import statements
+from orchestrator.engine.items import starts_as_json
+from orchestrator.engine.values import Packed
+from orchestrator.models import HumanTask, Run, Token
+from orchestrator.services.reopen import Opened, cut_short, failed_steps, finish, node_of, opened, patiently, reopen
+from orchestrator.services.rerun import StepRunning
+from orchestrator.services.standing import RunBusy
+
+
+class ApprovalNotSkippable(Conflict):
+    """A decision of people: nobody takes it for them."""
+
+    code = "approval_not_skippable"
+
+
+class StepNotOpen(Conflict):
+    """The step neither waits nor has failed, or somebody else was faster."""
+
+    code = "step_not_open"
+
+
+class UnknownPort(BranchlineError):
+    """Control cannot leave the step there."""
+
+    code = "unknown_port"
+
+
+def skip_step(
+    run_id: UUID,
+    key: str,
+    actor: Actor,
+    reason: str = "",
+    *,
+    output: Json = None,
+    port: str | None = None,
+) -> RunState:
+    """Record success with this output for a step that has failed, waits, or has not begun, and go on by `port`.
+
+    Raises NotFound, ApprovalNotSkippable, StepNotOpen, StepRunning, UnknownPort, JsonInvalid, RunNotRepeatable,
+    RunBusy.
+    """
+    check_json(output)
+
+    def change() -> RunState:
+        with opened(run_id, actor) as it:
+            node = node_of(it.plan, run_id, key)
+            step = it.plan.steps[node]
+            ports = _ports(step, port)
+            token = _token(it, node)
+            _close_task(token)
+            text = f"Skipped by {actor.username}" + (f": {reason}" if reason else ".")
+            _advance(it, token, step, ports, output, text)
+            detail: JsonObject = {"step": key, "port": list(ports), **({"reason": reason} if reason else {})}
+            made = list(Token.objects.filter(run_id=run_id, state=TokenState.READY))
+            state = finish(it, actor, "step_skipped", detail, made)
+            return RunState(Run.objects.values_list("state", flat=True).get(pk=run_id)) if state else state
+
+    return patiently(change)
+
+
+def _ports(step: PlanStep, port: str | None) -> tuple[str, ...]:
+    if step.kind == "human_task":
+        message = f'Step "{step.key}" asks people for a decision, and nobody skips an approval. Reassign it instead.'
+        raise ApprovalNotSkippable(message)
+    known = step.normal_ports
+    chosen = port or (DEFAULT_PORT if DEFAULT_PORT in known or not known else known[0])
+    if known and chosen not in known:
+        listed = ", ".join(f'"{name}"' for name in known)
+        raise UnknownPort(f'Success does not leave step "{step.key}" by "{chosen[:63]}". Choose one of {listed}.')
+    return (chosen,) if known else ()
+
+
+def _token(it: Opened, node: int) -> Token:
+    """The step's token; a failed step gets one first. Raises StepNotOpen, StepRunning."""
+    key = it.plan.steps[node].key
+    token = it.scope.tokens.get(node)
+    if token is None:
+        if node not in failed_steps(it.scope) and not cut_short(it.scope, node):
+            raise StepNotOpen(f'Step "{key}" neither waits nor has failed: there is nothing to skip.')
+        standing = it.scope.replayed(without={node})
+        reopen(it, it.run.generation)
+        made = it.scope.rewrite(standing, it.run.generation, again=())
+        token = next((one for one in made if one.node == node), None)
+        if token is None:
+            raise StepNotOpen(f'Step "{key}" lies on a path that another failed step opened. Retry that one first.')
+    if token.state == TokenState.LEASED:
+        raise StepRunning(f'Step "{key}" is being worked on. Wait for its end, or cancel the run.')
+    return token
+
+
+def _close_task(token: Token) -> None:
+    """No task of this step is open: it is no human task. Kept as an assertion, for a skip must never close one."""
+    assert not HumanTask.objects.waiting().filter(token_id=token.pk).exists()
+
+
+def _advance(it: Opened, token: Token, step: PlanStep, ports: tuple[str, ...], output: Json, text: str) -> None:
+    """End the step by the engine's one door, as a session that lives for this transaction only."""
+    session = secrets.randbits(63)
+    leased = Token.objects.select_for_update(skip_locked=True).filter(pk=token.pk, epoch=token.epoch, state=token.state)
+    if not leased:
+        raise RunBusy(f'Step "{step.key}" is moving at this very moment. Try again.')
+    now = timezone.now()
+    epoch = token.epoch + 1
+    Token.objects.filter(pk=token.pk).update(
+        state=TokenState.LEASED,
+        session_id=session,
+        epoch=epoch,
+        attempt=token.attempt + 1,
+        verdict="",
+        wake_at=None,
+        started_at=now,
+        first_started_at=token.first_started_at or now,
+    )
+    packed = Packed({"t": token.pk, "e": epoch, "then": "go", "o": "S", "ports": list(ports)})
+    packed.put(output, "out", "oref")
+    packed.item["log"] = [{"at": now.isoformat(), "level": "warning", "text": text}]
+    effects = advance(it.plan, token.node, ports)
+    if effects.signals:
+        packed.item["sig"] = effects.flat()
+    if effects.starts:
+        packed.item["starts"] = starts_as_json(it.plan, effects.starts)
+    for row in _call(session, packed.finished()):
+        if row["status"] == "moved":
+            # The token stands at the next step, in our hands: somebody else will claim it.
+            _call(session, {"t": token.pk, "e": row["epoch"], "then": "back"})
+
+
+def _call(session: int, item: dict[str, Any]) -> list[dict[str, Any]]:
+    with connection.cursor() as cursor:
+        cursor.execute(statements.ADVANCE, [session, json.dumps([item])])
+        names = [column.name for column in cursor.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

@@ -1,0 +1,366 @@
+"""Retry from failure: what failed is tried again under its old keys; what succeeded stays; races have one winner."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from random import Random
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.db import connection
+
+from orchestrator.core.errors import BranchlineError
+from orchestrator.core.kinds import Kinds
+from orchestrator.core.outcome import Done, Fail, Outcome, Retry, StepFault
+from orchestrator.engine.sandbox import Sandbox
+from orchestrator.models import AuditEntry, Gate, Run, RunRecord, StepLog, Token
+from orchestrator.queries.fsck import breaches
+from orchestrator.services.control import fail_overdue_run, pause_run, resume_run
+from orchestrator.services.reopen import RunNotFailed, StepNotFailed, retry_run, retry_step
+from tests.engine.drawings import document, step
+from tests.engine.house import House, error, keeper_at_work, leftovers, make_tools, output, worker_at_work
+from tests.engine.kinds import Told, kinds
+from tests.graphs import ACTED, expected, random_document
+from tests.waiting import wait_until
+
+ONCE = {"attempts": 1}
+
+
+class Switch:
+    """What the steps of kind `told` do, by key; every attempt is noted."""
+
+    def __init__(self, **answers: Callable[[Any], Outcome]) -> None:
+        self.answers = answers
+        self.seen: list[tuple[str, int, str]] = []
+
+    def __call__(self, context: Any) -> Outcome:
+        self.seen.append((context.step_key, context.attempt, context.idempotency_key))
+        answer = self.answers.get(context.step_key)
+        return answer(context) if answer else Done(context.step_key)
+
+    def attempts(self, key: str) -> list[int]:
+        return [attempt for step_key, attempt, _ in self.seen if step_key == key]
+
+    def keys(self, key: str) -> set[str]:
+        return {idempotency for step_key, _, idempotency in self.seen if step_key == key}
+
+
+def fails(context: Any) -> Outcome:
+    return Fail(StepFault(code="broken", message="as told"))
+
+
+def told(key: str, **more: Any) -> dict[str, Any]:
+    return step(key, "told", **more)
+
+
+@contextmanager
+def at_work(house: House, sandbox: Sandbox, known: Kinds) -> Iterator[None]:
+    with worker_at_work(make_tools(sandbox, known)) as house.worker, keeper_at_work(house.worker.poke):
+        yield
+
+
+def again(house: House, change: Callable[[], Any]) -> Any:
+    done = change()
+    assert house.worker is not None
+    house.worker.poke()  # what the wake-up does to a worker process
+    return done
+
+
+def ended(house: House, run_id: UUID, state: str) -> Run:
+    run = house.end_of(run_id)
+    assert run.state == state, run.error
+    assert leftovers(run_id) == {}
+    assert list(breaches()) == []
+    return run
+
+
+DIAMOND = document([told("a"), told("b"), told("c"), told("d"), told("e")], "a > b > d > e", "a > c > d")
+
+
+def test_what_failed_is_tried_again_under_the_same_key(house: House, sandbox: Sandbox) -> None:
+    switch = Switch(b=fails)
+    known = kinds(told=Told(switch))
+    version = house.publish(DIAMOND, kinds=known)
+    with at_work(house, sandbox, known):
+        run_id = house.start(version)
+        assert error(ended(house, run_id, "failed"))["code"] == "broken"
+        switch.answers.clear()
+        assert again(house, lambda: retry_run(run_id, house.actor, "fixed")) == "running"
+        run = ended(house, run_id, "succeeded")
+    assert output(run) == "e"
+    assert run.error is None
+    assert (switch.attempts("a"), switch.attempts("b"), switch.attempts("c")) == ([1], [1, 2], [1])
+    assert switch.keys("b") == {f"{run_id}:1:0:0"}
+    assert (run.generation, switch.attempts("d"), switch.attempts("e")) == (0, [1], [1])
+    record = RunRecord.objects.get(run_id=run_id, kind="retried")
+    assert (record.actor, record.detail) == ("tester", {"steps": ["b"], "reason": "fixed"})
+    assert AuditEntry.objects.filter(action="run.retried", target=f"run {run_id}").count() == 1
+    gate = Gate.objects.get(run_id=run_id, gate=3)
+    assert (gate.ok, gate.fail, gate.verdict, gate.decided) == (2, 0, "F", 1)
+
+
+def test_it_may_fail_again_and_again(house: House, sandbox: Sandbox) -> None:
+    switch = Switch(b=fails)
+    known = kinds(told=Told(switch))
+    version = house.publish(DIAMOND, kinds=known)
+    with at_work(house, sandbox, known):
+        run_id = house.start(version)
+        for count in (1, 2, 3):
+            assert error(ended(house, run_id, "failed")) == {"code": "broken", "message": "as told", "node": 1}
+            assert switch.attempts("b") == list(range(1, count + 1))
+            again(house, lambda: retry_run(run_id, house.actor))
+        ended(house, run_id, "failed")
+        switch.answers.clear()
+        again(house, lambda: retry_run(run_id, house.actor))
+        ended(house, run_id, "succeeded")
+    assert switch.attempts("d") == [1]
+
+
+def test_the_retry_budget_is_fresh_and_attempts_go_on(house: House, sandbox: Sandbox) -> None:
+    switch = Switch(a=lambda context: Retry(StepFault(code="busy", message="busy")))
+    known = kinds(told=Told(switch))
+    policy = {"attempts": 3, "first": "PT0S", "factor": 1, "cap": "PT0S", "jitter": "none"}
+    version = house.publish(document([told("a", retry=policy)]), kinds=known)
+    with at_work(house, sandbox, known):
+        run_id = house.start(version)
+        ended(house, run_id, "failed")
+        again(house, lambda: retry_run(run_id, house.actor))
+        ended(house, run_id, "failed")
+    assert switch.attempts("a") == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_failed_output_is_computed_again(house: House, sandbox: Sandbox) -> None:
+    version = house.publish(document([step("a")], output={"$": "steps.a + 1"}))
+    with at_work(house, sandbox, kinds()):
+        run_id = house.start(version)
+        assert error(ended(house, run_id, "failed"))["code"] == "output_failed"
+        again(house, lambda: retry_run(run_id, house.actor))
+        assert error(ended(house, run_id, "failed"))["code"] == "output_failed"
+
+
+def test_failures_that_were_taken_care_of_are_left_alone(house: House, sandbox: Sandbox) -> None:
+    """One failure went to an error path, one was swallowed by a join; only the third is tried again."""
+    switch = Switch(handled=fails, swallowed=fails, last=fails)
+    known = kinds(told=Told(switch))
+    steps = [told(key) for key in ("handled", "tidy", "swallowed", "other", "last")]
+    steps.append(told("meet", join={"mode": "any"}))
+    lines = ("handled.error > tidy", "swallowed > meet", "other > meet", "meet > last")
+    version = house.publish(document(steps, *lines), kinds=known)
+    with at_work(house, sandbox, known):
+        run_id = house.start(version)
+        ended(house, run_id, "failed")
+        switch.answers.clear()
+        again(house, lambda: retry_run(run_id, house.actor))
+        ended(house, run_id, "succeeded")
+    assert [len(switch.attempts(key)) for key in ("handled", "tidy", "swallowed", "other", "meet", "last")] == [
+        *(1, 1, 1, 1, 1),
+        2,
+    ]
+
+
+def test_a_path_that_only_the_failure_had_opened_is_taken_anew(house: House, sandbox: Sandbox) -> None:
+    """The join's error path ran; after the retry the join starts, and its error path counts as not taken."""
+    switch = Switch(b=fails)
+    known = kinds(told=Told(switch))
+    steps = [told("a"), told("b"), told("meet"), told("tidy"), told("other")]
+    version = house.publish(document(steps, "a > meet", "b > meet", "b > other", "meet.error > tidy"), kinds=known)
+    with at_work(house, sandbox, known):
+        run_id = house.start(version)
+        ended(house, run_id, "failed")
+        assert switch.attempts("tidy") == [1]
+        again(house, lambda: retry_run(run_id, house.actor))
+        ended(house, run_id, "failed")  # b fails again: the error path is taken again, under a new key
+        assert len(switch.keys("tidy")) == 2
+        switch.answers.clear()
+        again(house, lambda: retry_run(run_id, house.actor))
+        run = ended(house, run_id, "succeeded")
+    assert len(switch.attempts("tidy")) == 2
+    assert switch.keys("b") == {f"{run_id}:1:0:0"}
+    assert output(run) == {"meet": "meet", "other": "other", "tidy": None}
+
+
+def test_one_failed_step_is_retried_while_its_run_is_open(house: House, sandbox: Sandbox) -> None:
+    switch = Switch(b=fails)
+    known = kinds(told=Told(switch))
+    steps = [told("b"), step("slow", "delay", config={"for": "PT10M"}), told("c")]
+    version = house.publish(document(steps, "b > c"), kinds=known)
+    with at_work(house, sandbox, known):
+        run_id = house.start(version)
+        wait_until(StepLog.objects.filter(run_id=run_id, outcome="F").exists, 10, "b to fail")
+        switch.answers.clear()
+        with pytest.raises(StepNotFailed):
+            retry_step(run_id, "slow", house.actor)
+        with pytest.raises(BranchlineError) as refused:
+            retry_step(run_id, "nosuch", house.actor)
+        assert refused.value.error_code == "not_found"
+        assert again(house, lambda: retry_step(run_id, "b", house.actor)) == "running"
+        wait_until(lambda: switch.attempts("c") == [1], 10, "c to run")
+        with pytest.raises(RunNotFailed):
+            retry_run(run_id, house.actor)
+
+
+def test_a_paused_run_stays_paused(house: House, sandbox: Sandbox) -> None:
+    switch = Switch(b=fails)
+    known = kinds(told=Told(switch))
+    steps = [told("b"), step("slow", "delay", config={"for": "PT10M"})]
+    version = house.publish(document(steps), kinds=known)
+    with at_work(house, sandbox, known):
+        run_id = house.start(version)
+        wait_until(StepLog.objects.filter(run_id=run_id, outcome="F").exists, 10, "b to fail")
+        pause_run(run_id, house.actor)
+        assert retry_run(run_id, house.actor) == "paused"
+        assert Token.objects.get(run_id=run_id, node=0).state == "H"
+        switch.answers.clear()
+        again(house, lambda: resume_run(run_id, house.actor))
+        wait_until(lambda: switch.attempts("b") == [1, 2], 10, "b to run again")
+
+
+def test_a_run_that_its_deadline_ended_goes_on_where_it_stood(house: House, sandbox: Sandbox) -> None:
+    version = house.publish(
+        document([step("a"), step("b", "delay", config={"for": "PT10M"})], "a > b", settings={"deadline": "PT1H"})
+    )
+    with at_work(house, sandbox, kinds()):
+        run_id = house.start(version)
+        wait_until(Token.objects.filter(run_id=run_id, state="W").exists, 10, "the delay to wait")
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE orchestrator_run SET deadline_at = now() - interval '1 s' WHERE id = %s", [run_id])
+        fail_overdue_run(run_id)
+        assert error(ended(house, run_id, "failed"))["code"] == "deadline"
+        again(house, lambda: retry_run(run_id, house.actor))
+        wait_until(Token.objects.filter(run_id=run_id, node=1, state="W").exists, 10, "the delay to wait again")
+        run = Run.objects.get(pk=run_id)
+        assert run.deadline_at is not None
+        assert (run.deadline_at - run.started_at).total_seconds() > 3_000, "a deadline that passed begins anew"
+
+
+@pytest.mark.parametrize("state", ["succeeded", "cancelled", "cancelling", "undone"])
+def test_what_has_not_failed_cannot_be_retried(house: House, sandbox: Sandbox, state: str) -> None:
+    version = house.publish(document([step("a")]))
+    with at_work(house, sandbox, kinds()):
+        run_id = house.start(version)
+        ended(house, run_id, "succeeded")
+    Run.objects.filter(pk=run_id).update(state=state, **({"finished_at": None} if state == "cancelling" else {}))
+    with pytest.raises(BranchlineError) as refused:
+        retry_run(run_id, house.actor)
+    assert refused.value.status == 409
+    assert not RunRecord.objects.filter(run_id=run_id, kind="retried").exists()
+
+
+def test_a_join_out_of_reach_has_nothing_to_retry(house: House, sandbox: Sandbox) -> None:
+    steps = [step("a"), step("meet", join={"mode": "quorum", "quorum": 2})]
+    version = house.publish(document(steps, "a > meet", "a.error > meet"))
+    with at_work(house, sandbox, kinds()):
+        run_id = house.start(version)
+        ended(house, run_id, "failed")
+        with pytest.raises(RunNotFailed, match="Re-run from a step before it"):
+            retry_run(run_id, house.actor)
+        assert Run.objects.get(pk=run_id).state == "failed"
+
+
+def test_of_many_operators_at_once_one_wins(house: House, sandbox: Sandbox) -> None:
+    switch = Switch(b=fails)
+    known = kinds(told=Told(switch))
+    version = house.publish(DIAMOND, kinds=known)
+    with at_work(house, sandbox, known):
+        run_id = house.start(version)
+        ended(house, run_id, "failed")
+    codes: list[str] = []
+
+    def retry(barrier: threading.Barrier) -> None:
+        try:
+            barrier.wait(10)
+            retry_run(run_id, house.actor)
+            codes.append("won")
+        except BranchlineError as refused:
+            codes.append(refused.error_code)
+        finally:
+            connection.close()
+
+    barrier = threading.Barrier(6)
+    threads = [threading.Thread(target=retry, args=(barrier,)) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert sorted(codes) == [*["run_not_failed"] * 5, "won"]
+    assert Token.objects.filter(run_id=run_id).count() == 1
+    assert RunRecord.objects.filter(run_id=run_id, kind="retried").count() == 1
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_random_runs_end_after_retries_as_if_nothing_had_failed(house: House, sandbox: Sandbox, seed: int) -> None:
+    """Steps that would fail in `random_document` succeed at their next attempt after an operator's retry."""
+    random = Random(1000 + seed)
+    documents = [random_document(random) for _ in range(15)]
+    published = [(house.publish(raw, kinds=ACTED), raw) for raw in documents]
+    mended = {**ACTED, "acted": Mended()}
+    with at_work(house, sandbox, mended):
+        started = [(house.start(version), raw) for version, raw in published]
+        for _ in range(20):
+            wait_until(lambda: not Run.objects.open().exists(), 60, "all runs to end")
+            went_on = [retried(house, run_id) for run_id, _ in started]
+            if not any(went_on):
+                break
+    for run_id, raw in started:
+        last = {row.node: row for row in StepLog.objects.filter(run_id=run_id, final=True).order_by("entry")}
+        keys = Run.objects.get(pk=run_id).version.plan["keys"]
+        for config in (one["config"] for one in raw["steps"]):
+            config["fails"] &= False
+        told_by_rows = {keys[node] for node, row in last.items() if row.outcome in "SF" and row.attempt > 0}
+        handled = {keys[row.node] for row in last.values() if row.outcome == "F" and row.ports}
+        if not handled and Run.objects.get(pk=run_id).state == "succeeded":
+            swallowed = {keys[row.node] for row in last.values() if row.outcome == "F"}
+            assert swallowed or told_by_rows == expected(raw).ran
+        assert leftovers(run_id) == {}
+    assert list(breaches()) == []
+
+
+class Mended(type(ACTED["acted"])):  # type: ignore[misc]
+    """Fails at its first attempt only."""
+
+    def run(self, config: Any, context: Any) -> Outcome:
+        if config.fails and context.attempt > 1 + config.flaky:
+            return Done({"step": context.step_key}, tuple(config.ports))
+        return super().run(config, context)  # type: ignore[no-any-return]
+
+
+def retried(house: House, run_id: UUID) -> bool:
+    try:
+        again(house, lambda: retry_run(run_id, house.actor))
+    except RunNotFailed:
+        return False
+    return True
+
+
+def test_a_retry_brings_back_what_the_failure_had_cancelled(house: House, sandbox: Sandbox) -> None:
+    """The join aborted its other branch; with the failure gone that branch runs, and the join waits for both."""
+    switch = Switch(b=fails)
+    known = kinds(told=Told(switch))
+    slow = step("slow", "delay", config={"for": {"$": "input.wait"}})
+    steps = [told("b"), slow, told("meet", join={"mode": "all", "on_branch_failure": "abort"})]
+    version = house.publish(document(steps, "b > meet", "slow > meet"), kinds=known)
+    with at_work(house, sandbox, known):
+        run_id = house.start(version, {"wait": "PT10M"})
+        ended(house, run_id, "failed")
+        node = version.plan["keys"].index("slow")
+        assert StepLog.objects.filter(run_id=run_id, node=node).values_list("outcome", flat=True).get() == "K"
+        Run.objects.filter(pk=run_id).update(input={"wait": "PT0.1S"})
+        switch.answers.clear()
+        again(house, lambda: retry_run(run_id, house.actor))
+        ended(house, run_id, "succeeded")
+    assert (switch.attempts("b"), switch.attempts("meet")) == ([1, 2], [1])
+
+
+def test_a_join_that_its_deadline_failed_is_decided_anew(house: House, sandbox: Sandbox) -> None:
+    switch = Switch()
+    known = kinds(told=Told(switch))
+    steps = [told("a"), step("slow", "delay", config={"for": "PT1.5S"})]
+    steps.append(told("meet", join={"mode": "all", "deadline": "PT0.3S", "on_deadline": "fail"}))
+    version = house.publish(document(steps, "a > meet", "slow > meet"), kinds=known)
+    with at_work(house, sandbox, known):
+        run_id = house.start(version)
+        assert error(ended(house, run_id, "failed"))["code"] == "join_deadline"
+        again(house, lambda: retry_run(run_id, house.actor))
+        run = ended(house, run_id, "succeeded")
+    assert (output(run), switch.attempts("meet")) == ("meet", [1])
