@@ -127,6 +127,9 @@ END_DEAD = "DELETE FROM orchestrator_worker_session WHERE node_id = %s AND NOT p
 END_SESSION = "DELETE FROM orchestrator_worker_session WHERE id = %s"
 FORGET_SESSIONS = "DELETE FROM orchestrator_worker_session WHERE beat_at < clock_timestamp() - interval '1 hour'"
 
+# Alone with a run: everything that moves its tokens waits until the commit.
+LOCK_RUN = "SELECT branchline_lock_run(%s)"
+
 DRAIN = "SELECT branchline_drain(%s)"
 FIRE_TIMERS = "SELECT * FROM branchline_fire_timers(%s)"
 TAKE_OVER = "SELECT * FROM branchline_take_over(%s, %s)"

@@ -4,6 +4,7 @@ import json
 from uuid import UUID
 
 from django.db import connection, transaction
+from django.db.models.functions import Now
 
 from orchestrator import audit
 from orchestrator.core.actor import Actor
@@ -35,11 +36,16 @@ def resume_run(run_id: UUID, actor: Actor, reason: str = "") -> RunState:
 
 
 def fail_overdue_run(run_id: UUID) -> None:
-    """End a run whose deadline has passed: like a cancellation, but the run is failed. Nothing when it is closed."""
+    """End a run whose deadline has passed: like a cancellation, but the run is failed. Nothing when it is closed, or
+    when an operator has just let it go on with a new deadline.
+    """
     message = "The run's deadline passed before its end."
     closing: JsonObject = {"state": RunState.FAILED, "error": {"code": "deadline", "message": message}}
     with transaction.atomic():
-        _set_control(run_id, "C", closing, "", "deadline_passed", {})
+        with connection.cursor() as cursor:
+            cursor.execute(statements.LOCK_RUN, [run_id])
+        if Run.objects.filter(pk=run_id, deadline_at__lt=Now()).exists():
+            _set_control(run_id, "C", closing, "", "deadline_passed", {})
 
 
 def _change(

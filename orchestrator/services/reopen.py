@@ -21,7 +21,7 @@ from orchestrator.core.json_types import JsonObject
 from orchestrator.core.plan import Plan
 from orchestrator.core.replay import unhandled
 from orchestrator.core.states import FINAL_RUN, RunState
-from orchestrator.engine import dispatch
+from orchestrator.engine import dispatch, statements
 from orchestrator.models import Run, RunRecord, Token, Version
 from orchestrator.services.plans import plan_of
 from orchestrator.services.runs import BusinessKeyOpen
@@ -122,7 +122,7 @@ def opened(run_id: UUID, actor: Actor) -> Iterator[Opened]:
     """The run, locked against everything that moves tokens. Raises NotFound, RunNotRepeatable."""
     with transaction.atomic():
         with connection.cursor() as cursor:
-            cursor.execute("SELECT branchline_lock_run(%s)", [run_id])
+            cursor.execute(statements.LOCK_RUN, [run_id])
         run = Run.objects.select_for_update().filter(pk=run_id, workspace_id=actor.workspace_id).first()
         if run is None:
             raise NotFound("There is no such run.")

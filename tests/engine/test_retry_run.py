@@ -225,7 +225,7 @@ def test_a_run_that_its_deadline_ended_goes_on_where_it_stood(house: House, sand
         wait_until(Token.objects.filter(run_id=run_id, state="W").exists, 10, "the delay to wait")
         with connection.cursor() as cursor:
             cursor.execute("UPDATE orchestrator_run SET deadline_at = now() - interval '1 s' WHERE id = %s", [run_id])
-        fail_overdue_run(run_id)
+        fail_overdue_run(run_id)  # or the keeper, whoever is first
         assert error(ended(house, run_id, "failed"))["code"] == "deadline"
         again(house, lambda: retry_run(run_id, house.actor))
         wait_until(Token.objects.filter(run_id=run_id, node=1, state="W").exists, 10, "the delay to wait again")
@@ -364,3 +364,11 @@ def test_a_join_that_its_deadline_failed_is_decided_anew(house: House, sandbox: 
         again(house, lambda: retry_run(run_id, house.actor))
         run = ended(house, run_id, "succeeded")
     assert (output(run), switch.attempts("meet")) == ("meet", [1])
+
+
+def test_a_keeper_that_comes_late_leaves_a_retried_run_alone(house: House) -> None:
+    """It listed the run as overdue before the retry gave it a new deadline."""
+    version = house.publish(document([step("a")], settings={"deadline": "PT1H"}))
+    run_id = house.start(version)
+    fail_overdue_run(run_id)
+    assert Run.objects.get(pk=run_id).state == "running"

@@ -13,7 +13,7 @@ import psycopg
 from orchestrator.core.errors import RunAlreadyClosed
 from orchestrator.engine import statements
 from orchestrator.engine.database import Connection, Row
-from orchestrator.models import Version
+from orchestrator.models import Run, Version
 from orchestrator.services.control import cancel_run, fail_overdue_run, pause_run, resume_run
 from tests.engine.house import House
 from tests.graphs import Expected
@@ -84,6 +84,7 @@ class World:
         with patch("orchestrator.engine.dispatch.herald", Silent):
             try:
                 if what == "overdue":
+                    Run.objects.filter(pk=run.run_id).update(deadline_at="2026-01-01T00:00Z")
                     fail_overdue_run(run.run_id)
                     state = "cancelling"
                 else:
