@@ -112,7 +112,7 @@ def _newest(run: Run) -> Version | None:
 def _require_same_place(scope: Scope, plan: Plan, version: Version, again: frozenset[int]) -> None:
     """Rows name steps by number: whatever has rows must have kept its number; what is kept, its arrows too."""
     number = version.number
-    for node in sorted(set(scope.recorded) | {n for n in scope.tokens if n < scope.plan.end}):
+    for node in sorted(scope.nodes_with_rows()):
         old = scope.plan.steps[node]
         new = plan.steps[node] if node < plan.end else None
         if new is None or (new.key, new.kind) != (old.key, old.kind):

@@ -110,6 +110,12 @@ class Scope:
         answered = {arrival.entry for arrival in self._arrivals.values()}
         return frozenset(node for node, end in self.recorded.items() if end.is_cut and end.entry in answered)
 
+    def nodes_with_rows(self) -> set[int]:
+        """Every step of the run, in any scope, that a row names."""
+        logged = StepLog.objects.filter(run_id=self.run.pk).values_list("node", flat=True).distinct()
+        held = Token.objects.filter(run_id=self.run.pk).values_list("node", flat=True).distinct()
+        return {node for node in (*logged, *held) if node < self.plan.end}
+
     def forgotten(self, standing: Replayed) -> frozenset[int]:
         """Steps that have been at work and, by the replay, have not been reached."""
         known = standing.counted | standing.blocked | set(standing.holds)

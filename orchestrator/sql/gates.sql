@@ -140,7 +140,8 @@ BEGIN
                 v_entry := nextval('orchestrator_step_log_entry');
                 INSERT INTO orchestrator_steplog (entry, run_id, node, scope_id, generation, attempt, outcome, final, ports,
                     finished_at, cause, xid)
-                VALUES (v_entry, g.run_id, g.node, g.scope_id, g.generation, 1, 'K', true, '{}', clock_timestamp(),
+                VALUES (v_entry, g.run_id, g.node, g.scope_id, g.generation,
+                    branchline_unstarted(g.run_id, g.node, g.scope_id, g.generation), 'K', true, '{}', clock_timestamp(),
                     '{}', branchline_xid());
             END IF;
             v_onward := p.on_skip;
