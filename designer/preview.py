@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from designer.preview_nested import containers_around, inner_roots, read_by_containers
+from designer.preview_nested import REPEAT, containers_around, inner_roots, read_by_containers
 from designer.queries.drafts import load_draft
 from orchestrator.api import (
     Action,
@@ -63,8 +63,10 @@ def steps_before(document: Document, step: str) -> list[str]:
     if step not in keys:
         return keys
     graph = successors(keys, ((edge.source, edge.target) for edge in document.edges))
+    repeats = {item.key for item in document.steps if item.kind == REPEAT}
     here = [step, *containers_around(document, step)]
     before = reachable(reversed_graph(graph), here) - set(here)
+    before |= {item.key for item in document.steps if item.parent == step and step in repeats}
     return [key for key in keys if key in before]
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from orchestrator.api import Document, ExpressionFailed, Json, evaluate, references
 
 FIRST_TURN = 1
+REPEAT = "repeat"
 
 
 def containers_around(document: Document, step: str) -> list[str]:
@@ -22,10 +23,12 @@ def inner_roots(document: Document, step: str, roots: Mapping[str, Json]) -> dic
     """`item` and `index` of the first item, `turn` and `last` of the first turn; an inner container hides an outer."""
     steps = {item.key: item for item in document.steps}
     found: dict[str, Json] = {}
-    for key in containers_around(document, step):
+    own = [step] if step in steps and steps[step].kind == REPEAT else []
+    # The condition of a repeat is asked between its turns, so it reads what the steps inside read.
+    for key in [*containers_around(document, step), *own]:
         if steps[key].kind == "for_each":
             found |= {"item": _first_item(steps[key].config.get("items"), {**roots, **found}), "index": 0}
-        elif steps[key].kind == "repeat":
+        elif steps[key].kind == REPEAT:
             found |= {"turn": FIRST_TURN, "last": None}
     return found
 

@@ -13,6 +13,7 @@ Widget = Literal[
     "choice",
     "duration",
     "map",
+    "object",
     "list",
     "json",
     "cases",

@@ -82,6 +82,7 @@ NESTED = document(
         ("item['id'] + index", "turns", 7),  # of the first item
         ("item * 2", "deep", 20),  # the inner item hides the outer one
         ("[turn, len(steps.load)]", "deep", [1, 2]),  # what leads to a container leads to all inside
+        ("turn + (last or 0) + len([steps.inner])", "turns", 2),  # the condition of a repeat
         ("item", "lost", None),  # items nobody can compute yet
         ("index", "lost", 0),
     ],

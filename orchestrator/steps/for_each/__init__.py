@@ -17,7 +17,7 @@ class ForEach(Kind[ForEachConfig]):
     group: Group = "flow"
     name = "For each"
     description = "Does the steps inside for every item of a list, several at a time."
-    icon = "repeat-items"
+    icon = "list-checks"
     config = ForEachConfig
     inside: tuple[str, ...] | None = ("item", "index")
 

@@ -36,5 +36,5 @@ class ForEachConfig(Config):
     )
     tolerate: Tolerate = Field(
         default=Tolerate(),
-        json_schema_extra=ui("json", "Tolerated failures", 'As {"count": 3} or {"percent": 10}.', order=3),
+        json_schema_extra=ui("object", "Tolerated failures", "The larger of both holds.", order=3, expression=False),
     )
