@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 from designer.queries.drafts import load_draft
 from designer.services.workflows import create_workflow
 from orchestrator.models.workspace import Role
-from tests.browser.access import violations
+from tests.browser.axe import violations
 from tests.browser.canvas import Canvas, box_of
 from tests.browser.site import Site
 from tests.core.drawings import raw_document, step
@@ -299,7 +299,7 @@ def test_settings_undo_and_the_workflow_to_call_are_set_in_forms(site: Site) -> 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing(site: Site, scheme: str) -> None:
-    drawn = Drawn(site, NESTED, scheme=scheme, bypass_csp=True)
+    drawn = Drawn(site, NESTED, scheme=scheme)
     assert violations(drawn.page) == []
     drawn.select("each")
     assert violations(drawn.page) == []

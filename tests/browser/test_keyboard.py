@@ -59,7 +59,7 @@ def test_the_outline_has_the_powers_of_the_canvas(site: Site) -> None:
     Canvas(page)
     keys = page.keyboard
     keys.press("o")
-    steps = page.get_by_role("listbox", name="Steps in running order").get_by_role("option")
+    steps = page.get_by_role("tree", name="Steps in running order").get_by_role("treeitem")
     expect(steps).to_have_count(7)
     expect(steps.first).to_contain_text("How long?")
     steps.first.focus()
@@ -67,7 +67,7 @@ def test_the_outline_has_the_powers_of_the_canvas(site: Site) -> None:
     keys.press("F2")
     keys.type("Ask the lead")
     keys.press("Enter")
-    renamed = page.get_by_role("option", name=re.compile("^Ask the lead"))
+    renamed = page.get_by_role("treeitem", name=re.compile("^Ask the lead"))
     expect(renamed).to_be_focused()
     keys.press("End")
     keys.press("Delete")
@@ -80,7 +80,7 @@ def test_the_outline_has_the_powers_of_the_canvas(site: Site) -> None:
     expect(dialog).to_be_visible()
     keys.type("Not granted")
     keys.press("Enter")
-    expect(page.get_by_role("option", name=re.compile("^Not granted"))).to_contain_text("How long?")
+    expect(page.get_by_role("treeitem", name=re.compile("^Not granted"))).to_contain_text("How long?")
     keys.press("Enter")
     expect(page.get_by_role("complementary", name="Inspector").locator(":focus")).to_have_count(1)
 
