@@ -9,6 +9,16 @@ def fibonacci(key: str, n: int) -> dict[str, Any]:
     return {"key": key, "name": key, "kind": "call", "config": config, "at": [0, 0], "timeout": "PT2M"}
 
 
+def delay(key: str, duration: str) -> dict[str, Any]:
+    """One step that waits."""
+    return {"key": key, "name": key, "kind": "delay", "config": {"for": duration}, "at": [0, 0]}
+
+
+def get(key: str, url: str, queue: str) -> dict[str, Any]:
+    """One HTTP request, in a queue of its own."""
+    return {"key": key, "name": key, "kind": "http", "config": {"url": url}, "at": [0, 0], "queue": queue}
+
+
 def stamp(key: str) -> dict[str, Any]:
     """One step whose handler tells when it began."""
     config = {"function": "bench.stamp", "arguments": {"key": {"$": "input.key"}}}
@@ -40,8 +50,12 @@ def line(length: int, n: int) -> dict[str, Any]:
 
 def fan_out(width: int, n: int) -> dict[str, Any]:
     """One step, `width` branches at once, one join."""
+    return between(f"Fan-out of {width}", [fibonacci(f"b{number}", n) for number in range(width)])
+
+
+def between(name: str, branches: list[dict[str, Any]]) -> dict[str, Any]:
+    """One step, these branches at once, one join."""
     first = {"key": "first", "name": "first", "kind": "transform", "config": {"value": 1}, "at": [0, 0]}
     last = {"key": "last", "name": "last", "kind": "transform", "config": {"value": 1}, "at": [0, 0]}
-    branches = [fibonacci(f"b{number}", n) for number in range(width)]
     edges = [("first", step["key"]) for step in branches] + [(step["key"], "last") for step in branches]
-    return document(f"Fan-out of {width}", [first, *branches, last], edges)
+    return document(name, [first, *branches, last], edges)

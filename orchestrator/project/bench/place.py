@@ -50,11 +50,11 @@ class Place:
 
     def run(self, version: Version) -> float:
         """Seconds from asking for the start to the commit of the end, by the database's clock."""
-        return self.span(self._ended([self.start(version)]))
+        return self.span(self.ended([self.start(version)]))
 
     def run_many(self, version: Version, count: int) -> float:
         """The same for `count` runs started as fast as they are accepted."""
-        return self.span(self._ended([self.start(version) for _ in range(count)]))
+        return self.span(self.ended([self.start(version) for _ in range(count)]))
 
     def span(self, runs: list[Run]) -> float:
         last: datetime = max(run.finished_at for run in runs if run.finished_at is not None)
@@ -64,7 +64,8 @@ class Place:
         """Start one run of this version."""
         return start_run(workflow=version.workflow, input=value or {}, actor=self.actor, version=version).run_id
 
-    def _ended(self, ids: list[UUID]) -> list[Run]:
+    def ended(self, ids: list[UUID]) -> list[Run]:
+        """Wait until all of them have succeeded."""
         deadline = time.monotonic() + PATIENCE
         while Run.objects.filter(pk__in=ids).exclude(state__in=FINAL_RUN).exists():
             if time.monotonic() > deadline:
@@ -83,25 +84,43 @@ def place() -> Iterator[Place]:
     descriptor = listener.fileno()
     listener.set_inheritable(True)
     settings.SITE_URL = address
-    modules = ",".join([*settings.BRANCHLINE_STEP_MODULES, functions.MODULE])
-    environment = {"BRANCHLINE_URL": address, "BRANCHLINE_STEP_MODULES": modules}
     web = Service(
         name="web",
         arguments=["-m", "orchestrator.project.running.web", str(descriptor)],
         keep_open=(descriptor,),
-        environment=environment,
+        environment=_environment(address),
     )
-    work = Service(name="work", arguments=["manage.py", "work", "--processes", "2"], environment=environment)
     try:
-        for service in (web, work):
-            service.start()
-        actor, token = _people()
-        _wait_for_workers(address)
-        yield Place(actor=actor, address=address, token=token)
+        web.start()
+        with worker_node(address, queue="default", processes=2):
+            actor, token = _people()
+            _wait_for_web(address)
+            yield Place(actor=actor, address=address, token=token)
     finally:
-        work.stop()
         web.stop()
         listener.close()
+
+
+@contextmanager
+def worker_node(address: str, *, queue: str, processes: int) -> Iterator[None]:
+    """A worker node that serves this queue; inside the block its processes live."""
+    options = ["--processes", str(processes), "--queues", queue, "--name", f"bench-{queue}@%h"]
+    node = Service(name=queue, arguments=["manage.py", "work", *options], environment=_environment(address))
+    node.start()
+    try:
+        deadline = time.monotonic() + PATIENCE
+        while WorkerSession.objects.filter(queues=[queue]).count() < processes:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f'the worker node of the queue "{queue}" does not start')
+            time.sleep(0.05)  # another process starts: there is nothing to wait on but its rows
+        yield
+    finally:
+        node.stop()
+
+
+def _environment(address: str) -> dict[str, str]:
+    modules = ",".join([*settings.BRANCHLINE_STEP_MODULES, functions.MODULE])
+    return {"BRANCHLINE_URL": address, "BRANCHLINE_STEP_MODULES": modules}
 
 
 def _people() -> tuple[Actor, str]:
@@ -111,13 +130,14 @@ def _people() -> tuple[Actor, str]:
     return actor, plain
 
 
-def _wait_for_workers(address: str) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
+def _wait_for_web(address: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while True:
         try:
-            if WorkerSession.objects.count() >= 2 and httpx.get(f"{address}/healthz", trust_env=False).is_success:
+            if httpx.get(f"{address}/healthz", trust_env=False).is_success:
                 return
         except httpx.HTTPError:
             pass
+        if time.monotonic() > deadline:
+            raise TimeoutError("the web process does not answer")
         time.sleep(0.05)  # another process starts: there is nothing to wait on but its answer
-    raise TimeoutError("web and workers do not start")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 
-from orchestrator.project.bench import engine, latency
+from orchestrator.project.bench import engine, history, latency, live, memory, waits
 from orchestrator.project.bench.place import Place
 from orchestrator.project.bench.row import Row
 
@@ -15,6 +15,10 @@ MEASUREMENTS: Mapping[str, Measurement] = {
     "throughput": engine.throughput,
     "start": latency.start,
     "decision": latency.decision,
+    "frames": live.frames,
+    "waits": waits.waits,
+    "history": history.history,
+    "memory": memory.memory,
 }
 
 

@@ -84,4 +84,4 @@ def show(rows: list[Row]) -> None:
 
 def written(row: Row, value: float) -> str:
     """A value in the row's unit."""
-    return f"{value:,.0f} /s" if row.unit == "steps/s" else f"{value * 1000:,.1f} ms"
+    return f"{value * 1000:,.1f} ms" if row.unit == "ms" else f"{value:,.0f} {row.unit}"

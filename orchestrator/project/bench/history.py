@@ -1,0 +1,131 @@
+"""A million finished runs: what they cost the next step, and the pages that list them."""
+
+import re
+import time
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+import httpx
+from django.db import connection
+
+from orchestrator.models import User, Version
+from orchestrator.project.bench import drawings
+from orchestrator.project.bench.place import WORKSPACE, Place
+from orchestrator.project.bench.row import Row, at_most, times_floor
+from orchestrator.services.signin import create_signin_link
+
+RUNS = 1_000_000
+STEPS, SCOPES = 1_000, 10  # of the run with 10,000 step runs
+ROUNDS = 5
+BATCH = 100_000
+PAGE = 0.150  # seconds
+CSRF = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"')
+
+# One run a second, ending with now; every tenth has failed. The id is a UUIDv7, as the engine makes it.
+FILL = """
+INSERT INTO orchestrator_run (id, workspace_id, workflow_id, version_id, state, control, input, correlation_id, trigger,
+    started_by_id, priority, generation, idempotency_digest, started_at, finished_at, error, xid)
+SELECT r.id, %(workspace)s, %(workflow)s, %(version)s, CASE WHEN r.n %% 10 = 0 THEN 'failed' ELSE 'succeeded' END, '-',
+    '{"order": 1}', r.id::text, 'api', %(user)s, 100, 0, '', r.at, r.at + interval '300 ms',
+    CASE WHEN r.n %% 10 = 0 THEN '{"code": "boom", "message": "It failed."}'::jsonb END, 1
+FROM (SELECT n, clock_timestamp() - (%(count)s - n) * interval '1 second' - interval '1 minute' AS at,
+        (lpad(to_hex((extract(epoch FROM now()) * 1000)::bigint - (%(count)s - n) * 1000 - 60000), 12, '0')
+            || '7' || substr(md5(n::text), 1, 3) || '8' || substr(md5(n::text), 4, 15))::uuid AS id
+      FROM generate_series(%(first)s::bigint, %(last)s::bigint) AS n) AS r
+"""
+LOG = """
+INSERT INTO orchestrator_steplog (run_id, node, scope_id, generation, attempt, outcome, final, ports, started_at,
+    finished_at, cause, output, xid, entry)
+SELECT r.id, 0, 0, 0, 1, 'S', true, '{out}', r.started_at, r.finished_at, '{}', '55', 1,
+    nextval('orchestrator_step_log_entry')
+FROM orchestrator_run r WHERE r.workflow_id = %(workflow)s
+"""
+WIDE = """
+INSERT INTO orchestrator_steplog (run_id, node, scope_id, generation, attempt, outcome, final, ports, started_at,
+    finished_at, cause, output, xid, entry)
+SELECT %(run)s, n, s, 0, 1, 'S', true, '{out}', now() - interval '1 minute', now(), '{}', '55', 1,
+    nextval('orchestrator_step_log_entry')
+FROM generate_series(0, %(steps)s - 1) AS n, generate_series(1, %(scopes)s) AS s
+"""
+
+
+def history(place: Place) -> Iterator[Row]:
+    """The empty database is measured first, then it is filled: minutes, most of them PostgreSQL's."""
+    version = place.publish(drawings.line(5, 10))
+    place.run_many(version, 20)
+    empty = [_step_cost(place, version) for _ in range(ROUNDS)]
+    _fill(place, version)
+    full = [_step_cost(place, version) for _ in range(ROUNDS)]
+    yield times_floor(f"cost per step after {RUNS:,} runs (floor: empty)", 1.2, full, empty)
+    wide = _wide_run(place)
+    base, api = f"/w/{WORKSPACE}/runs/", f"/api/v1/w/{WORKSPACE}/runs/"
+    addresses = {
+        f"page: run list over {RUNS:,} runs": base,
+        "page: its failed ones of one workflow": f"{base}?state=failed&workflow={version.workflow.slug}",
+        "API: run list": f"{api}?limit=50",
+        "API: runs of one error": f"{api}?error=boom",
+        "page: front": f"/w/{WORKSPACE}/",
+        f"page: run of {STEPS * SCOPES:,} step runs, steps": f"{base}{wide}/?tab=steps",
+        "page: the same, graph": f"{base}{wide}/",
+        "page: the same, timeline": f"{base}{wide}/?tab=timeline",
+        "API: its step runs": f"{api}{wide}/steps/",
+    }
+    with _browser(place) as client:
+        for name, address in addresses.items():
+            yield at_most(name, PAGE, _times(client, address))
+
+
+def _step_cost(place: Place, version: Version) -> float:
+    """Seconds per step of a hundred runs."""
+    return place.run_many(version, 100) / 500
+
+
+def _fill(place: Place, version: Version) -> None:
+    values = {
+        "workspace": place.actor.workspace_id,
+        "workflow": version.workflow_id,
+        "version": version.pk,
+        "user": place.actor.user_id,
+        "count": RUNS,
+    }
+    with connection.cursor() as cursor:
+        for first in range(1, RUNS + 1, BATCH):
+            cursor.execute(FILL, {**values, "first": first, "last": first + BATCH - 1})
+        cursor.execute(LOG, values)
+        cursor.execute("VACUUM (ANALYZE) orchestrator_run, orchestrator_steplog")
+        cursor.execute("CHECKPOINT")
+
+
+def _wide_run(place: Place) -> UUID:
+    """A finished run with thousands of step runs: every step of a wide drawing in each of ten scopes."""
+    version = place.publish(drawings.fan_out(STEPS - 2, 1))
+    run_id = place.start(version)
+    place.ended([run_id])
+    with connection.cursor() as cursor:
+        cursor.execute(WIDE, {"run": run_id, "steps": STEPS, "scopes": SCOPES})
+        cursor.execute("ANALYZE orchestrator_steplog")
+    return run_id
+
+
+def _browser(place: Place) -> httpx.Client:
+    """A client with a session, signed in as a person is."""
+    user = User.objects.get(username=place.actor.username)
+    client = httpx.Client(base_url=place.address, trust_env=False, follow_redirects=True, timeout=60)
+    address = create_signin_link(user)
+    found = CSRF.search(client.get(address).text)
+    assert found is not None, "the page of the link holds its form"
+    answer = client.post(address, data={"csrfmiddlewaretoken": found[1]}, headers={"Referer": place.address})
+    assert answer.is_success, answer.text[:300]
+    return client
+
+
+def _times(client: httpx.Client, address: str) -> list[float]:
+    """Seconds of one request after another, the body included; the first one is not counted."""
+    measured = []
+    for _ in range(ROUNDS + 1):
+        began = time.perf_counter()
+        answer: Any = client.get(address)
+        measured.append(time.perf_counter() - began)
+        assert answer.is_success, f"{address}: {answer.status_code}"
+    return measured[1:]
