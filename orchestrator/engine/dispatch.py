@@ -13,7 +13,7 @@ import structlog
 from celery import current_app
 from channels.layers import get_channel_layer
 
-from orchestrator.engine import metrics
+from orchestrator.engine import metrics, pokes
 
 log = structlog.get_logger(__name__)
 WAKE_TASK = "orchestrator.wake"
@@ -23,7 +23,8 @@ EXPIRES = 30  # seconds
 
 
 def wake(queue: str, count: int = 1) -> None:
-    """Tell workers that a queue has work. Call after commit. Never waits: the keeper's sweep stands behind it."""
+    """Tell workers that a queue has work. Call after commit. May be lost: the keeper's sweep stands behind it."""
+    pokes.poke(queue, min(count, MOST_WAKES))
     herald().ready([queue] * min(count, MOST_WAKES))
 
 

@@ -14,6 +14,7 @@ from django.db import connections
 from orchestrator.engine import statements
 from orchestrator.engine.database import Connection, connect
 from orchestrator.engine.keeper import Keeper
+from orchestrator.engine.pokes import Listener
 from orchestrator.engine.worker import Worker
 from orchestrator.project import telemetry
 from orchestrator.project.celery import app
@@ -33,6 +34,7 @@ QUEUES: list[str] = ["default"]
 #: Opened by `manage.py work` where an address is set.
 METRICS: list[MetricsServer] = []
 _worker: Worker | None = None
+_listener: Listener | None = None
 
 
 @shared_task(name="orchestrator.wake", ignore_result=True)
@@ -45,16 +47,20 @@ def wake(queue: str) -> None:
 @worker_process_init.connect
 def begin(**_: Any) -> None:
     """A pool process starts: open a session and look for work."""
-    global _worker
+    global _worker, _listener
     connections.close_all()  # inherited from the parent: its sockets, not ours
     telemetry.start()
     _worker = Worker(NODE_ID, QUEUES, make_tools(), slots=settings.BRANCHLINE_SLOTS)
     _worker.start()
+    _listener = Listener(QUEUES, _worker.poke)
+    _listener.start()
 
 
 @worker_process_shutdown.connect
 def end(**_: Any) -> None:
     """A pool process ends: hand its chains back."""
+    if _listener is not None:
+        _listener.stop()
     if _worker is not None:
         _worker.stop(GRACE)
     telemetry.stop()
