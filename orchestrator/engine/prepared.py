@@ -6,6 +6,7 @@ of such a read.
 
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 import psycopg
 from django.db import connection
@@ -18,7 +19,7 @@ class PreparedCursor(psycopg.Cursor[Any]):
         return super().execute(query, params, **{**options, "prepare": True})
 
 
-def fetch_one(statement: str, parameters: Sequence[str | int | bytes]) -> tuple[Any, ...] | None:
+def fetch_one(statement: str, parameters: Sequence[str | int | bytes | UUID]) -> tuple[Any, ...] | None:
     """The first row, inside whatever transaction is open. Raises Django's own database errors."""
     connection.ensure_connection()
     # Django's wrappers translate errors and let tests count statements.

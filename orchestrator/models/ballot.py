@@ -1,14 +1,16 @@
 """A human task as the pure rules of `core.approval` read it: one reading for the pages and for the decision."""
 
+from collections.abc import Mapping
+
 from orchestrator.core.approval import Ballot
 from orchestrator.core.forms import content_digest
 from orchestrator.models.task import HumanTask
 
 
-def ballot_of(task: HumanTask, *, publisher: int | None) -> Ballot:
+def ballot_of(task: HumanTask, *, publisher: int | None, decided: Mapping[int, str] | None = None) -> Ballot:
     """What the task says about its answers, decisions so far included (prefetch `decisions` for lists).
 
-    `publisher` is the user who published the version that runs.
+    `publisher` is the user who published the version that runs; `decided` the decisions, where they were read already.
     """
     return Ballot(
         users=frozenset(task.users),
@@ -19,7 +21,7 @@ def ballot_of(task: HumanTask, *, publisher: int | None) -> Ballot:
         requester=task.requester_id,
         publisher=publisher,
         claimed_by=task.claimed_by_id,
-        decided={decision.user_id: decision.outcome for decision in task.decisions.all()},
+        decided={one.user_id: one.outcome for one in task.decisions.all()} if decided is None else dict(decided),
     )
 
 

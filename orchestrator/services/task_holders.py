@@ -19,11 +19,10 @@ from orchestrator.services.task_errors import AnswerInvalid, TaskConflict
 from orchestrator.services.task_rows import (
     LONGEST_COMMENT,
     announce_task,
-    current_ballot,
+    ballot_and_voter,
     denials_recorded,
     locked_task,
     require_may_decide,
-    voter_now,
 )
 
 MOST_ASSIGNEES = 50
@@ -105,7 +104,7 @@ def _change(before: Mapping[str, list[str]], after: Mapping[str, list[str]], com
 def _require_may_reassign(task: HumanTask, actor: Actor) -> None:
     if Role.ADMIN in actor.roles:
         return
-    ballot, voter = current_ballot(task), voter_now(actor)
+    ballot, voter = ballot_and_voter(task, actor)
     # A requester may not choose who decides their own request either.
     refusal = why_not_eligible(ballot, voter)
     if refusal or not is_assigned(ballot, voter):

@@ -1,5 +1,6 @@
 """Rows of human tasks, locked in the engine's order, and the people around them as values."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import UUID
@@ -11,7 +12,8 @@ from orchestrator.core.approval import Ballot, Voter, why_not_decide
 from orchestrator.core.errors import Forbidden, NotFound
 from orchestrator.core.states import TokenState
 from orchestrator.engine import dispatch
-from orchestrator.models import HumanTask, Membership, Run, Token
+from orchestrator.engine.prepared import fetch_one
+from orchestrator.models import HumanTask, Run, Token
 from orchestrator.models.ballot import ballot_of, outcome_label
 from orchestrator.models.task import WAITING_TASK
 from orchestrator.policy import Action, Actor, Denied
@@ -43,30 +45,53 @@ def locked_task(task_id: UUID, actor: Actor) -> HumanTask:
 
 
 def current_ballot(task: HumanTask) -> Ballot:
-    """What the locked task says about its answers now."""
+    """What the task says about its answers now, whoever asks."""
     publisher = Run.objects.filter(pk=task.run_id).values_list("version__published_by_id", flat=True).first()
     return ballot_of(task, publisher=publisher)
 
 
-def voter_now(actor: Actor) -> Voter:
-    """The actor with the rights of this moment: what the membership says, cut to what the token carries."""
-    members = Membership.objects.filter(workspace_id=actor.workspace_id, user__is_active=True)
-    member = members.filter(user_id=actor.user_id).first() if actor.user_id else None
-    if member is None:
+# What a decision depends on beside its task: who published, what the voter may now, what others decided. Served by
+# primary keys, membership_once and decision_once_per_person.
+_STANDING = """
+SELECT v.published_by_id, m.roles, m.groups,
+    (SELECT coalesce(jsonb_object_agg(d.user_id, d.outcome), '{}')::text
+     FROM orchestrator_decision d WHERE d.task_id = t.id)
+FROM orchestrator_human_task t
+LEFT JOIN orchestrator_run r ON r.id = t.run_id
+LEFT JOIN orchestrator_version v ON v.id = r.version_id
+LEFT JOIN (orchestrator_membership m JOIN orchestrator_user u ON u.id = m.user_id AND u.is_active)
+    ON m.workspace_id = t.workspace_id AND m.user_id = %s
+WHERE t.id = %s
+"""
+
+
+def ballot_and_voter(task: HumanTask, actor: Actor) -> tuple[Ballot, Voter]:
+    """What the locked task says about its answers, and the actor with the rights of this moment: what the membership
+    says, cut to what the token carries. Raises Forbidden (not_eligible) for no member.
+    """
+    row = fetch_one(_STANDING, [actor.user_id or 0, task.pk])
+    publisher, roles, groups, decided = row if row is not None else (None, None, None, "{}")
+    if roles is None or actor.user_id is None:
         raise Forbidden("Only members of this workspace decide.", code="not_eligible")
-    return Voter(
-        user_id=member.user_id,
+    ballot = ballot_of(task, publisher=publisher, decided={int(user): key for user, key in json.loads(decided).items()})
+    voter = Voter(
+        user_id=actor.user_id,
         username=actor.username,
-        roles=frozenset(member.roles) & actor.roles,
-        groups=frozenset(member.groups),
+        roles=frozenset(roles) & actor.roles,
+        groups=frozenset(groups),
     )
+    return ballot, voter
 
 
-def require_may_decide(task: HumanTask, actor: Actor) -> None:
-    """Raises Forbidden (not_eligible, self_approval) or TaskConflict (already_decided, claimed)."""
-    refusal = why_not_decide(current_ballot(task), voter_now(actor))
+def require_may_decide(task: HumanTask, actor: Actor) -> Ballot:
+    """What the locked task says about its answers.
+
+    Raises Forbidden (not_eligible, self_approval) or TaskConflict (already_decided, claimed).
+    """
+    ballot, voter = ballot_and_voter(task, actor)
+    refusal = why_not_decide(ballot, voter)
     if refusal is None:
-        return
+        return ballot
     if refusal.code in {"already_decided", "claimed"}:
         raise TaskConflict(refusal.message, code=refusal.code)
     raise Forbidden(refusal.message, code=refusal.code)

@@ -13,7 +13,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from orchestrator import audit
-from orchestrator.core.approval import outcome_reached
+from orchestrator.core.approval import Ballot, outcome_reached
 from orchestrator.core.forms import check_values
 from orchestrator.core.json_types import Json, JsonObject
 from orchestrator.engine import dispatch
@@ -60,10 +60,10 @@ def decide_task(
     require(actor, Action.TASK_DECIDE)
     with denials_recorded(actor, Action.TASK_DECIDE, task_id), transaction.atomic():
         task = locked_task(task_id, actor)
-        require_may_decide(task, actor)
+        ballot = require_may_decide(task, actor)
         _require_same_content(task, digest)
         kept = _checked_answer(task, outcome, values, comment)
-        return _decide(task, actor, Answer(outcome, kept, comment.strip(), digest))
+        return _decide(task, actor, Answer(outcome, kept, comment.strip(), digest), ballot)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ def _checked_answer(task: HumanTask, outcome: str, values: JsonObject, comment: 
     return checked.values
 
 
-def _decide(task: HumanTask, actor: Actor, answer: Answer) -> Decided:
+def _decide(task: HumanTask, actor: Actor, answer: Answer, before: Ballot) -> Decided:
     decision = Decision.objects.create(
         task=task,
         user_id=actor.user_id or 0,  # a member: just tested
@@ -114,7 +114,7 @@ def _decide(task: HumanTask, actor: Actor, answer: Answer) -> Decided:
         comment=answer.comment,
         digest=answer.digest,
     )
-    given = list(task.decisions.values_list("outcome", flat=True))
+    given = [*before.decided.values(), answer.outcome]  # the task is locked: nobody else has decided meanwhile
     closed = outcome_reached(given, task.quorum) is not None
     if closed:
         _close(task, actor, decision)
