@@ -1,6 +1,7 @@
 """What a Celery worker node does for the engine: the parent beats and keeps, each pool process works."""
 
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 from uuid import UUID, uuid4
@@ -35,6 +36,16 @@ QUEUES: list[str] = ["default"]
 METRICS: list[MetricsServer] = []
 _worker: Worker | None = None
 _listener: Listener | None = None
+
+
+def without_pools(databases: Mapping[str, dict[str, Any]]) -> None:
+    """Let each thread of a worker node open its own Django connections.
+
+    Celery closes Django's pools around every task, also under threads that take a connection at that moment: their
+    step would fail with "the pool is closed". The hot path has pools of its own.
+    """
+    for database in databases.values():
+        database.get("OPTIONS", {}).pop("pool", None)
 
 
 @shared_task(name="orchestrator.wake", ignore_result=True)

@@ -38,6 +38,7 @@ class Command(BaseCommand):
         warnings.simplefilter("ignore", SecurityWarning)
         # Celery would load every address and page to check them, in a process that serves none.
         os.environ["CELERY_SKIP_CHECKS"] = "1"
+        engine_node.without_pools(settings.DATABASES)
         engine_node.QUEUES[:] = options["queues"].split(",")
         telemetry.prepare()
         engine_node.METRICS[:] = filter(None, [open_server(settings.BRANCHLINE_METRICS_ADDRESS)])
