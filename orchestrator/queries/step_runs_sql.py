@@ -15,14 +15,17 @@ WITH asked AS (
     FROM orchestrator_worker_session w, unnest(w.queues) q
     WHERE w.beat_at > clock_timestamp() - make_interval(secs => %(silence)s)
 ), tokens AS (
+    -- The lanes of a for-each stand in its block itself (models.scope): hands at work, not step runs to show.
     SELECT t.* FROM orchestrator_token t
     WHERE t.run_id = %(run)s AND (%(node)s::int IS NULL OR t.node = %(node)s)
+        AND (t.scope_id = 0 OR t.scope_id & 131071 <> 0)
 ), ended AS (
     -- The order is the primary key's, read backwards: nothing is sorted.
     SELECT DISTINCT ON (l.node, l.scope_id) l.node, l.scope_id, l.generation, l.attempt, l.outcome, l.ports,
         l.started_at, l.finished_at, l.error, l.xid
     FROM orchestrator_steplog l
     WHERE l.run_id = %(run)s AND l.final AND (%(node)s::int IS NULL OR l.node = %(node)s)
+        AND (l.scope_id = 0 OR l.scope_id & 131071 <> 0)
         AND (l.xid >= (SELECT after FROM asked) OR EXISTS (
             SELECT FROM tokens t
             WHERE t.state = 'F' AND t.xid >= (SELECT after FROM asked) AND t.node = l.node AND t.scope_id = l.scope_id))

@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from designer.queries.drafts import load_draft
+from designer.services.publishing import publish
 from designer.services.workflows import create_workflow
 from orchestrator.models.workspace import Role
 from tests.browser.axe import violations
@@ -295,6 +296,37 @@ def test_settings_undo_and_the_workflow_to_call_are_set_in_forms(site: Site) -> 
     steps = {step["key"]: step for step in kept["steps"]}
     assert steps["call"]["config"]["workflow"] == other.slug
     assert steps["save"]["undo"] == {"kind": "transform", "config": {"value": {"$": "output"}}}
+
+
+LOOP = drawing(
+    [
+        step("each", "for_each", at=[0, 0], config={"items": {"$": "[1, 2, 3]"}}),
+        step("double", at=[24, 88], parent="each", config={"value": {"$": "item * 2"}}),
+        step("again", "repeat", at=[312, 88], parent="each", config={"while": {"$": "turn < 3"}, "turns": 5}),
+        step("count", at=[336, 176], parent="again", config={"value": {"$": "turn"}}),
+    ],
+    "double -> again",
+)
+
+
+def test_the_run_page_shows_what_containers_hold(site: Site) -> None:
+    drawn = Drawn(site, LOOP)
+    page = drawn.page
+    publish(workflow=drawn.workflow, note="", actor=drawn.actor)
+    page.reload()
+    expect(drawn.canvas.header).to_contain_text("Version 1 live")
+    page.keyboard.press("Control+Enter")
+    page.get_by_role("button", name="Start").click()
+    page.wait_for_url(re.compile("/runs/"))
+    for key in ("each", "again"):
+        expect(drawn.frame(key).locator(".frame-head .step-state")).to_contain_text("Succeeded")
+    for key in ("double", "count"):
+        expect(drawn.canvas.step(key).locator(".step-state")).to_contain_text("Succeeded")
+    expect(drawn.canvas.step("count")).to_have_accessible_name("Count, Transform, inside Again, starts Again")
+    drawn.frame("each").focus()
+    page.keyboard.press("ArrowDown")
+    expect(drawn.canvas.step("double")).to_be_focused()
+    assert violations(page) == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
