@@ -133,9 +133,12 @@ class Herald:
         if tasks:
             notify()
         if runs:
+            message = tell(runs, tasks)
             try:
-                asyncio.run_coroutine_threadsafe(tell(runs, tasks), self._loop).result(timeout=5)
+                asyncio.run_coroutine_threadsafe(message, self._loop).result(timeout=5)
             except Exception as error:
+                if self._loop.is_closed():
+                    message.close()  # nobody will ever run it
                 log.warning("live message not sent", error=str(error)[:200])
 
 

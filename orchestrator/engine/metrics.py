@@ -42,6 +42,9 @@ TAKEOVERS: Final = Counter(
 )
 TIMERS: Final = Counter("branchline_timers_fired", "Waiting tokens that the keeper woke because their time had come.")
 WAKE_UPS: Final = Counter("branchline_wake_ups", "Wake-up messages given to the broker, or refused by it.", ["result"])
+FSCK_FAULTS: Final = Counter(
+    "branchline_fsck_faults", "Rows that contradict an invariant of the engine, each time one is seen.", ["invariant"]
+)
 UNDO_ITEMS: Final = Counter("branchline_undo_items", "Steps whose undo has ended, by outcome.", ["outcome"])
 SANDBOX_SECONDS: Final = Histogram(
     "branchline_sandbox_seconds",

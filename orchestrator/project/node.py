@@ -19,6 +19,7 @@ from orchestrator.engine.pokes import Listener
 from orchestrator.engine.worker import Worker
 from orchestrator.project import telemetry
 from orchestrator.project.celery import app
+from orchestrator.project.inspector import Inspector
 from orchestrator.project.metrics_server import MetricsServer
 from orchestrator.project.tools import make_tools
 from orchestrator.services.control import fail_overdue_run
@@ -86,18 +87,21 @@ class Beat(bootsteps.StartStopStep):
         super().__init__(parent, **options)
         self._stopping = threading.Event()
         self._keeper = Keeper(fail_overdue_run, ttl=settings.BRANCHLINE_LEASE_TTL)
+        self._inspector = Inspector()
 
     def start(self, parent: Any) -> None:
         """Called by Celery when the pool is up."""
         threading.Thread(target=self._run, args=(parent,), name="beat", daemon=True).start()
         telemetry.start()
         self._keeper.start()
+        self._inspector.start()
         for server in METRICS:
             server.start()
 
     def stop(self, parent: Any) -> None:
         """Called by Celery before the pool goes down: beating goes on until its processes have ended."""
         self._keeper.stop()
+        self._inspector.stop()
         telemetry.stop()
 
     def terminate(self, parent: Any) -> None:

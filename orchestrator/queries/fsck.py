@@ -1,16 +1,26 @@
-"""The engine's invariants as queries: each finds rows that must not exist. They only read, on a live system too."""
+"""The engine's invariants as queries: each finds rows that must not exist. They only read, on a live system too.
+
+Live rows (tokens, open tasks) are few and looked at whole. Of the past, `breaches` looks at runs that are open or began
+a short while ago, which a run's id tells (UUIDv7): both are found by an index, so a check costs the same at a million
+finished runs. `everything` looks at all of them.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from django.db import connection
+from django.db import connection, transaction
 
 MOST = 100  # findings shown of each
+RECENT = 3_600  # seconds: how far back a check of a live system looks
+PATIENCE = 30  # seconds one query may take; what is cut off is raised, not passed over
 
 
 @dataclass(frozen=True, slots=True)
 class Invariant:
-    """`sql` selects (run, what) of every breach. `patient`: it allows for the time that sweeps need."""
+    """`sql` selects (run, what) of every breach; `runs` stands for the runs looked at.
+
+    `patient`: it allows for the time that sweeps need, so it may not hold while the keeper is away.
+    """
 
     name: str
     sentence: str
@@ -28,24 +38,58 @@ class Breach:
 
 
 CLOSED = "r.state IN ('succeeded', 'failed', 'cancelled', 'undone')"
+EVERYTHING = "SELECT id FROM orchestrator_run"
+# The first half is served by run_open, the second by the primary key: a UUIDv7 begins with its millisecond.
+LIVE = f"""SELECT id FROM orchestrator_run
+    WHERE state NOT IN ('succeeded', 'failed', 'cancelled', 'undone', 'undo_stuck')
+    UNION SELECT id FROM orchestrator_run WHERE id >= rpad(lpad(to_hex(
+        (extract(epoch FROM clock_timestamp() - interval '{RECENT} s') * 1000)::bigint), 12, '0'), 32, '0')::uuid"""
 
 INVARIANTS = (
     Invariant(
         "I1 one success",
         "A step succeeds at most once per scope and generation.",
-        """SELECT s.run_id::text, 'node ' || s.node FROM orchestrator_steplog s WHERE s.outcome = 'S'
-        GROUP BY s.run_id, s.node, s.scope_id, s.generation HAVING count(*) > 1""",
+        """SELECT s.run_id::text, 'node ' || s.node FROM runs r JOIN orchestrator_steplog s ON s.run_id = r.id
+        WHERE s.outcome = 'S' GROUP BY s.run_id, s.node, s.scope_id, s.generation HAVING count(*) > 1""",
+    ),
+    Invariant(
+        "I1 one token per step",
+        "Control stands at most once at a step, scope and generation (the lanes of a for-each apart).",
+        """SELECT t.run_id::text, 'node ' || t.node FROM orchestrator_token t
+        WHERE t.phase <> 2 GROUP BY t.run_id, t.node, t.scope_id, t.generation HAVING count(*) > 1""",
+    ),
+    Invariant(
+        "I1 what has succeeded does not begin again",
+        "No token stands at a step that has succeeded in its scope and generation.",
+        """SELECT t.run_id::text, 'token ' || t.id FROM orchestrator_token t JOIN orchestrator_steplog s
+        ON (s.run_id, s.node, s.scope_id, s.generation) = (t.run_id, t.node, t.scope_id, t.generation)
+        WHERE s.outcome = 'S'""",
+    ),
+    Invariant(
+        "I2 tokens stand in the plan",
+        "Every token stands at a step of its run's version, at its end, or at the undo of a step.",
+        """SELECT t.run_id::text, 'token ' || t.id || ' at node ' || t.node FROM orchestrator_token t
+        LEFT JOIN orchestrator_run r ON r.id = t.run_id AND r.version_id = t.version_id
+        LEFT JOIN orchestrator_version v ON v.id = t.version_id
+        WHERE r.id IS NULL OR v.id IS NULL
+           OR t.node NOT BETWEEN -json_array_length(v.plan->'keys') AND json_array_length(v.plan->'keys')""",
     ),
     Invariant(
         "I3 gate decided once",
         "A join is decided at most once, and never counts more signals than it has branches.",
-        """SELECT g.run_id::text, 'gate ' || g.gate FROM orchestrator_gate g
+        """SELECT g.run_id::text, 'gate ' || g.gate FROM runs r JOIN orchestrator_gate g ON g.run_id = r.id
         WHERE g.decided > 1 OR g.ok + g.skip + g.fail > g.size OR (g.verdict = 'O') <> (g.decided = 0)""",
+    ),
+    Invariant(
+        "I3 full gates are decided",
+        "A join that has heard of all its branches has its verdict.",
+        """SELECT g.run_id::text, 'gate ' || g.gate FROM runs r JOIN orchestrator_gate g ON g.run_id = r.id
+        WHERE g.verdict = 'O' AND g.ok + g.skip + g.fail >= g.size""",
     ),
     Invariant(
         "I3 gate agrees with its arrivals",
         "The counters of a join are the signals that arrived.",
-        """SELECT g.run_id::text, 'gate ' || g.gate FROM orchestrator_gate g
+        """SELECT g.run_id::text, 'gate ' || g.gate FROM runs r JOIN orchestrator_gate g ON g.run_id = r.id
         LEFT JOIN LATERAL (SELECT count(*) AS n FROM orchestrator_gate_arrival a
             WHERE a.run_id = g.run_id AND a.gate = g.gate AND a.scope_id = g.scope_id) c ON true
         WHERE g.ok + g.skip + g.fail <> c.n""",
@@ -57,21 +101,57 @@ INVARIANTS = (
         AND NOT EXISTS (SELECT FROM orchestrator_token t WHERE t.run_id = r.id)""",
     ),
     Invariant(
+        "I4 cancelled runs drain",
+        "A cancelling run ends within two minutes.",
+        """SELECT r.id::text, r.state FROM orchestrator_run r WHERE r.state = 'cancelling'
+        AND EXISTS (SELECT FROM orchestrator_runrecord c WHERE c.run_id = r.id
+            AND c.kind IN ('cancel_requested', 'deadline_passed'))
+        AND NOT EXISTS (SELECT FROM orchestrator_runrecord c WHERE c.run_id = r.id
+            AND c.at > clock_timestamp() - interval '2 minutes')""",
+        patient=True,
+    ),
+    Invariant(
+        "I4 only a pause holds",
+        "A held token belongs to a paused run.",
+        """SELECT t.run_id::text, 'token ' || t.id FROM orchestrator_token t JOIN orchestrator_run r ON r.id = t.run_id
+        WHERE t.state = 'H' AND r.control <> 'P'""",
+    ),
+    Invariant(
         "I5 leases have an owner",
         "A leased token names a session; a waiting one waits for something.",
         """SELECT t.run_id::text, 'token ' || t.id FROM orchestrator_token t
         WHERE (t.state = 'L' AND t.session_id IS NULL)
-           OR (t.state = 'W' AND t.wake_at IS NULL AND NOT EXISTS (SELECT FROM orchestrator_human_task h
-               WHERE h.token_id = t.id AND h.epoch = t.epoch AND h.state IN ('open', 'claimed')))""",
+           OR (t.state = 'W' AND t.wake_at IS NULL
+               AND NOT EXISTS (SELECT FROM orchestrator_human_task h
+                   WHERE h.token_id = t.id AND h.epoch = t.epoch AND h.state IN ('open', 'claimed'))
+               AND NOT EXISTS (SELECT FROM orchestrator_scope s
+                   WHERE s.id = branchline_block(t.inner_scope) AND s.state = 'O')
+               AND NOT EXISTS (SELECT FROM orchestrator_run c WHERE c.parent_run_id = t.run_id AND c.parent_token = t.id
+                   AND c.parent_epoch = t.epoch AND c.finished_at IS NULL))""",
     ),
     Invariant(
         "I7 dead workers hold nothing",
-        "No token stays leased to a session that has been gone for a minute.",
+        "No token stays leased to a session that has been gone for a minute, or past its attempt's time.",
         """SELECT t.run_id::text, 'token ' || t.id FROM orchestrator_token t
         LEFT JOIN orchestrator_worker_session s ON s.id = t.session_id
-        WHERE t.state = 'L' AND t.started_at < clock_timestamp() - interval '1 minute'
-          AND (s.id IS NULL OR s.beat_at < clock_timestamp() - interval '1 minute')""",
+        WHERE t.state = 'L' AND (t.deadline_at < clock_timestamp() - interval '1 minute'
+           OR (t.started_at < clock_timestamp() - interval '1 minute'
+               AND (s.id IS NULL OR s.beat_at < clock_timestamp() - interval '1 minute')))""",
         patient=True,
+    ),
+    Invariant(
+        "I9 payloads are there",
+        "What the step log refers to exists.",
+        """SELECT s.run_id::text, 'node ' || s.node FROM runs r JOIN orchestrator_steplog s ON s.run_id = r.id
+        WHERE (s.output_ref IS NOT NULL AND NOT EXISTS (SELECT FROM orchestrator_payload p WHERE p.id = s.output_ref))
+           OR (s.input_ref IS NOT NULL AND NOT EXISTS (SELECT FROM orchestrator_payload p WHERE p.id = s.input_ref))""",
+    ),
+    Invariant(
+        "I10 state and control agree",
+        "A paused run is under control P, a cancelling one under C.",
+        """SELECT r.id::text, r.state || ' under ' || r.control FROM orchestrator_run r
+        WHERE (r.state = 'paused' AND r.control <> 'P') OR (r.state = 'cancelling' AND r.control <> 'C')
+           OR (r.state = 'running' AND r.control IN ('P', 'C'))""",
     ),
     Invariant(
         "I11 timers fire",
@@ -93,7 +173,7 @@ INVARIANTS = (
     Invariant(
         "I17 decided joins let go",
         "A join that has all its answers cancels nothing any more, and a decided one has no timer.",
-        """SELECT g.run_id::text, 'gate ' || g.gate FROM orchestrator_gate g
+        """SELECT g.run_id::text, 'gate ' || g.gate FROM runs r JOIN orchestrator_gate g ON g.run_id = r.id
         WHERE (g.cancel_pending AND (g.verdict NOT IN ('F', 'X') OR g.ok + g.skip + g.fail = g.size))
            OR (g.verdict <> 'O' AND g.deadline_at IS NOT NULL)""",
     ),
@@ -107,16 +187,29 @@ INVARIANTS = (
     Invariant(
         "F8 done tasks have a decision",
         "A task that is done was decided by somebody.",
-        """SELECT h.run_id::text, 'task ' || h.id FROM orchestrator_human_task h WHERE h.state = 'done'
+        """SELECT h.run_id::text, 'task ' || h.id FROM runs r JOIN orchestrator_human_task h ON h.run_id = r.id
+        WHERE h.state = 'done'
         AND NOT EXISTS (SELECT FROM orchestrator_decision d WHERE d.task_id = h.id AND d.outcome = h.outcome)""",
     ),
 )
 
 
-def breaches() -> Iterator[Breach]:
-    """Every breach of every invariant, the first hundred of each."""
+def breaches(*, everything: bool = False) -> Iterator[Breach]:
+    """Every breach of every invariant, the first hundred of each. Raises QueryCanceled where one takes too long."""
     for invariant in INVARIANTS:
-        with connection.cursor() as cursor:
-            cursor.execute(f"SELECT * FROM ({invariant.sql}) AS found LIMIT %s", [MOST])
-            for run, what in cursor.fetchall():
-                yield Breach(invariant, run, what)
+        for run, what in _rows(query(invariant, everything=everything)):
+            yield Breach(invariant, run, what)
+
+
+def query(invariant: Invariant, *, everything: bool = False) -> str:
+    """The invariant's whole statement."""
+    runs = EVERYTHING if everything else LIVE
+    return f"WITH runs AS ({runs}) SELECT * FROM ({invariant.sql}) AS found LIMIT {MOST}"
+
+
+def _rows(statement: str) -> list[tuple[str, str]]:
+    with transaction.atomic(), connection.cursor() as cursor:
+        # Until the end of this transaction: a check must never be what a live system waits for.
+        cursor.execute("SELECT set_config('statement_timeout', %s, true)", [f"{PATIENCE}s"])
+        cursor.execute(statement)
+        return list(cursor.fetchall())

@@ -57,7 +57,7 @@ def play(nodes: Nodes, quota: Quota, seed: int, journal: Path) -> Tally:
             print(f"{number} of {len(blows)} blows, {len(started)} runs, {time.monotonic() - began:.0f} s", flush=True)  # noqa: T201  progress
         time.sleep(quota.pace)  # the pace of the blows, not a wait for something
     nemesis.relent()
-    wait_until(lambda: not Run.objects.open().exists(), 120, "every run to end after the last blow")
+    wait_until(lambda: _all_ended(nodes), 120, "every run to end after the last blow")
     tally, wrong = judge(started, journal, nemesis.lost_at)
     tally.blows, tally.seed, tally.seconds = dict(nemesis.counts), seed, time.monotonic() - began
     assert not wrong, f"seed {seed}: {len(wrong)} wrong: " + "\n".join(wrong[:MOST_SHOWN])
@@ -95,3 +95,8 @@ def forget(journal: Path) -> None:
 def missing(wanted: Counter[str], done: Counter[str]) -> bool:
     """Whether a campaign has not yet done what it set out to do."""
     return any(done[name] < number for name, number in wanted.items())
+
+
+def _all_ended(nodes: Nodes) -> bool:
+    nodes.revive()
+    return not Run.objects.open().exists()

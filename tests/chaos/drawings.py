@@ -8,7 +8,7 @@ from tests.graphs import Expected, expected, random_document
 
 def random_real_document(random: Random) -> tuple[dict[str, Any], Expected]:
     """A drawing for real workers, and what must have happened when it has ended."""
-    acted = random_document(random)
+    acted = random_document(random, cancels=random.random() < 0.5)
     for step in acted["steps"]:
         config = step["config"]
         if len(config["drawn"]) > 1:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from pathlib import Path
 from random import Random
 
 import psutil
@@ -25,13 +26,14 @@ PROCESSES = 3  # of each node
 class Nodes:
     """Two worker nodes that come back when they are killed."""
 
-    def __init__(self, environment: dict[str, str]) -> None:
-        self.environment = environment
+    def __init__(self, environment: dict[str, str], output: Path) -> None:
+        self.environment, self.output = environment, output
         self.nodes = [self._start(), self._start()]
 
     def _start(self) -> subprocess.Popen[bytes]:
         arguments = [sys.executable, "manage.py", "work", "--processes", str(PROCESSES)]
-        return start_child(arguments, ChildOptions(environment=self.environment, output=subprocess.DEVNULL))
+        with self.output.open("ab") as output:
+            return start_child(arguments, ChildOptions(environment=self.environment, output=output))
 
     def children(self) -> list[psutil.Process]:
         """The pool processes that live."""
@@ -42,6 +44,15 @@ class Nodes:
             except psutil.NoSuchProcess:
                 continue
         return [child for child in found if child.is_running() and "work" in " ".join(_command(child))]
+
+    def revive(self) -> None:
+        """What a supervisor does: a node that has ended is started again.
+
+        Celery ends a node whose pool loses a process before its first look at the broker ("Could not start worker").
+        """
+        for which, node in enumerate(self.nodes):
+            if node.poll() is not None:
+                self.nodes[which] = self._start()
 
     def kill_node(self, which: int) -> None:
         """kill -9 the Celery parent: its children die with it. Another node takes its place."""
@@ -149,6 +160,7 @@ class Nemesis:
         """Give back what was taken for long enough."""
         self.wake_stopped()
         self.start_broker()
+        self.nodes.revive()
 
     def relent(self) -> None:
         """Give everything back."""

@@ -62,7 +62,7 @@ def nodes(process_environment: dict[str, str], movable_clock: None, tmp_path: Pa
         "BRANCHLINE_LOG_LEVEL": "ERROR",
         functions.FOLDER: str(tmp_path),
     }
-    nodes = Nodes(environment)
+    nodes = Nodes(environment, tmp_path / "nodes.log")
     try:
         wait_until(lambda: WorkerSession.objects.count() >= 4, 40, "two nodes to start")
         yield nodes

@@ -3,14 +3,16 @@
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from django.core.management import call_command
 from django.db import connection
 from django.utils import timezone
+from prometheus_client import REGISTRY
 
-from orchestrator.models import Gate, GateArrival, HumanTask, Run, StepLog, Token
+from orchestrator.models import Gate, GateArrival, HumanTask, Run, RunRecord, StepLog, Token
+from orchestrator.project.inspector import Inspector
 from orchestrator.queries.fsck import INVARIANTS, breaches
 from tests.engine.drawings import document, step
 from tests.engine.house import House, make_tools, worker_at_work
@@ -84,11 +86,60 @@ def undecided(run: UUID) -> None:
     HumanTask.objects.filter(run_id=run).update(state="done", outcome="yes", closed_at=timezone.now())
 
 
+def two_tokens(run: UUID) -> None:
+    row = Token.objects.filter(run_id=run).values().first()
+    assert row is not None
+    Token.objects.create(**{**row, "id": None, "epoch": 99, "wake_at": timezone.now() + timedelta(hours=1)})
+
+
+def begun_again(run: UUID) -> None:
+    done = StepLog.objects.filter(run_id=run, outcome="S").values_list("node", flat=True)[0]
+    Token.objects.filter(run_id=run).update(node=done)
+
+
+def outside_the_plan(run: UUID) -> None:
+    Token.objects.filter(run_id=run).update(node=77)
+
+
+def full_but_open(run: UUID) -> None:
+    Gate.objects.filter(run_id=run).update(verdict="O", decided=0)
+
+
+def never_drains(run: UUID) -> None:
+    Run.objects.filter(pk=run).update(state="cancelling", control="C")
+    long_ago = timezone.now() - timedelta(minutes=5)
+    RunRecord.objects.filter(run_id=run).update(at=long_ago)
+    RunRecord.objects.create(run_id=run, kind="cancel_requested", at=long_ago)
+
+
+def held_for_ever(run: UUID) -> None:
+    HumanTask.objects.filter(run_id=run).update(state="cancelled", closed_at=timezone.now())
+    Token.objects.filter(run_id=run).update(state="H")
+
+
+def no_payload(run: UUID) -> None:
+    row = StepLog.objects.filter(run_id=run).values().first()
+    assert row is not None
+    StepLog.objects.create(**{**row, "attempt": 9, "outcome": "F", "output_ref": uuid4()})
+
+
+def paused_without_control(run: UUID) -> None:
+    Run.objects.filter(pk=run).update(state="paused")
+
+
 FAULTS: dict[str, Callable[[UUID], None]] = {
     "I1 one success": two_successes,
+    "I1 one token per step": two_tokens,
+    "I1 what has succeeded does not begin again": begun_again,
+    "I2 tokens stand in the plan": outside_the_plan,
     "I3 gate decided once": gate_twice,
+    "I3 full gates are decided": full_but_open,
     "I3 gate agrees with its arrivals": gate_miscounts,
     "I4 open runs can go on": no_token,
+    "I4 cancelled runs drain": never_drains,
+    "I4 only a pause holds": held_for_ever,
+    "I9 payloads are there": no_payload,
+    "I10 state and control agree": paused_without_control,
     "I5 leases have an owner": waits_for_nothing,
     "I7 dead workers hold nothing": dead_owner,
     "I11 timers fire": late_timer,
@@ -108,6 +159,37 @@ def run(house: House, request: pytest.FixtureRequest) -> UUID:
     # The worker is gone before the fault is planted: nobody repairs it.
     with worker_at_work(make_tools(request.getfixturevalue("sandbox"))) as house.worker:
         return waiting_run(house)
+
+
+def counted(name: str) -> float:
+    return REGISTRY.get_sample_value("branchline_fsck_faults_total", {"invariant": name}) or 0.0
+
+
+def test_the_inspector_counts_and_logs_what_it_finds(run: UUID, caplog: pytest.LogCaptureFixture) -> None:
+    name = "I2 tokens stand in the plan"
+    before = counted(name)
+    outside_the_plan(run)
+    inspector = Inspector(pace=0.01)
+    inspector.start()
+    try:
+        wait_until(lambda: counted(name) > before, 10, "the fault to be counted")
+    finally:
+        inspector.stop()
+    assert str(run) in caplog.text
+
+
+def test_old_runs_are_looked_at_when_everything_is(run: UUID) -> None:
+    gate_miscounts(run)
+    old = UUID(int=1)
+    for table in ("gate", "gate_arrival"):
+        unguarded(f"UPDATE orchestrator_{table} SET run_id = %s WHERE run_id = %s", old, run)
+    HumanTask.objects.all().delete()
+    Token.objects.all().delete()
+    Run.objects.filter(pk=run).update(id=old, state="succeeded", finished_at=timezone.now())
+    assert list(breaches()) == []
+    assert {breach.run for breach in breaches(everything=True)} == {str(old)}
+    with pytest.raises(SystemExit):
+        call_command("fsck", "--all")
 
 
 @pytest.mark.parametrize("name", FAULTS)

@@ -46,7 +46,7 @@ def publish_drawings(house: House, random: Random, count: int, most: int = 9) ->
     """Published drawings of 1 to `most` steps."""
     found = []
     for _ in range(count):
-        raw = random_document(random, most)
+        raw = random_document(random, most, cancels=random.random() < 0.5)
         for step in raw["steps"]:
             step["config"]["waits"] = random.choices(("time", "event"), k=random.choice((0, 0, 0, 1, 2)))
         found.append((house.publish(raw, kinds=KINDS), expected(raw)))

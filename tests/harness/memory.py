@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from orchestrator.engine.database import Connection
-from orchestrator.queries.fsck import INVARIANTS
+from orchestrator.queries.fsck import INVARIANTS, query
 from tests.harness.faults import Breached
 
 # Past facts: rows that no later step may change or remove.
@@ -71,7 +71,7 @@ class Memory:
 
     def _fsck(self) -> None:
         for invariant in INVARIANTS:
-            if not invariant.patient and (found := self._rows(invariant.sql)):
+            if not invariant.patient and (found := self._rows(query(invariant, everything=True))):
                 raise Breached(invariant.name, f"{invariant.sentence} {found[:3]}")
 
     # --- Facts for the world ----------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ import psycopg
 from orchestrator.core.errors import RunAlreadyClosed
 from orchestrator.engine import statements
 from orchestrator.engine.database import Connection, Row
+from orchestrator.engine.keeper import Keeper
 from orchestrator.models import Run, Version
 from orchestrator.services.control import cancel_run, fail_overdue_run, pause_run, resume_run
 from tests.engine.house import House
@@ -245,12 +246,17 @@ class World:
         self.forget_lost_owners()
 
     def sweep(self) -> None:
-        """Everything a keeper does in a second."""
+        """Everything that a keeper does in a second."""
         self.beat()
+        keeper = Keeper(
+            fail_overdue_run, wake=nothing, notify=nothing, announce=nothing, beat=nothing, ttl=TTL, grace=GRACE
+        )
+        keeper._connection = self.database
+        keeper.sweep()
         self.take_over()
         self.fire_timers()
-        self.stop_cancelled()
-        self.database.execute(statements.FORGET_SESSIONS)
+        keeper._fire_timers()
+        self.forget_lost_owners()
 
     def wake(self, which: int) -> None:
         """What somebody waits for arrives: once for the right epoch, nothing for another."""
@@ -272,3 +278,7 @@ class World:
             raise self.breach
         self.forget_lost_owners()
         self.memory.look()
+
+
+def nothing(*_: Any) -> None:
+    """Stands where somebody would be told."""

@@ -1,5 +1,6 @@
 """`manage.py fsck`: check the engine's invariants on the live database."""
 
+from argparse import ArgumentParser
 from typing import Any
 
 from rich.console import Console
@@ -14,8 +15,13 @@ class Command(ServedCommand):
 
     help = "Check the engine's invariants on the live database. Only reads."
 
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--all", action="store_true", help="all runs, not only open ones and those of the last hour"
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
-        found = list(breaches())
+        found = list(breaches(everything=options["all"]))
         if not found:
             self.stdout.write(f"All {len(INVARIANTS)} invariants hold.")
             return
