@@ -3,13 +3,14 @@
 import re
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 from uuid import UUID
 
 import httpx
 from django.db import connection
 
-from orchestrator.models import User, Version
+from orchestrator.models import Run, User, Version
 from orchestrator.project.bench import drawings
 from orchestrator.project.bench.place import WORKSPACE, Place
 from orchestrator.project.bench.row import Row, at_most, times_floor
@@ -22,31 +23,33 @@ BATCH = 100_000
 PAGE = 0.150  # seconds
 CSRF = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"')
 
-# One run a second, ending with now; every tenth has failed. The id is a UUIDv7, as the engine makes it.
+# One run a second, ending with now; every tenth has failed. The id is a UUIDv7, as the engine makes it. Everything
+# else is as in the run that is copied.
 FILL = """
-INSERT INTO orchestrator_run (id, workspace_id, workflow_id, version_id, state, control, input, correlation_id, trigger,
-    started_by_id, priority, generation, idempotency_digest, started_at, finished_at, error, xid)
-SELECT r.id, %(workspace)s, %(workflow)s, %(version)s, CASE WHEN r.n %% 10 = 0 THEN 'failed' ELSE 'succeeded' END, '-',
-    '{"order": 1}', r.id::text, 'api', %(user)s, 100, 0, '', r.at, r.at + interval '300 ms',
-    CASE WHEN r.n %% 10 = 0 THEN '{"code": "boom", "message": "It failed."}'::jsonb END, 1
-FROM (SELECT n, clock_timestamp() - (%(count)s - n) * interval '1 second' - interval '1 minute' AS at,
-        (lpad(to_hex((extract(epoch FROM now()) * 1000)::bigint - (%(count)s - n) * 1000 - 60000), 12, '0')
-            || '7' || substr(md5(n::text), 1, 3) || '8' || substr(md5(n::text), 4, 15))::uuid AS id
-      FROM generate_series(%(first)s::bigint, %(last)s::bigint) AS n) AS r
+INSERT INTO orchestrator_run SELECT filled.*
+FROM orchestrator_run AS template, generate_series(%(first)s::bigint, %(last)s::bigint) AS n,
+    LATERAL (SELECT clock_timestamp() - (%(count)s - n) * interval '1 second' - interval '1 minute' AS began) AS moment,
+    LATERAL (SELECT (lpad(to_hex((extract(epoch FROM began) * 1000)::bigint), 12, '0')
+        || '7' || substr(md5(n::text), 1, 3) || '8' || substr(md5(n::text), 4, 15))::uuid AS made) AS name,
+    LATERAL jsonb_populate_record(template, jsonb_build_object('id', made, 'correlation_id', made, 'started_at', began,
+        'finished_at', began + interval '300 ms') || CASE WHEN n %% 10 > 0 THEN '{}'::jsonb ELSE
+        '{"state": "failed", "error": {"code": "boom", "message": "It failed."}}' END) AS filled
+WHERE template.id = %(template)s
 """
 LOG = """
-INSERT INTO orchestrator_steplog (run_id, node, scope_id, generation, attempt, outcome, final, ports, started_at,
-    finished_at, cause, output, xid, entry)
-SELECT r.id, 0, 0, 0, 1, 'S', true, '{out}', r.started_at, r.finished_at, '{}', '55', 1,
-    nextval('orchestrator_step_log_entry')
-FROM orchestrator_run r WHERE r.workflow_id = %(workflow)s
+INSERT INTO orchestrator_steplog SELECT filled.*
+FROM orchestrator_steplog AS template, orchestrator_run AS run,
+    LATERAL jsonb_populate_record(template, jsonb_build_object('run_id', run.id, 'started_at', run.started_at,
+        'finished_at', run.finished_at, 'entry', nextval('orchestrator_step_log_entry'))) AS filled
+WHERE template.run_id = %(template)s AND template.node = 0 AND run.workflow_id = %(workflow)s
+    AND NOT EXISTS (SELECT 1 FROM orchestrator_steplog AS own WHERE own.run_id = run.id)
 """
 WIDE = """
-INSERT INTO orchestrator_steplog (run_id, node, scope_id, generation, attempt, outcome, final, ports, started_at,
-    finished_at, cause, output, xid, entry)
-SELECT %(run)s, n, s, 0, 1, 'S', true, '{out}', now() - interval '1 minute', now(), '{}', '55', 1,
-    nextval('orchestrator_step_log_entry')
-FROM generate_series(0, %(steps)s - 1) AS n, generate_series(1, %(scopes)s) AS s
+INSERT INTO orchestrator_steplog SELECT filled.*
+FROM orchestrator_steplog AS template, generate_series(1, %(scopes)s) AS s,
+    LATERAL jsonb_populate_record(template, jsonb_build_object('scope_id', s,
+        'entry', nextval('orchestrator_step_log_entry'))) AS filled
+WHERE template.run_id = %(run)s AND template.node < %(steps)s
 """
 
 
@@ -71,7 +74,7 @@ def history(place: Place) -> Iterator[Row]:
         "page: the same, timeline": f"{base}{wide}/?tab=timeline",
         "API: its step runs": f"{api}{wide}/steps/",
     }
-    with _browser(place) as client:
+    with closing(_browser(place)) as client:
         for name, address in addresses.items():
             yield at_most(name, PAGE, _times(client, address))
 
@@ -83,10 +86,8 @@ def _step_cost(place: Place, version: Version) -> float:
 
 def _fill(place: Place, version: Version) -> None:
     values = {
-        "workspace": place.actor.workspace_id,
         "workflow": version.workflow_id,
-        "version": version.pk,
-        "user": place.actor.user_id,
+        "template": Run.objects.filter(version=version, state="succeeded").latest("pk").pk,
         "count": RUNS,
     }
     with connection.cursor() as cursor:
@@ -94,7 +95,6 @@ def _fill(place: Place, version: Version) -> None:
             cursor.execute(FILL, {**values, "first": first, "last": first + BATCH - 1})
         cursor.execute(LOG, values)
         cursor.execute("VACUUM (ANALYZE) orchestrator_run, orchestrator_steplog")
-        cursor.execute("CHECKPOINT")
 
 
 def _wide_run(place: Place) -> UUID:
