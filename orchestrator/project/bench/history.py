@@ -85,7 +85,7 @@ def _step_cost(place: Place, version: Version) -> float:
 
 
 def _fill(place: Place, version: Version) -> None:
-    values = {
+    values: dict[str, Any] = {
         "workflow": version.workflow_id,
         "template": Run.objects.filter(version=version, state="succeeded").latest("pk").pk,
         "count": RUNS,
