@@ -6,6 +6,7 @@ import { add, minus, snap } from "./geometry.ts";
 import { freeKey, keyFrom, noteKeys, stepKeys } from "./keys.ts";
 import { nestingOf } from "./nesting.ts";
 import { renamedValue } from "./references.ts";
+import { type Layout, withRoom } from "./room.ts";
 import { type Document, emptyDocument, type Json, normalise, type Point, type Step } from "./types.ts";
 
 type Parsed = { ok: true; document: Document } | { ok: false; why: string };
@@ -83,13 +84,14 @@ function freshKeys(doc: Document, pasted: Document): Map<string, string> {
 
 /**
  * Adds the pasted steps under free keys, moved so that their top left corner is at `at` (or by `shift`),
- * into a container where `parent` names one.
+ * into a container where `parent` names one. With `layout` a frame that grows by it makes room.
  */
 export function paste(
   doc: Document,
   pasted: Document,
   to: { at: Point } | { shift: Point },
   parent: string | null = null,
+  layout?: Layout,
 ): Command | null {
   const keys = freshKeys(doc, pasted);
   const corners = [...pasted.steps.map((step) => step.at), ...pasted.notes.map((note) => note.at)];
@@ -112,12 +114,13 @@ export function paste(
     from: keep(keys, edge.from),
     to: keep(keys, edge.to),
   }));
-  const after = {
+  const added = {
     ...doc,
     steps: [...doc.steps, ...steps],
     edges: [...doc.edges, ...edges],
     notes: [...doc.notes, ...notes],
   };
+  const after = layout ? withRoom(doc, added, layout) : added;
   const tops = nestingOf(after).tops(new Set(steps.map((step) => step.key)));
   const select = [...tops, ...notes.map((note) => noteId(note.key))];
   return command("Paste", doc, after, { select });

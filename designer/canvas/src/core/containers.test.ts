@@ -180,6 +180,12 @@ describe("copies", () => {
     expect(parents(after, "ask_2", "wait_2")).toEqual(["each", "each"]);
   });
 
+  it("make room where the frame grows by them", () => {
+    const copied = copyOf(nested(), set("pack"));
+    const after = done(nested(), paste(nested(), copied, { shift: [320, 0] }, "each", LAYOUT));
+    expectRoom(after);
+  });
+
   it("select the containers and not what lies in them", () => {
     const made = paste(nested(), copyOf(nested(), set("each")), { shift: [0, 800] });
     expect(made?.select).toEqual(["each_2"]);

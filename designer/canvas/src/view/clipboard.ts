@@ -30,7 +30,7 @@ export function pasteText(designer: Designer, text: string): void {
   const here = designer.pointer && designer.canvas ? designer.canvas.toDrawing(designer.pointer) : null;
   const parent = parentFor(designer, parsed.document);
   if (parent === false) return;
-  designer.run((doc) => paste(doc, parsed.document, placeFor(text, here), parent));
+  designer.run((doc) => paste(doc, parsed.document, placeFor(text, here), parent, designer.layout));
 }
 
 /** The container under the pointer, else the one selected container; false when it cannot hold as much depth. */
@@ -55,7 +55,9 @@ export function duplicate(designer: Designer): void {
   const { nesting } = designer.frames;
   const [first] = nesting.tops(selected);
   const parent = first ? nesting.parent(first) : null;
-  designer.run((doc) => paste(doc, copyOf(document, selected), { shift: PASTE_SHIFT }, parent));
+  designer.run((doc) =>
+    paste(doc, copyOf(document, selected), { shift: PASTE_SHIFT }, parent, designer.layout),
+  );
 }
 
 const inText = (): boolean => {

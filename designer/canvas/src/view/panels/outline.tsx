@@ -104,6 +104,8 @@ export function Outline() {
   const list = useRef<HTMLDivElement>(null);
   const current = steps.find((step) => selected.has(step.key)) ?? steps[0];
   const readOnly = designer.editor.readOnly;
+  const holdsSteps = (step: Step): boolean =>
+    isContainer(step) && designer.frames.nesting.children(step.key).length > 0;
 
   const focus = (key: string | undefined): void => {
     if (key) list.current?.querySelector<HTMLElement>(`[data-key="${CSS.escape(key)}"]`)?.focus();
@@ -112,7 +114,7 @@ export function Outline() {
     if (!current || renaming) return;
     const at = steps.indexOf(current);
     const { nesting } = designer.frames;
-    const holds = isContainer(current) && nesting.children(current.key).length > 0;
+    const holds = holdsSteps(current);
     const goTo = (index: number): void => focus(steps[Math.max(0, Math.min(index, steps.length - 1))]?.key);
     if (event.key === "ArrowDown") goTo(at + 1);
     else if (event.key === "ArrowUp") goTo(at - 1);
@@ -145,7 +147,7 @@ export function Outline() {
             key={step.key}
             step={step}
             level={level}
-            expanded={isContainer(step) ? !collapsed.has(step.key) : undefined}
+            expanded={holdsSteps(step) ? !collapsed.has(step.key) : undefined}
             spoken={speak(step)}
             stop={step === current}
             selected={selected.has(step.key)}
