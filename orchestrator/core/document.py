@@ -71,6 +71,8 @@ class Undo:
 
     kind: str
     config: JsonObject
+    #: It may run although nobody knows whether the step acted.
+    tolerant: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -74,7 +74,8 @@ def _step_as_json(step: Step) -> dict[str, Json]:
         raw["retry"] = _record(step.retry, Retry())
     raw |= _set_fields({"timeout": step.timeout, "queue": step.queue}, {"queue": "default"})
     if step.undo is not None:
-        raw["undo"] = {"kind": step.undo.kind, "config": step.undo.config}
+        tolerant: dict[str, Json] = {"tolerant": True} if step.undo.tolerant else {}
+        raw["undo"] = {"kind": step.undo.kind, "config": step.undo.config, **tolerant}
     if step.join is not None:
         raw["join"] = _join_as_json(step.join)
     return raw | _set_fields({"note": step.note}, {"note": ""})

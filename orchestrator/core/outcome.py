@@ -111,4 +111,14 @@ class Child:
     input: Json
 
 
-Outcome = Done | Fail | Retry | TimedOut | Wait | Open | Items | Child
+@dataclass(frozen=True, slots=True)
+class UndoInside:
+    """A scope failed: what happened inside is undone, then the scope is resumed."""
+
+
+@dataclass(frozen=True, slots=True)
+class UndoChild:
+    """The undo of a sub-workflow step: its run is undone, then this one is resumed."""
+
+
+Outcome = Done | Fail | Retry | TimedOut | Wait | Open | Items | Child | UndoInside | UndoChild

@@ -148,9 +148,9 @@ def _retry(step: Form) -> Retry:
 
 
 def _undo(step: Form) -> Undo:
-    form = Form.of(step.raw["undo"], step.spot.inside("undo"), step.problems, ("kind", "config"))
+    form = Form.of(step.raw["undo"], step.spot.inside("undo"), step.problems, ("kind", "config", "tolerant"))
     form.need("kind")
-    return Undo(kind=form.key("kind"), config=form.object("config"))
+    return Undo(kind=form.key("kind"), config=form.object("config"), tolerant=form.flag("tolerant", default=False))
 
 
 def _join(step: Form) -> Join:

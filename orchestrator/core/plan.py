@@ -18,6 +18,7 @@ from orchestrator.core.document import (
     Join,
     Retry,
     Step,
+    Undo,
 )
 from orchestrator.core.graph import successors, topological_order
 from orchestrator.core.json_types import Json, JsonObject
@@ -63,6 +64,9 @@ class PlanStep:
     parent: int | None = None
     #: Seconds that a container's body, or a child run, may take in all.
     limit: float | None = None
+    has_effects: bool = False
+    #: Of an undo step: it may run although nobody knows whether the step acted.
+    tolerant: bool = False
 
     @property
     def normal_ports(self) -> tuple[str, ...]:
@@ -128,6 +132,8 @@ class Plan:
     gates: dict[int, PlanGate]
     starts: tuple[int, ...]
     bodies: dict[int, Body] = field(default_factory=dict)
+    #: The counter-action of each step that has one. Its node is -1 minus the step's, so its log rows stand apart.
+    undo: dict[int, PlanStep] = field(default_factory=dict)
     output: Json = None
     has_output: bool = False
     output_reads: tuple[int, ...] = ()
@@ -139,6 +145,10 @@ class Plan:
     def end(self) -> int:
         """The number of the end gate."""
         return len(self.steps)
+
+    def step(self, node: int) -> PlanStep:
+        """The step, or for a negative node the undo step, of this number."""
+        return self.steps[node] if node >= 0 else self.undo[-1 - node]
 
     @cached_property
     def node_of(self) -> dict[str, int]:
@@ -216,6 +226,7 @@ def compile_plan(document: Document, kinds: Kinds) -> Plan:
             )
             for owner in owners
         },
+        undo={node_of[step.key]: undone for step in ordered if (undone := _undo_step(step, node_of, kinds))},
         output=document.output,
         has_output=document.has_output and document.output is not None,
         output_reads=output_reads,
@@ -262,7 +273,18 @@ def _plan_step(step: Step, node_of: dict[str, int], kinds: Kinds) -> PlanStep:
         disabled=step.disabled,
         parent=None if step.parent is None else node_of[step.parent],
         limit=step.timeout if waits_inside else None,
+        has_effects=kind.effects == "external",
     )
+
+
+def _undo_step(step: Step, node_of: dict[str, int], kinds: Kinds) -> PlanStep | None:
+    """The counter-action as a step of its own. A sub-workflow is undone by undoing its run."""
+    if step.disabled or (step.undo is None and step.kind != SUB_WORKFLOW):
+        return None
+    undo = step.undo or Undo(kind=SUB_WORKFLOW, config={}, tolerant=True)
+    drawn = replace(step, kind=undo.kind, config=undo.config, disabled=False, timeout=None, retry=None)
+    node = node_of[step.key]
+    return replace(_plan_step(drawn, node_of, kinds), node=-1 - node, tolerant=undo.tolerant)
 
 
 def _in_hand(

@@ -17,6 +17,8 @@ from orchestrator.core.outcome import (
     StepFault,
     TaskForm,
     TimedOut,
+    UndoChild,
+    UndoInside,
     Wait,
 )
 from orchestrator.core.plan import Plan, failure_port
@@ -36,7 +38,7 @@ class Tries:
 class Settlement:
     """What `branchline_advance` is told. `logged` is the attempt's letter, None when nothing ended."""
 
-    then: Literal["go", "retry", "wait", "open", "items", "child"]
+    then: Literal["go", "retry", "wait", "open", "items", "child", "undo_inside", "undo_child"]
     logged: Literal["S", "F", "T"] | None
     ports: tuple[str, ...] | None = None
     output: Json = None
@@ -54,6 +56,8 @@ class Settlement:
 def settle(plan: Plan, node: int, outcome: Outcome, tries: Tries) -> Settlement:  # noqa: PLR0911  one per outcome
     """Decide what follows from an outcome; the same arguments always give the same answer."""
     match outcome:
+        case Done(output, ports) if node < 0:
+            return Settlement(then="go", logged="S", ports=ports, output=output)
         case Done(output, ports):
             effects = advance(plan, node, ports)
             return _ended(plan, Settlement(then="go", logged="S", ports=ports, output=output, effects=effects))
@@ -61,6 +65,8 @@ def settle(plan: Plan, node: int, outcome: Outcome, tries: Tries) -> Settlement:
             return _wait(outcome)
         case Open() | Items() | Child():
             return _opens(plan, node, outcome, tries)
+        case UndoInside() | UndoChild():
+            return _undoes(outcome)
         case Retry(fault, after):
             return _again(plan, node, tries, fault=fault, letter="F", wish=after)
         case TimedOut(fault, False):
@@ -79,7 +85,7 @@ def _wait(outcome: Wait) -> Settlement:
 
 
 def _opens(plan: Plan, node: int, outcome: Open | Items | Child, tries: Tries) -> Settlement:
-    limit = plan.steps[node].limit
+    limit = plan.step(node).limit
     delay = None if limit is None else max(0.0, limit - tries.spent)
     waiting: dict[str, Json] = {"kind": "body", "text": "Waiting for its steps", "memo": None}
     then: Literal["open", "items", "child"] = "open"
@@ -93,10 +99,17 @@ def _opens(plan: Plan, node: int, outcome: Open | Items | Child, tries: Tries) -
     return Settlement(then=then, logged=None, delay=delay, waiting=waiting, opens=outcome)
 
 
+def _undoes(outcome: UndoInside | UndoChild) -> Settlement:
+    inside = isinstance(outcome, UndoInside)
+    what = "what happened inside" if inside else "a run of a sub-workflow"
+    waiting: dict[str, Json] = {"kind": "undo", "text": f"Undoing {what}", "memo": None}
+    return Settlement(then="undo_inside" if inside else "undo_child", logged=None, waiting=waiting)
+
+
 def _again(
     plan: Plan, node: int, tries: Tries, *, fault: StepFault, letter: Literal["F", "T"], wish: float | None
 ) -> Settlement:
-    policy = plan.steps[node].retry
+    policy = plan.step(node).retry
     delay = next_attempt(policy, tries.attempt, tries.spent, wish, tries.draw)
     if delay is None:
         return _failed(plan, node, fault, letter=letter)
@@ -109,6 +122,8 @@ def _again(
 
 
 def _failed(plan: Plan, node: int, fault: StepFault, *, letter: Literal["F", "T"], output: Json = None) -> Settlement:
+    if node < 0:
+        return Settlement(then="go", logged=letter, output=output, fault=fault)
     timed_out = letter == "T"
     port = failure_port(plan, node, timed_out=timed_out)
     effects = fail(plan, node, timed_out=timed_out)

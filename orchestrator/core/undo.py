@@ -1,5 +1,8 @@
 """Undo: which ended steps are to be undone, and in which order."""
 
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -20,3 +23,138 @@ class UndoState(StrEnum):
 FINAL_UNDO = frozenset(
     {UndoState.UNDONE, UndoState.SKIPPED, UndoState.BY_HAND, UndoState.NOT_NEEDED, UndoState.IRREVERSIBLE}
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Happened:
+    """The last row that the step log holds of one step run. `cause` names the entries of the rows before it.
+
+    `acted` is True (it succeeded), False (it did nothing) or None (nobody knows: its worker died, or it was cut off).
+    """
+
+    entry: int
+    node: int
+    scope_id: int
+    generation: int
+    cause: tuple[int, ...]
+    acted: bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entered:
+    """One entered container: its block of scopes, and where its own step stands."""
+
+    block: int
+    node: int
+    parent: int
+    generation: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UndoEntry:
+    """One line of the ledger. It may begin when `awaits` later ones are settled; then it `releases` earlier ones."""
+
+    entry: int
+    node: int
+    scope_id: int
+    generation: int
+    state: UndoState
+    position: int
+    awaits: int = 0
+    releases: tuple[int, ...] = ()
+
+
+#: Is there an undo for this node; has it effects; may its undo run although nobody knows whether it acted?
+Handling = Callable[[int], "Handler"]
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """What a plan says of undoing one step."""
+
+    has_undo: bool
+    has_effects: bool
+    tolerant: bool = False
+
+
+def undo_ledger(
+    rows: Iterable[Happened],
+    entered: Iterable[Entered],
+    handling: Handling,
+    block_size: int,
+    settled: Collection[int] = (),
+) -> list[UndoEntry]:
+    """What is to be undone of what happened, in reverse causal order; parallel branches stay parallel.
+
+    Every handler waits for the handlers of all steps that came after its own (`cause` backwards; what happened in a
+    container came before the container's end). Steps without a handler are passed through. Linear in the rows where
+    containers hold many: sets of predecessors are shared, not copied. Source: Garcia-Molina and Salem, Sagas (1987),
+    on a partial order instead of a line. `settled`: entries that another ledger of this run holds already.
+    """
+    ordered = sorted(rows, key=lambda row: row.entry)
+    states = {row.entry: None if row.entry in settled else _state_of(row, handling(row.node)) for row in ordered}
+    before = _predecessors(ordered, _inside(ordered, entered, block_size), states)
+    awaits: Counter[int] = Counter()
+    for row in ordered:
+        if states[row.entry] in _CARRIED:
+            awaits.update(before[row.entry])
+    kept = [row for row in reversed(ordered) if states[row.entry] is not None]
+    return [
+        UndoEntry(
+            entry=row.entry,
+            node=row.node,
+            scope_id=row.scope_id,
+            generation=row.generation,
+            state=_begun(states[row.entry], awaits[row.entry]),
+            position=position,
+            awaits=awaits[row.entry],
+            releases=tuple(sorted(before[row.entry])) if states[row.entry] in _CARRIED else (),
+        )
+        for position, row in enumerate(kept)
+    ]
+
+
+#: Others wait for these; the remaining ones are only told.
+_CARRIED = frozenset({UndoState.WAITING, UndoState.UNKNOWN})
+
+
+def _state_of(row: Happened, handler: Handler) -> UndoState | None:
+    if row.acted is False:
+        return UndoState.NOT_NEEDED if handler.has_undo else None
+    if not handler.has_undo:
+        return UndoState.IRREVERSIBLE if handler.has_effects else None
+    return UndoState.WAITING if row.acted or handler.tolerant else UndoState.UNKNOWN
+
+
+def _begun(state: UndoState | None, awaits: int) -> UndoState:
+    assert state is not None
+    return UndoState.RUNNING if state is UndoState.WAITING and not awaits else state
+
+
+def _inside(ordered: list[Happened], entered: Iterable[Entered], block_size: int) -> dict[int, list[int]]:
+    """Entry of a container's own row -> entries of all rows that lie directly in it."""
+    place = {(row.node, row.scope_id, row.generation): row.entry for row in ordered}
+    owner = {one.block: place.get((one.node, one.parent, one.generation)) for one in entered}
+    found: dict[int, list[int]] = defaultdict(list)
+    for row in ordered:
+        holder = owner.get(row.scope_id & -block_size) if row.scope_id else None
+        if holder is not None:
+            found[holder].append(row.entry)
+    return found
+
+
+def _predecessors(
+    ordered: list[Happened], inside: dict[int, list[int]], states: dict[int, UndoState | None]
+) -> dict[int, frozenset[int]]:
+    """Entry -> the nearest carried entries before it."""
+    known = {row.entry for row in ordered}
+    before: dict[int, frozenset[int]] = {}
+    empty: frozenset[int] = frozenset()
+    for row in ordered:
+        sets = []
+        for cause in (*row.cause, *inside.get(row.entry, ())):
+            if cause in known and cause < row.entry:
+                sets.append(frozenset({cause}) if states[cause] in _CARRIED else before[cause])
+        distinct = [found for found in sets if found]
+        before[row.entry] = distinct[0] if len(distinct) == 1 else empty.union(*distinct)
+    return before

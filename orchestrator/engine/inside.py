@@ -24,9 +24,9 @@ class Insides:
 
     def of(self, facts: VersionFacts, lease: Lease) -> Inside:
         """The value and the failure; both None when nothing has ended (a time ran out)."""
-        step, signal = facts.plan.steps[lease.node], lease.signal
-        if signal is None:
-            return None, None
+        step, signal = facts.plan.step(lease.node), lease.signal
+        if signal is None or ("undone" in signal and "scope" not in signal):
+            return None, None  # its time ran out
         if step.kind == SUB_WORKFLOW:
             return self._child(signal["run"])
         if step.kind == FOR_EACH:

@@ -75,7 +75,7 @@ def log_attempt(packed: Packed, plan: Plan, node: int, settled: Settlement, conf
     packed.item["o"] = settled.logged
     if settled.ports is not None:
         packed.item["ports"] = list(settled.ports)
-    if plan.steps[node].has_expressions:
+    if plan.step(node).has_expressions:
         packed.put(config, "inp", "iref")
     packed.put(settled.output, "out", "oref")
     if settled.fault is not None:
@@ -102,7 +102,7 @@ def _park(item: dict[str, Any], plan: Plan, lease: Lease, settled: Settlement) -
         item["delay"] = settled.delay
     item["waiting"] = settled.waiting
     if settled.form is not None:
-        item["form"] = _form(settled.form, plan.steps[lease.node].key)
+        item["form"] = _form(settled.form, plan.step(lease.node).key)
 
 
 def _open(packed: Packed, plan: Plan, lease: Lease, settled: Settlement) -> None:

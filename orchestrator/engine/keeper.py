@@ -16,6 +16,8 @@ from django.db import connections
 from orchestrator.engine import dispatch, metrics, statements
 from orchestrator.engine.database import Connection, Row, connect
 from orchestrator.engine.ended import EndedRuns
+from orchestrator.engine.plans import LonePlans
+from orchestrator.engine.undo import write_ledgers
 
 log = structlog.get_logger(__name__)
 TTL = 15.0  # seconds without a beat until a session counts as dead
@@ -52,6 +54,7 @@ class Keeper:
         self._grace = grace
         self._stopping = threading.Event()
         self._nudged = threading.Event()
+        self._plans = LonePlans(self._open)
         self._connection: Connection | None = None
         self._mine = False
         self._ended = EndedRuns()
@@ -101,6 +104,9 @@ class Keeper:
             self._wake(row["queue"], row["n"])
         connection.execute(statements.STOP_CANCELLED, (self._grace, LIMIT))
         self._cancel_branches(connection)
+        connection.execute(statements.CANCEL_ORPHANS, (LIMIT,))
+        for queue in write_ledgers(connection, self._plans.of):
+            self._wake(queue, 1)
         for row in connection.execute(statements.OVERDUE_RUNS, (LIMIT,)).fetchall():
             self._end_overdue(row["id"])
         for row in connection.execute(statements.NEGLECTED_QUEUES, (NEGLECT,)).fetchall():

@@ -105,4 +105,5 @@ class Lease:
     @property
     def idempotency_key(self) -> str:
         """Stable over retries and takeovers; the generation rises only when a success is repeated on purpose."""
-        return f"{self.run.run_id}:{self.node}:{self.scope_id}:{self.generation}"
+        place = f"{self.run.run_id}:{max(self.node, -1 - self.node)}:{self.scope_id}:{self.generation}"
+        return place if self.node >= 0 else f"undo:{place}"

@@ -25,7 +25,7 @@ def at_work(lease: Lease, key: str) -> None:
 
 def key_of(facts: VersionFacts, lease: Lease) -> str:
     """The key of the step that the lease stands at; the run's own last node has none."""
-    return "" if lease.node == facts.plan.end else facts.plan.steps[lease.node].key
+    return "" if lease.node == facts.plan.end else facts.plan.step(lease.node).key
 
 
 def attempt_ended(attempt: Attempt, facts: VersionFacts, settled: Settlement | None, status: str) -> None:
@@ -40,7 +40,7 @@ def attempt_ended(attempt: Attempt, facts: VersionFacts, settled: Settlement | N
 
 def _tell(attempt: Attempt, facts: VersionFacts, settled: Settlement, outcome: str) -> None:
     lease = attempt.lease
-    step = facts.plan.steps[lease.node]
+    step = facts.plan.step(lease.node)
     spent = time.monotonic() - attempt.began
     metrics.ATTEMPTS.labels(step.kind, outcome).inc()
     metrics.ATTEMPT_SECONDS.labels(step.kind).observe(spent)
@@ -49,7 +49,7 @@ def _tell(attempt: Attempt, facts: VersionFacts, settled: Settlement, outcome: s
 
 
 def _record(trace: tracing.RunTrace, lease: Lease, facts: VersionFacts, settled: Settlement, spent: float) -> None:
-    step = facts.plan.steps[lease.node]
+    step = facts.plan.step(lease.node)
     ended = lease.started_at + timedelta(seconds=spent)
     code = "" if settled.fault is None else settled.fault.code
     attributes: dict[str, str | int] = {

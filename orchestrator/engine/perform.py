@@ -5,10 +5,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.core.document import SUB_WORKFLOW
 from orchestrator.core.errors import BranchlineError, ConfigInvalid, ExpressionFailed
 from orchestrator.core.json_types import JsonObject
 from orchestrator.core.kinds import Evaluator, HttpClient, Kinds, Mailer, Resumed, StepKind
-from orchestrator.core.outcome import Done, Fail, Outcome, Retry, StepFault, TimedOut
+from orchestrator.core.outcome import Done, Fail, Outcome, Retry, StepFault, TimedOut, UndoChild
 from orchestrator.core.plan import opens_more
 from orchestrator.engine.context import AttemptContext
 from orchestrator.engine.inside import Inside, Insides
@@ -64,12 +65,14 @@ def prepare(
     tools: Tools, insides: Insides, facts: VersionFacts, lease: Lease, stop: threading.Event
 ) -> Prepared | Outcome:
     """Everything before the handler. An outcome instead means that no handler is to be called."""
-    step = facts.plan.steps[lease.node]
+    step = facts.plan.step(lease.node)
     early = _verdict(lease, step.name, step.timeout)
     if early is not None:
         return early
     if step.disabled:
         return Done(None)
+    if lease.node < 0 and step.kind == SUB_WORKFLOW:
+        return _undo_child(lease)
     kind = tools.kinds.get(step.kind)
     if kind is None:
         return Fail(_unknown_kind(step.kind))
@@ -94,6 +97,15 @@ def prepare(
     )
     inside = insides.of(facts, lease) if lease.phase == 1 and opens_more(kind) else (None, None)
     return Prepared(kind=kind, config=config, model=model, context=context, inside=inside)
+
+
+def _undo_child(lease: Lease) -> Outcome:
+    if lease.signal is None:
+        return UndoChild()
+    if lease.signal["state"] == "undone":
+        return Done(None)
+    message = f"The sub-workflow's run {lease.signal['run']} could not be undone. Settle its undo, then retry this one."
+    return Fail(StepFault(code="child_undo_stuck", message=message, details={"run": lease.signal["run"]}))
 
 
 def fault_of(error: BranchlineError) -> StepFault:

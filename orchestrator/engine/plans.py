@@ -2,12 +2,14 @@
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.core.plan import Plan
 from orchestrator.core.plan_json import plan_from_json
 from orchestrator.engine import statements
+from orchestrator.engine.database import Connection
 
 CAPACITY = 500
 
@@ -46,11 +48,27 @@ class Plans:
 
     def _read(self, version_id: int) -> VersionFacts:
         with self._pool.connection() as connection:
-            row = connection.execute(statements.PLAN, (version_id,)).fetchone()
-        return VersionFacts(
-            plan=plan_from_json(row["plan"]),
-            number=row["number"],
-            workflow=row["slug"],
-            workflow_name=row["name"],
-            workspace=row["workspace"],
-        )
+            return _facts(connection, version_id)
+
+
+class LonePlans:
+    """The same for somebody with one connection, who needs a plan now and then."""
+
+    def __init__(self, open_connection: Callable[[], Connection]) -> None:
+        self._open = open_connection
+
+    def of(self, version_id: int) -> Plan:
+        """The version's plan."""
+        return _facts(self._open(), version_id).plan
+
+
+def _facts(connection: Connection, version_id: int) -> VersionFacts:
+    row = connection.execute(statements.PLAN, (version_id,)).fetchone()
+    assert row is not None
+    return VersionFacts(
+        plan=plan_from_json(row["plan"]),
+        number=row["number"],
+        workflow=row["slug"],
+        workflow_name=row["name"],
+        workspace=row["workspace"],
+    )

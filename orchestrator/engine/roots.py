@@ -28,8 +28,10 @@ class Roots:
     def of_step(self, facts: VersionFacts, lease: Lease) -> dict[str, Json]:
         """The roots of the step that `lease` stands at."""
         plan = facts.plan
-        step = plan.steps[lease.node]
+        step = plan.step(lease.node)
         roots = self._common(facts, lease, step.reads)
+        if lease.node < 0:
+            roots |= self._forward(lease)
         if lease.scope_id:
             roots |= self._around(plan, lease, step.roots)
         if step.kind == REPEAT:
@@ -49,6 +51,12 @@ class Roots:
                 found["turn"] = scope_id - block.id
                 found["last"] = self.body(plan, lease, block.node, scope_id - 1) if scope_id - 1 > block.id else None
         return found
+
+    def _forward(self, lease: Lease) -> dict[str, Json]:
+        """What the step that is being undone gave."""
+        node = -1 - lease.node
+        output, error = self._read(lease.run, [(node, lease.scope_id)]).get(node, (None, None))
+        return {"output": output, "error": error}
 
     def _turn(self, plan: Plan, lease: Lease) -> dict[str, Json]:
         """The turn that a repeat has just ended; 0 before the first."""
@@ -80,7 +88,7 @@ class Roots:
         missing = [node for node in nodes if node not in found]
         if missing:
             read = self._read(run, self._placed(plan, lease, missing))
-            here = plan.steps[lease.node].parent if lease.node < plan.end else None
+            here = plan.step(lease.node).parent if lease.node < plan.end else None
             run.outer.update({node: pair for node, pair in read.items() if plan.steps[node].parent != here})
             found |= read
         # A step that never ran (its path was not taken) reads as None, not as an error.

@@ -69,6 +69,28 @@ FAILURES = """
 SELECT entry, error FROM orchestrator_steplog WHERE run_id = %s AND entry = ANY(%s::bigint[]) AND error IS NOT NULL
 """
 
+# Ledgers that are due: the last forward token is gone.
+PENDING_UNDO = "SELECT * FROM branchline_pending_undo(%s::uuid, %s)"
+RUN_VERSION = "SELECT version_id FROM orchestrator_run WHERE id = %s"
+
+# How each step run ended, with what an undo must know: whether a worker had it in hand, whether an attempt was lost.
+HAPPENED = """
+SELECT * FROM (
+    SELECT DISTINCT ON (s.node, s.scope_id, s.generation) s.entry, s.node, s.scope_id, s.generation, s.cause, s.outcome,
+        s.session_id IS NOT NULL AS begun,
+        bool_or(s.outcome IN ('U', 'T')) OVER (PARTITION BY s.node, s.scope_id, s.generation) AS doubtful,
+        EXISTS (SELECT 1 FROM orchestrator_undo_item u WHERE u.run_id = s.run_id AND u.entry = s.entry) AS listed
+    FROM orchestrator_steplog s
+    WHERE s.run_id = %s AND s.node >= 0 AND (%s = 0 OR s.scope_id <> 0
+        AND branchline_block(s.scope_id) IN (SELECT branchline_blocks_inside(%s, %s)))
+    ORDER BY s.node, s.scope_id, s.generation, s.attempt DESC
+) last ORDER BY entry
+"""
+ENTERED = "SELECT id AS block, node, parent, generation FROM orchestrator_scope WHERE run_id = %s"
+BEGIN_UNDO = "SELECT branchline_begin_undo(%s, %s::jsonb, %s, %s, %s::jsonb) AS state"
+SETTLE_UNDO = "SELECT branchline_settle_undo(%s, %s, %s, %s, %s) AS queues"
+WRITE_LEDGER = "SELECT branchline_write_ledger(%s, %s, %s::jsonb) AS queues"
+
 PAYLOAD = "SELECT body FROM orchestrator_payload WHERE id = %s"
 
 PLAN = """
@@ -134,6 +156,8 @@ DRAIN = "SELECT branchline_drain(%s)"
 FIRE_TIMERS = "SELECT * FROM branchline_fire_timers(%s)"
 TAKE_OVER = "SELECT * FROM branchline_take_over(%s, %s)"
 STOP_CANCELLED = "SELECT branchline_stop_cancelled(%s, %s) AS closed"
+# Sub-workflows whose parent went on without them: it was cancelled, or its container ended early.
+CANCEL_ORPHANS = "SELECT branchline_cancel_orphans(%s)"
 OVERDUE_RUNS = "SELECT branchline_overdue_runs(%s) AS id"
 NEGLECTED_QUEUES = "SELECT * FROM branchline_neglected_queues(%s)"
 SET_CONTROL = "SELECT branchline_set_control(%s, %s, %s::jsonb, %s, %s, %s::jsonb) AS state"

@@ -35,6 +35,7 @@ from orchestrator.engine.perform import Prepared, Tools, prepare, too_slow, unex
 from orchestrator.engine.plans import Plans, VersionFacts
 from orchestrator.engine.roots import Roots
 from orchestrator.engine.slots import Slots
+from orchestrator.engine.undo import write_ledgers
 from orchestrator.engine.values import INLINE
 
 log = structlog.get_logger(__name__)
@@ -216,7 +217,7 @@ class Worker:
             async with asyncio.timeout(ready.context.timeout):
                 outcome = await ready.call()
         except TimeoutError:
-            outcome = too_slow(self._facts(attempt.lease).plan.steps[attempt.lease.node].name, ready.context.timeout)
+            outcome = too_slow(self._facts(attempt.lease).plan.step(attempt.lease.node).name, ready.context.timeout)
         except asyncio.CancelledError:
             outcome = Fail(StepFault(code="cancelled", message="The run was cancelled."))
         except Exception as error:
@@ -321,6 +322,8 @@ class Worker:
         )
         if status == "cancelled":
             self._drain(lease)
+        elif self._may_undo(lease, row, settled):
+            self._write_ledgers(lease)
         elif settled is not None and may_cancel(self._facts(lease).plan, settled):
             self._cancel_branches(lease)
         if status != "moved":
@@ -347,6 +350,20 @@ class Worker:
     def _drain(self, lease: Lease) -> None:
         with self._pool.connection() as connection:
             connection.execute(statements.DRAIN, (lease.run.run_id,))
+        self._write_ledgers(lease)
+
+    def _may_undo(self, lease: Lease, row: Row, settled: Settlement | None) -> bool:
+        """Whether what was just committed may have made an undo due: the failure of a run, of a scope, of a child."""
+        if row["status"] == "ended":
+            return self._facts(lease).plan.on_failure == "undo"
+        return settled is not None and settled.then in ("undo_inside", "undo_child")
+
+    def _write_ledgers(self, lease: Lease) -> None:
+        with self._pool.connection() as connection:
+            queues = write_ledgers(connection, lambda version_id: self._plans.get(version_id).plan)
+        if queues:
+            self._became_ready(queues)
+        self._herald.changed(lease.run.workspace_id, lease.run.run_id)
 
     def _cancel_branches(self, lease: Lease) -> None:
         """End what a join decided by this very commit no longer wants. The keeper stands behind this."""
@@ -399,7 +416,7 @@ class Worker:
 
     def _overstayed(self, attempt: Attempt) -> None:
         lease = attempt.lease
-        step = self._facts(lease).plan.steps[lease.node]
+        step = self._facts(lease).plan.step(lease.node)
         if attempt.thread_id is None or not attempt.settle():
             return
         attempt.stop.set()
@@ -444,7 +461,8 @@ class Worker:
         for attempt in attempts:
             lease = attempt.lease
             # One that moved on meanwhile has ended its handler: telling it so changes nothing.
-            if lease.run.run_id in cancelled or (lease.token_id, lease.epoch) not in ours:
+            is_cancelled = lease.run.run_id in cancelled and lease.node >= 0
+            if is_cancelled or (lease.token_id, lease.epoch) not in ours:
                 self._stop_attempt(attempt)
 
     def _stop_attempt(self, attempt: Attempt) -> None:

@@ -613,4 +613,28 @@ class Migration(migrations.Migration):
             model_name='undoitem',
             constraint=models.CheckConstraint(condition=models.Q(('awaits__gte', 0)), name='undo_awaits_natural'),
         ),
+        migrations.AddField(
+            model_name='run',
+            name='parent_node',
+            field=models.IntegerField(null=True),
+        ),
+        migrations.AddField(
+            model_name='run',
+            name='parent_scope',
+            field=models.BigIntegerField(null=True),
+        ),
+        migrations.AddField(
+            model_name='undoitem',
+            name='queue',
+            field=models.CharField(default='default', max_length=63),
+        ),
+        migrations.AddField(
+            model_name='undoitem',
+            name='timeout',
+            field=models.FloatField(default=30.0),
+        ),
+        migrations.AddIndex(
+            model_name='run',
+            index=models.Index(condition=models.Q(('parent_token__isnull', False), models.Q(('state__in', [orchestrator.core.states.RunState['CANCELLED'], orchestrator.core.states.RunState['FAILED'], orchestrator.core.states.RunState['SUCCEEDED'], orchestrator.core.states.RunState['UNDO_STUCK'], orchestrator.core.states.RunState['UNDONE']]), _negated=True)), fields=['parent_token'], name='run_open_by_parent_token'),
+        ),
     ]

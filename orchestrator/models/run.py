@@ -58,6 +58,9 @@ class Run(models.Model):
     )
     parent_token = models.BigIntegerField(null=True)
     parent_epoch = models.IntegerField(null=True)
+    #: The step of the parent that started this run.
+    parent_node = models.IntegerField(null=True)
+    parent_scope = models.BigIntegerField(null=True)
     root_run = models.ForeignKey(
         "self", models.DO_NOTHING, null=True, related_name="+", db_constraint=False, db_index=False
     )
@@ -98,6 +101,11 @@ class Run(models.Model):
             models.Index(fields=["workspace", "-finished_at"], name="run_by_finish"),
             models.Index(fields=["state", "id"], condition=~Q(state__in=FINAL), name="run_open"),
             models.Index(fields=["parent_run", "id"], condition=Q(parent_run__isnull=False), name="run_by_parent"),
+            models.Index(
+                fields=["parent_token"],
+                condition=Q(parent_token__isnull=False) & ~Q(state__in=FINAL),
+                name="run_open_by_parent_token",
+            ),
             models.Index(fields=["root_run"], condition=Q(root_run__isnull=False), name="run_by_root"),
             models.Index(fields=["deadline_at"], condition=~Q(state__in=FINAL), name="run_open_by_deadline"),
         ]

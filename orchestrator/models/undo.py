@@ -28,6 +28,9 @@ class UndoItem(models.Model):
     #: Entries of earlier steps that wait for this one.
     releases = ArrayField(models.BigIntegerField(), default=list)
     position = models.IntegerField(default=0)
+    queue = models.CharField(max_length=63, default="default")
+    #: Seconds that one attempt may take.
+    timeout = models.FloatField(default=30.0)
     error = models.JSONField(null=True)
     reason = models.TextField(default="", blank=True)
     actor = models.CharField(max_length=150, default="", blank=True)

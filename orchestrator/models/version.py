@@ -60,7 +60,7 @@ class PlanGate(models.Model):
     need = models.IntegerField()
     #: How many failed branches do not count, where all are awaited.
     tolerate = models.IntegerField(default=0)
-    #: a abort, f finish, c continue
+    #: a abort, f finish, c continue; of the run's last gate: u undo
     on_failure = models.CharField(max_length=1, default="f")
     #: Seconds from the first signal.
     deadline = models.FloatField(null=True)

@@ -71,6 +71,8 @@ def _gate_row(plan: Plan, version_id: int, node: int) -> PlanGate:
     row.branch = [{"node": member, "sig": skip(plan, member).flat()} for member in gate.branch]
     if node >= plan.end:
         row.owner = plan.owner_of.get(node)
+        if node == plan.end and plan.on_failure == "undo":
+            row.on_failure = "u"
         row.queue, row.timeout, row.on_skip, row.on_fail, row.on_closed = "", 60.0, [], [], []
         return row
     step, failed = plan.steps[node], fail(plan, node)

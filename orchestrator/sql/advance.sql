@@ -4,7 +4,7 @@
 --   final, ports, out, oref, inp, iref, err, log, pay [{id, body}]   what the step log keeps
 --   sig       flat triples gate, slot, signal; starts [{node, queue, timeout}] steps without a gate that may begin
 --   then      go | retry | wait | back; delay (seconds) or until; waiting; form (a human task to open);
---             open | items | child: see branchline_open
+--             open | items | child: see branchline_open; undo_inside | undo_child: see branchline_wait_for_undo
 --   end       {state, output, oref} when the run ends right here
 -- Items of one call commit together, in the order given: ascending by t, then e (steps of one chain may come at once).
 -- Rows of one token come in the order of its items. Lock order: tokens (only ours) -> run lock, shared -> gates, ascending -> run row.
@@ -44,7 +44,7 @@ BEGIN
         PERFORM branchline_share_run(t.run_id);
         -- Read after the lock: a control change that returned before is seen, a later one waits for us.
         SELECT r.control INTO v_ctl FROM orchestrator_run r WHERE r.id = t.run_id;
-        IF t.scope_id <> 0 AND branchline_scope_closed(t.scope_id) THEN v_ctl := 'C'; END IF;
+        IF t.scope_id <> 0 AND t.node >= 0 AND branchline_scope_closed(t.scope_id) THEN v_ctl := 'C'; END IF;
         v_then := coalesce(i->>'then', 'go');
         v_now := clock_timestamp();
         v_entry := NULL;
@@ -99,14 +99,22 @@ BEGIN
             END IF;
             RETURN QUERY SELECT t.id, CASE v_then WHEN 'wait' THEN 'waiting' ELSE 'retrying' END, t.node, t.epoch + 1,
                 v_entry, NULL::timestamptz, NULL::text[];
+        ELSIF v_then IN ('undo_inside', 'undo_child') THEN
+            v_queues := v_queues || branchline_wait_for_undo(t, i, v_now);
+            RETURN QUERY SELECT t.id, 'waiting', t.node, t.epoch + 1, v_entry, NULL::timestamptz, NULL::text[];
+        ELSIF t.node < 0 THEN
+            DELETE FROM orchestrator_token k WHERE k.id = t.id;
+            v_queues := v_queues || branchline_undo_settled(t, i->'err');
+            RETURN QUERY SELECT t.id, 'parked', t.node, t.epoch, v_entry, NULL::timestamptz, NULL::text[];
         ELSIF v_then IN ('open', 'items', 'child') THEN
             v_queues := v_queues || branchline_open(t, i, v_ready, v_now);
             RETURN QUERY SELECT t.id, 'waiting', t.node, t.epoch + 1, v_entry, NULL::timestamptz, NULL::text[];
         ELSIF i ? 'end' THEN
             IF t.inner_scope IS NOT NULL THEN PERFORM branchline_close_scopes(t.run_id, branchline_block(t.inner_scope)); END IF;
             DELETE FROM orchestrator_token k WHERE k.id = t.id;
-            v_queues := v_queues || branchline_end_run(t.run_id, i->'end'->>'state', i->'end'->'output', (i->'end'->>'oref')::uuid,
-                CASE WHEN i->'end'->>'state' = 'failed' THEN coalesce(i->'end'->'error', branchline_first_failure(t.run_id, 0)) END);
+            v_queues := v_queues || CASE WHEN i->'end'->>'state' = 'failed'
+                THEN branchline_fail_run(t.run_id, coalesce(i->'end'->'error', branchline_first_failure(t.run_id, 0)))
+                ELSE branchline_end_run(t.run_id, i->'end'->>'state', i->'end'->'output', (i->'end'->>'oref')::uuid, NULL) END;
             RETURN QUERY SELECT t.id, 'ended', t.node, t.epoch, v_entry, NULL::timestamptz, NULL::text[];
         ELSE
             IF t.inner_scope IS NOT NULL THEN PERFORM branchline_close_scopes(t.run_id, branchline_block(t.inner_scope)); END IF;
@@ -155,7 +163,7 @@ BEGIN
                 CONTINUE;
             ELSIF s.kind = 'failed' THEN
                 v_queues := v_queues
-                    || branchline_end_run(s.run_id, 'failed', NULL, NULL, branchline_first_failure(s.run_id, 0));
+                    || branchline_fail_run(s.run_id, branchline_first_failure(s.run_id, 0));
                 IF v_n IS NOT NULL THEN
                     t := v_idle[v_n];
                     DELETE FROM orchestrator_token k WHERE k.id = t.id;

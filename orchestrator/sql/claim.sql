@@ -22,7 +22,7 @@ BEGIN
         SELECT q.control, q.workspace_id, q.workflow_id, q.input, q.input_ref, q.correlation_id, q.started_at, q.trigger,
             q.business_key, q.started_by_id, q.trace_context, q.root_run_id, q.depth INTO r
             FROM orchestrator_run q WHERE q.id = t.run_id;
-        IF t.scope_id <> 0 AND branchline_scope_closed(t.scope_id) THEN
+        IF t.scope_id <> 0 AND t.node >= 0 AND branchline_scope_closed(t.scope_id) THEN
             PERFORM branchline_drop_token(t);
         ELSIF r.control = '-' OR (r.control = 'K' AND t.node < 0) THEN
             UPDATE orchestrator_token k SET state = 'L', session_id = p_session, epoch = k.epoch + 1,

@@ -3,9 +3,10 @@ CREATE FUNCTION branchline_end_run(p_run uuid, p_state text, p_output jsonb, p_o
 RETURNS text LANGUAGE plpgsql AS $$
 DECLARE v orchestrator_run;
 BEGIN
-    UPDATE orchestrator_run r SET state = p_state, finished_at = clock_timestamp(), output = p_output,
-        output_ref = p_output_ref, error = p_error, closing = NULL, xid = branchline_xid()
-    WHERE r.id = p_run AND r.state IN ('running', 'paused', 'cancelling') RETURNING r.* INTO v;
+    UPDATE orchestrator_run r SET state = p_state, finished_at = clock_timestamp(), 
+        output = CASE WHEN r.state = 'undoing' THEN r.output ELSE p_output END,
+        output_ref = CASE WHEN r.state = 'undoing' THEN r.output_ref ELSE p_output_ref END, error = p_error, closing = NULL, xid = branchline_xid()
+    WHERE r.id = p_run AND r.state IN ('running', 'paused', 'cancelling', 'undoing') RETURNING r.* INTO v;
     IF NOT FOUND THEN RETURN NULL; END IF;
     INSERT INTO orchestrator_runrecord (run_id, at, kind, actor, detail, xid)
     VALUES (p_run, clock_timestamp(), p_state, '', coalesce(jsonb_strip_nulls(jsonb_build_object('error', p_error)), '{}'),

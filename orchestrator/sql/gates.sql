@@ -171,7 +171,7 @@ BEGIN
     FOR s IN SELECT * FROM branchline_signal_gates(p_signals) LOOP
         IF s.kind = 'failed' THEN
             RETURN QUERY SELECT 'ended', s.run_id, NULL::text;
-            v_queue := branchline_end_run(s.run_id, 'failed', NULL, NULL, branchline_first_failure(s.run_id, 0));
+            v_queue := branchline_fail_run(s.run_id, branchline_first_failure(s.run_id, 0));
         ELSIF s.kind = 'scope' THEN
             v_queue := branchline_scope_ended(s.run_id, s.scope_id, s.queue);
         END IF;

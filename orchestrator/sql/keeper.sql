@@ -79,8 +79,8 @@ DECLARE
     v_n int := 0;
 BEGIN
     FOR t IN SELECT k.* FROM orchestrator_token k JOIN orchestrator_run r ON r.id = k.run_id
-        WHERE r.state = 'cancelling' AND (k.state <> 'L' OR EXISTS (SELECT 1 FROM orchestrator_runrecord c
-            WHERE c.run_id = r.id AND c.kind IN ('cancel_requested', 'deadline_passed')
+        WHERE (r.state = 'cancelling' OR r.state = 'undoing' AND k.node >= 0) AND (k.state <> 'L' OR EXISTS (SELECT 1 FROM orchestrator_runrecord c
+            WHERE c.run_id = r.id AND c.kind IN ('cancel_requested', 'deadline_passed', 'undo_requested')
               AND c.at < clock_timestamp() - make_interval(secs => p_grace)))
         ORDER BY k.id FOR UPDATE OF k SKIP LOCKED LIMIT p_limit
     LOOP
@@ -110,3 +110,16 @@ CREATE FUNCTION branchline_neglected_queues(p_age float8) RETURNS TABLE(queue te
     SELECT k.queue::text, count(*) FROM orchestrator_token k
     WHERE k.state = 'R' AND k.ready_at < clock_timestamp() - make_interval(secs => p_age) GROUP BY 1
 $$;
+
+-- Open runs of sub-workflows whose waiting step is gone.
+CREATE FUNCTION branchline_cancel_orphans(p_limit int) RETURNS int LANGUAGE plpgsql AS $$
+DECLARE v_run uuid; v_n int := 0;
+BEGIN
+    FOR v_run IN SELECT r.id FROM orchestrator_run r WHERE r.parent_token IS NOT NULL AND r.state IN ('running', 'paused')
+        AND NOT EXISTS (SELECT 1 FROM orchestrator_token k WHERE k.id = r.parent_token) ORDER BY r.id LIMIT p_limit
+    LOOP
+        PERFORM branchline_set_control(v_run, 'C', '{"state": "cancelled"}', '', 'cancel_requested', '{"reason": "parent_gone"}');
+        v_n := v_n + 1;
+    END LOOP;
+    RETURN v_n;
+END $$;

@@ -1,3 +1,4 @@
+DROP FUNCTION branchline_cancel_orphans(int);
 DROP FUNCTION branchline_neglected_queues(float8);
 DROP FUNCTION branchline_overdue_runs(int);
 DROP FUNCTION branchline_stop_cancelled(float8, int);

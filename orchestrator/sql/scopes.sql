@@ -2,6 +2,15 @@
 CREATE FUNCTION branchline_block(p_scope bigint) RETURNS bigint LANGUAGE sql IMMUTABLE AS
 $$ SELECT p_scope & ~131071::bigint $$;
 
+-- A container's block and those of all containers in it.
+CREATE FUNCTION branchline_blocks_inside(p_run uuid, p_block bigint) RETURNS SETOF bigint LANGUAGE sql STABLE AS $$
+    WITH RECURSIVE inside AS (
+        SELECT p_block AS id
+        UNION ALL
+        SELECT s.id FROM inside i JOIN orchestrator_scope s ON s.run_id = p_run AND s.parent BETWEEN i.id AND i.id + 131071
+    ) SELECT id FROM inside
+$$;
+
 -- A token parks for what it opens: then = open (one body), items (a for-each's lanes) or child (a run of its own).
 -- i.scope: {index, starts} or {total, chunk, lanes, tolerate, items | iref}; i.child: a run for branchline_start_run.
 -- Returns the queues on which something became ready.
@@ -16,6 +25,7 @@ DECLARE
 BEGIN
     IF i->>'then' = 'child' THEN
         PERFORM branchline_start_run(i->'child' || jsonb_build_object('parent_token', t.id, 'parent_epoch', t.epoch + 1,
+            'parent_node', t.node, 'parent_scope', t.scope_id,
             'priority', t.priority),
             i->'starts');
         v_queues := ARRAY(SELECT x->>'queue' FROM jsonb_array_elements(i->'starts') x);
@@ -82,12 +92,7 @@ DECLARE
     t orchestrator_token;
     v_blocks bigint[];
 BEGIN
-    WITH RECURSIVE inside AS (
-        SELECT p_block AS id
-        UNION ALL
-        SELECT s.id FROM inside i JOIN orchestrator_scope s
-            ON s.run_id = p_run AND s.parent BETWEEN i.id AND i.id + 131071
-    ) SELECT array_agg(i.id) INTO v_blocks FROM inside i;
+    v_blocks := ARRAY(SELECT branchline_blocks_inside(p_run, p_block));
     UPDATE orchestrator_scope s SET state = 'C' WHERE s.id = ANY(v_blocks) AND s.state = 'O';
     UPDATE orchestrator_human_task h SET state = 'cancelled', closed_at = clock_timestamp(), version = h.version + 1
         WHERE h.run_id = p_run AND h.state IN ('open', 'claimed') AND EXISTS (SELECT 1 FROM orchestrator_token k

@@ -1,7 +1,7 @@
 -- Start a run: its row, its first tokens and its record, or nothing. One statement, one transaction.
 -- p_run: {id, workspace, workflow, workflow_slug, version, input, input_ref, pay, correlation_id, business_key,
 --         idempotency_key, digest, trace_context, trigger, user, actor, via, priority, deadline,
---         parent_run, parent_token, parent_epoch, root_run, depth};
+--         parent_run, parent_token, parent_epoch, parent_node, parent_scope, root_run, depth};
 -- p_starts: [{node, queue, timeout}].
 -- Answers also when it began, and the position of a read that sees this start (see queries/runs.py).
 CREATE FUNCTION branchline_start_run(p_run jsonb, p_starts jsonb)
@@ -15,13 +15,15 @@ DECLARE
 BEGIN
     INSERT INTO orchestrator_run AS r (id, workspace_id, workflow_id, version_id, state, control, input, input_ref,
         correlation_id, business_key, idempotency_key, idempotency_digest, trace_context, trigger, started_by_id, priority,
-        generation, started_at, deadline_at, parent_run_id, parent_token, parent_epoch, root_run_id, depth, xid)
+        generation, started_at, deadline_at, parent_run_id, parent_token, parent_epoch, parent_node, parent_scope, root_run_id,
+        depth, xid)
     VALUES (v_id, (p_run->>'workspace')::bigint, (p_run->>'workflow')::bigint, (p_run->>'version')::bigint, 'running', '-',
         p_run->'input', (p_run->>'input_ref')::uuid, p_run->>'correlation_id', p_run->>'business_key',
         p_run->>'idempotency_key', coalesce(p_run->>'digest', ''), p_run->'trace_context', p_run->>'trigger',
         (p_run->>'user')::bigint, (p_run->>'priority')::smallint, 0, v_now,
         v_now + make_interval(secs => (p_run->>'deadline')::float8),
         (p_run->>'parent_run')::uuid, (p_run->>'parent_token')::bigint, (p_run->>'parent_epoch')::int,
+        (p_run->>'parent_node')::int, (p_run->>'parent_scope')::bigint,
         (p_run->>'root_run')::uuid, coalesce((p_run->>'depth')::smallint, 0), v_xid)
     ON CONFLICT DO NOTHING;
     IF NOT FOUND THEN

@@ -3,7 +3,7 @@
 from orchestrator.core.document import DEFAULT_PORT, ERROR_PORT, TIMEOUT_PORT
 from orchestrator.core.json_types import JsonObject
 from orchestrator.core.kinds import Group, Resumed, StepContext
-from orchestrator.core.outcome import Done, Fail, Open, TimedOut
+from orchestrator.core.outcome import Done, Fail, Open, TimedOut, UndoInside
 from orchestrator.steps.containers import failed_inside, too_late
 from orchestrator.steps.kind import Kind
 from orchestrator.steps.scope.config import ScopeConfig
@@ -27,9 +27,13 @@ class Scope(Kind[ScopeConfig]):
     def run(self, config: ScopeConfig, context: StepContext) -> Open:
         return Open(index=1, text="Waiting for the steps inside")
 
-    def resume(self, config: ScopeConfig, context: StepContext, resumed: Resumed) -> Done | Fail | TimedOut:
-        if resumed.signal is None:
-            return too_late(context)
-        if resumed.fault is None or config.on_failure == "continue":
-            return Done(resumed.body)
-        return failed_inside(resumed.fault)
+    def resume(
+        self, config: ScopeConfig, context: StepContext, resumed: Resumed
+    ) -> Done | Fail | TimedOut | UndoInside:
+        signal = resumed.signal or {}
+        failed = resumed.signal is None or resumed.fault is not None or "undone" in signal
+        if failed and config.on_failure == "undo" and "undone" not in signal:
+            return UndoInside()
+        if resumed.fault is not None:
+            return Done(resumed.body) if config.on_failure == "continue" else failed_inside(resumed.fault)
+        return too_late(context) if failed else Done(resumed.body)

@@ -1,0 +1,90 @@
+"""Undo by people: begin it for a run, and settle items of its ledger that are stuck."""
+
+import json
+from typing import Literal
+from uuid import UUID
+
+from django.db import IntegrityError, connection, transaction
+
+from orchestrator import audit
+from orchestrator.core.actor import Actor
+from orchestrator.core.errors import Conflict, InputInvalid, NotFound
+from orchestrator.core.states import RunState
+from orchestrator.engine import dispatch, statements
+from orchestrator.models import Run
+
+How = Literal["retry", "skip", "by_hand"]
+
+
+class NotUndoable(Conflict):
+    """In this state there is nothing to undo, or it is being undone already."""
+
+    code = "not_undoable"
+
+
+class UndoItemNotStuck(Conflict):
+    """Only items that are stuck or unknown are settled by hand."""
+
+    code = "undo_item_not_stuck"
+
+
+def undo_run(run_id: UUID, actor: Actor, reason: str = "") -> RunState:
+    """Undo what happened in a run, in reverse causal order. An open run is stopped first. The state reached so far.
+
+    Raises NotFound, NotUndoable.
+    """
+    with transaction.atomic():
+        run = _run(run_id, actor)
+        if run.state in (RunState.UNDOING, RunState.UNDONE, RunState.UNDO_STUCK):
+            raise NotUndoable(f'Run {run_id} is "{run.state}" already. Settle what is stuck in its undo ledger.')
+        detail = {"reason": reason} if reason else {}
+        state = _begin(run, actor, json.dumps(detail))
+        if state is None:
+            raise NotUndoable(f'Run {run_id} is "{run.state}": there is nothing to undo.')
+        audit.record(actor, "run.undo", target=f"run {run_id}", detail=detail or None)
+        transaction.on_commit(lambda: _tell(run, []))
+    return RunState(state)
+
+
+def _begin(run: Run, actor: Actor, detail: str) -> str | None:
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(statements.BEGIN_UNDO, [run.pk, "{}", actor.username, "undo_requested", detail])
+            state: str | None = cursor.fetchone()[0]
+    except IntegrityError as error:
+        message = (
+            f'Another run with the business key "{run.business_key}" is open. Wait for its end, then undo this one.'
+        )
+        raise NotUndoable(message) from error
+    return state
+
+
+def settle_undo(run_id: UUID, entry: int, how: How, actor: Actor, reason: str = "") -> None:
+    """Try a stuck item of the ledger again, skip it, or note that it was done by hand. Others go on from there.
+
+    Raises NotFound, InputInvalid (no reason given), UndoItemNotStuck.
+    """
+    if how != "retry" and not reason.strip():
+        raise InputInvalid("Say why: the reason stays in the ledger.", code="reason_missing")
+    with transaction.atomic():
+        run = _run(run_id, actor)
+        with connection.cursor() as cursor:
+            cursor.execute(statements.SETTLE_UNDO, [run_id, entry, how, reason, actor.username])
+            queues = cursor.fetchone()[0]
+        if queues is None:
+            raise UndoItemNotStuck("This item of the ledger is not stuck (any more). Read the ledger again.")
+        audit.record(actor, f"run.undo_{how}", target=f"run {run_id}", detail={"entry": entry, "reason": reason})
+        transaction.on_commit(lambda: _tell(run, queues))
+
+
+def _run(run_id: UUID, actor: Actor) -> Run:
+    run = Run.objects.filter(pk=run_id, workspace_id=actor.workspace_id).first()
+    if run is None:
+        raise NotFound("There is no such run.")
+    return run
+
+
+def _tell(run: Run, queues: list[str]) -> None:
+    for queue in queues:
+        dispatch.wake(queue)
+    dispatch.announce(run.workspace_id, run.pk, tasks=True)

@@ -1,0 +1,12 @@
+DROP FUNCTION branchline_wait_for_undo(orchestrator_token, jsonb, timestamptz);
+DROP FUNCTION branchline_undo_progress(uuid, bigint);
+DROP FUNCTION branchline_settle_undo(uuid, bigint, text, text, text);
+DROP FUNCTION branchline_undo_settled(orchestrator_token, jsonb);
+DROP FUNCTION branchline_release_undo(orchestrator_undo_item);
+DROP FUNCTION branchline_spawn_undo(orchestrator_undo_item);
+DROP FUNCTION branchline_pending_undo(uuid, int);
+DROP FUNCTION branchline_undo_due(uuid, bigint);
+DROP FUNCTION branchline_write_ledger(uuid, bigint, jsonb);
+DROP FUNCTION branchline_fail_run(uuid, jsonb);
+DROP FUNCTION branchline_mark_undoing(uuid, jsonb, text, text, jsonb);
+DROP FUNCTION branchline_begin_undo(uuid, jsonb, text, text, jsonb);

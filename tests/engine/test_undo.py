@@ -1,0 +1,205 @@
+"""Undo: what happened is undone, latest first, branches at once; what is stuck is shown and settled."""
+
+from typing import Any
+
+import pytest
+
+from orchestrator.models import Run, RunRecord, StepLog, UndoItem
+from orchestrator.services.control import cancel_run
+from orchestrator.services.undo import NotUndoable, UndoItemNotStuck, settle_undo, undo_run
+from tests.engine.drawings import document, step
+from tests.engine.house import House, leftovers
+from tests.waiting import wait_until
+
+
+def undoable(key: str, expression: str = "output", **more: Any) -> dict[str, Any]:
+    return step(key, undo={"kind": "transform", "config": {"value": {"$": expression}}}, **more)
+
+
+def failing(key: str = "bad", **more: Any) -> dict[str, Any]:
+    return step(key, config={"value": {"$": "1 // input.by"}}, **more)
+
+
+UNDO = {"settings": {"on_failure": "undo"}}
+
+
+def ledger(run: Run) -> dict[str, str]:
+    keys = run.version.plan["keys"]
+    return {keys[item.node]: item.state for item in UndoItem.objects.filter(run=run).order_by("position")}
+
+
+def undone_order(run: Run) -> list[str]:
+    """Keys in the order in which their undo ended."""
+    keys = run.version.plan["keys"]
+    rows = StepLog.objects.filter(run=run, node__lt=0, outcome="S").order_by("entry").values_list("node", flat=True)
+    return [keys[-1 - node] for node in rows]
+
+
+def ended(house: House, raw: dict[str, Any], value: Any = None) -> Run:
+    run = house.end_of(house.start(house.publish(raw), {"by": 0} if value is None else value))
+    assert leftovers(run.pk) == {}
+    return run
+
+
+def test_a_failed_run_is_undone_in_reverse_order(house: House, at_work: None) -> None:
+    raw = document([undoable("a"), undoable("b"), undoable("c"), failing()], "a > b > c > bad", **UNDO)
+    run = ended(house, raw)
+    assert run.state == "undone"
+    assert run.error is not None
+    assert run.error["code"] == "expression_failed"
+    assert undone_order(run) == ["c", "b", "a"]
+    assert ledger(run) == {"c": "undone", "b": "undone", "a": "undone"}
+
+
+def test_an_undo_reads_what_its_step_gave(house: House, at_work: None) -> None:
+    a = undoable("a", "f'{output}-{input.by}-{steps.first}'", config={"value": {"$": "'x'"}})
+    run = ended(house, document([step("first"), a, failing()], "first > a > bad", **UNDO))
+    assert StepLog.objects.get(run=run, node=-2).output == "x-0-first"
+
+
+def test_a_run_without_the_setting_only_fails(house: House, at_work: None) -> None:
+    run = ended(house, document([undoable("a"), failing()], "a > bad"))
+    assert run.state == "failed"
+    assert ledger(run) == {}
+
+
+def test_branches_are_undone_before_what_they_came_from(house: House, at_work: None) -> None:
+    raw = document(
+        [undoable("a"), undoable("b"), undoable("c"), undoable("d"), failing()],
+        "a > b > d",
+        "a > c > d",
+        "d > bad",
+        **UNDO,
+    )
+    run = ended(house, raw)
+    order = undone_order(run)
+    assert (order[0], order[-1], set(order)) == ("d", "a", {"a", "b", "c", "d"})
+
+
+def test_what_did_not_happen_is_not_undone(house: House, at_work: None) -> None:
+    choose = {"cases": [{"port": "left", "when": {"$": "True"}}]}
+    raw = document(
+        [step("pick", "choose", config=choose), undoable("a"), undoable("b"), failing()],
+        "pick.left > a > bad",
+        "pick.otherwise > b",
+        **UNDO,
+    )
+    assert ledger(ended(house, raw)) == {"a": "undone"}
+
+
+def test_a_finished_run_is_undone_on_demand(house: House, at_work: None) -> None:
+    run = ended(house, document([undoable("a"), undoable("b")], "a > b"))
+    assert run.state == "succeeded"
+    assert undo_run(run.pk, house.actor, "a mistake") == "undoing"
+    run = house.end_of(run.pk)
+    assert (run.state, undone_order(run), run.output) == ("undone", ["b", "a"], "b")
+    with pytest.raises(NotUndoable):
+        undo_run(run.pk, house.actor)
+
+
+def test_an_open_run_is_stopped_and_undone(house: House, at_work: None) -> None:
+    raw = document([undoable("a"), step("w", "delay", config={"for": "PT1H"}), undoable("never")], "a > w > never")
+    run_id = house.start(house.publish(raw))
+    wait_until(lambda: StepLog.objects.filter(run_id=run_id, outcome="S").exists(), 10, "a to end")
+    undo_run(run_id, house.actor)
+    run = house.end_of(run_id)
+    assert (run.state, ledger(run)) == ("undone", {"a": "undone"})
+    assert leftovers(run_id) == {}
+
+
+def test_a_cancelled_run_can_be_undone_afterwards(house: House, at_work: None) -> None:
+    raw = document([undoable("a"), step("w", "delay", config={"for": "PT1H"})], "a > w")
+    run_id = house.start(house.publish(raw))
+    wait_until(lambda: StepLog.objects.filter(run_id=run_id, outcome="S").exists(), 10, "a to end")
+    cancel_run(run_id, house.actor)
+    assert house.end_of(run_id).state == "cancelled"
+    undo_run(run_id, house.actor)
+    assert house.end_of(run_id).state == "undone"
+
+
+@pytest.mark.parametrize(
+    ("how", "reason", "state"), [("skip", "no longer there", "skipped"), ("by_hand", "called them", "by_hand")]
+)
+def test_a_stuck_undo_is_settled_by_a_person(house: House, at_work: None, how: Any, reason: str, state: str) -> None:
+    raw = document([undoable("a"), undoable("b", "1 // input.by"), failing()], "a > b > bad", **UNDO)
+    run = ended(house, raw)
+    assert run.state == "undo_stuck"
+    assert ledger(run) == {"b": "stuck", "a": "waiting"}
+    item = UndoItem.objects.get(run=run, state="stuck")
+    assert item.error["code"] == "expression_failed"
+    settle_undo(run.pk, item.entry, how, house.actor, reason)
+    wait_until(lambda: Run.objects.get(pk=run.pk).state == "undone", 10, "the rest to be undone")
+    assert ledger(run) == {"b": state, "a": "undone"}
+    with pytest.raises(UndoItemNotStuck):
+        settle_undo(run.pk, item.entry, how, house.actor, reason)
+    assert RunRecord.objects.filter(run=run, kind=f"undo_{how}", actor="tester").count() == 1
+
+
+def test_a_stuck_undo_is_tried_again(house: House, at_work: None) -> None:
+    raw = document([undoable("a"), undoable("b", "1 // input.by"), failing()], "a > b > bad", **UNDO)
+    run = ended(house, raw)
+    Run.objects.filter(pk=run.pk).update(input={"by": 1})
+    settle_undo(run.pk, UndoItem.objects.get(run=run, state="stuck").entry, "retry", house.actor)
+    wait_until(lambda: Run.objects.get(pk=run.pk).state == "undone", 10, "the rest to be undone")
+    assert undone_order(run) == ["b", "a"]
+
+
+def test_a_scope_is_undone_alone(house: House, at_work: None) -> None:
+    raw = document(
+        [
+            undoable("before"),
+            step("box", "scope", config={"on_failure": "undo"}),
+            undoable("a", parent="box"),
+            failing("bad", parent="box"),
+            step("rescue", config={"value": {"$": "errors.box.code"}}),
+        ],
+        "before > box",
+        "a > bad",
+        "box.error > rescue",
+    )
+    run = ended(house, raw)
+    assert run.state == "succeeded"
+    assert ledger(run) == {"a": "undone"}
+
+
+def test_items_and_turns_are_undone_one_by_one(house: House, at_work: None) -> None:
+    raw = document(
+        [
+            undoable("first"),
+            step("each", "for_each", config={"items": [1, 2, 3]}),
+            undoable("a", parent="each", config={"value": {"$": "item"}}),
+            undoable("b", parent="each"),
+            failing(),
+        ],
+        "first > each > bad",
+        "a > b",
+        **UNDO,
+    )
+    run = ended(house, raw)
+    order = undone_order(run)
+    assert order[-1] == "first"
+    assert sorted(order[:-1]) == ["a"] * 3 + ["b"] * 3
+    outputs = StepLog.objects.filter(run=run, node=-1 - run.version.plan["keys"].index("a")).values_list(
+        "output", flat=True
+    )
+    assert sorted(outputs) == [1, 2, 3]
+
+
+def test_a_sub_workflow_is_undone_with_its_parent(house: House, at_work: None) -> None:
+    house.publish(document([undoable("x"), undoable("y")], "x > y"), slug="child")
+    raw = document(
+        [undoable("a"), step("sub", "sub_workflow", config={"workflow": "child"}), failing()], "a > sub > bad", **UNDO
+    )
+    run = ended(house, raw)
+    assert (run.state, ledger(run)) == ("undone", {"sub": "undone", "a": "undone"})
+    child = Run.objects.get(parent_run=run)
+    assert (child.state, undone_order(child)) == ("undone", ["y", "x"])
+
+
+def test_cancelling_a_parent_cancels_its_child(house: House, at_work: None) -> None:
+    house.publish(document([step("w", "delay", config={"for": "PT1H"})]), slug="child")
+    run_id = house.start(house.publish(document([step("sub", "sub_workflow", config={"workflow": "child"})])))
+    wait_until(lambda: Run.objects.filter(parent_run=run_id).exists(), 10, "the child to begin")
+    cancel_run(run_id, house.actor)
+    assert house.end_of(run_id).state == "cancelled"
+    assert Run.objects.get(parent_run=run_id).state == "cancelled"
