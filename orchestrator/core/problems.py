@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from itertools import chain
 
-from orchestrator.core.document import MAX_BYTES, MAX_EDGES, MAX_STEPS, Document
+from orchestrator.core.document import MAX_BYTES, MAX_EDGES, MAX_STEPS, SUB_WORKFLOW, Document
 from orchestrator.core.document_json import document_as_json
 from orchestrator.core.drawing import Drawing
 from orchestrator.core.durations import LONGEST, DurationInvalid
@@ -105,7 +105,10 @@ def _document_problems(drawing: Drawing) -> Iterator[Problem]:
         message = f"The run's deadline is {deadline:g} seconds. It must be more than zero and less than ten years."
         yield Problem(code="deadline_invalid", message=message, field="settings.deadline")
     yield from _concurrency_problems(drawing)
-    yield from _undo_problems(document)
+    can_undo = any(step.undo is not None or step.kind == SUB_WORKFLOW for step in document.steps)
+    if document.settings.on_failure == "undo" and document.steps and not can_undo:
+        message = "A failed run is to be undone, but no step has an undo. Draw one, or let the run just fail."
+        yield Problem(code="nothing_to_undo", message=message, severity="warning", field="settings.on_failure")
     yield from output_problems(drawing)
     yield from _extra_problems(drawing)
 
@@ -127,16 +130,6 @@ def _concurrency_problems(drawing: Drawing) -> Iterator[Problem]:
         message = "The limit of runs at once is stored but not kept yet: every run starts at once."
         field = "settings.concurrency.limit"
         yield Problem(code="concurrency_not_kept_yet", message=message, severity="warning", field=field)
-
-
-def _undo_problems(document: Document) -> Iterator[Problem]:
-    """One warning, however many steps have an undo."""
-    keys = [step.key for step in document.steps if step.undo is not None]
-    if document.settings.on_failure == "undo" or keys:
-        message = "Undo is stored but not carried out yet: a failed run ends as failed and undoes nothing."
-        step = None if document.settings.on_failure == "undo" else keys[0]
-        field = "undo" if step else "settings.on_failure"
-        yield Problem(code="undo_not_executed_yet", message=message, severity="warning", step=step, field=field)
 
 
 def _extra_problems(drawing: Drawing) -> Iterator[Problem]:

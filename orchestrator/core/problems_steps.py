@@ -8,6 +8,7 @@ from orchestrator.core.durations import LONGEST
 from orchestrator.core.fixes import setting
 from orchestrator.core.json_types import JsonObject
 from orchestrator.core.nearest import did_you_mean
+from orchestrator.core.plan import opens_more
 from orchestrator.core.problem import Problem, Severity
 from orchestrator.core.problems_containers import parent_problems
 from orchestrator.core.retry import MAX_ATTEMPTS
@@ -29,6 +30,15 @@ def step_problems(drawing: Drawing, index: int, step: Step) -> Iterator[Problem]
 
 def _undo_problems(drawing: Drawing, step: Step, undo: Undo) -> Iterator[Problem]:
     yield from _kind_problems(drawing, step, undo.kind, undo.config, "undo.")
+    kind, undo_kind = drawing.kinds.get(step.kind), drawing.kinds.get(undo.kind)
+    if kind is not None and opens_more(kind):
+        message = (
+            f'Step "{step.key}" ({step.kind}) is undone by undoing what is in it. Draw the undo on the steps inside.'
+        )
+        yield Problem(code="undo_of_container", message=message, step=step.key, field="undo")
+    if undo_kind is not None and undo_kind.group != "do":
+        message = f'The undo of step "{step.key}" is a {undo.kind} step. Use one that does something at once.'
+        yield Problem(code="undo_kind_invalid", message=message, step=step.key, field="undo.kind")
 
 
 def _kind_problems(drawing: Drawing, step: Step, kind: str, config: JsonObject, prefix: str) -> Iterator[Problem]:

@@ -70,7 +70,7 @@ _ALL = (
     KindForTests("script", needs=("code",), script_field="code"),
     KindForTests("http", needs=("url",)),
     KindForTests("transform", plain_ports=("out", "error")),
-    KindForTests("choose", ports_from="cases"),
+    KindForTests("choose", ports_from="cases", group="flow"),
     KindForTests("human_task", ports_from="outcomes"),
     KindForTests("merge", plain_ports=("out",)),
     KindForTests("end", plain_ports=()),

@@ -138,7 +138,6 @@ def test_it_finds_all_at_once_in_document_order() -> None:
     assert [(problem.code, problem.step, problem.field) for problem in found] == [
         ("schema_ref_forbidden", None, "input"),
         ("schema_invalid", None, "input.type"),
-        ("undo_not_executed_yet", "c", "undo"),
         ("unknown_name", None, "output"),
         ("unknown_kind", "a", "kind"),
         ("missing_field", "b", "config.url"),
@@ -207,7 +206,6 @@ def test_an_undo_reads_output_and_error() -> None:
     undo = {"kind": "transform", "config": {"a": {"$": "output.id"}, "b": {"$": "error.code"}, "c": {"$": "steps.a"}}}
     found = problems([step("a", undo=undo)])
     assert [(problem.code, problem.field) for problem in found] == [
-        ("undo_not_executed_yet", "undo"),
         ("reference_not_upstream", "undo.config.c"),
     ]
 
@@ -326,10 +324,15 @@ def test_secrets_are_not_there_yet() -> None:
     assert (found.code, found.field) == ("secrets_not_available_yet", "config.headers.x")
 
 
-def test_undo_is_one_warning() -> None:
-    undo = {"kind": "transform"}
-    found = only([step("a", undo=undo), step("b", undo=undo)], settings={"on_failure": "undo"})
-    assert (found.code, found.severity) == ("undo_not_executed_yet", "warning")
+def test_an_undo_does_something_at_once() -> None:
+    found = only([step("a", undo={"kind": "choose", "config": {"cases": []}})])
+    assert (found.code, found.field) == ("undo_kind_invalid", "undo.kind")
+
+
+def test_a_run_that_undoes_nothing_is_told() -> None:
+    found = only([step("a")], settings={"on_failure": "undo"})
+    assert (found.code, found.severity) == ("nothing_to_undo", "warning")
+    assert codes([step("a", undo={"kind": "transform"})], settings={"on_failure": "undo"}) == []
 
 
 def test_a_disabled_step_may_be_half_done() -> None:

@@ -126,6 +126,7 @@ def test_a_stuck_undo_is_settled_by_a_person(house: House, at_work: None, how: A
     assert run.state == "undo_stuck"
     assert ledger(run) == {"b": "stuck", "a": "waiting"}
     item = UndoItem.objects.get(run=run, state="stuck")
+    assert item.error is not None
     assert item.error["code"] == "expression_failed"
     settle_undo(run.pk, item.entry, how, house.actor, reason)
     wait_until(lambda: Run.objects.get(pk=run.pk).state == "undone", 10, "the rest to be undone")
@@ -182,7 +183,7 @@ def test_items_and_turns_are_undone_one_by_one(house: House, at_work: None) -> N
     outputs = StepLog.objects.filter(run=run, node=-1 - run.version.plan["keys"].index("a")).values_list(
         "output", flat=True
     )
-    assert sorted(outputs) == [1, 2, 3]
+    assert set(outputs) == {1, 2, 3}
 
 
 def test_a_sub_workflow_is_undone_with_its_parent(house: House, at_work: None) -> None:
