@@ -11,7 +11,7 @@ from orchestrator.core.undo import Entered, Handler, Happened, UndoEntry, UndoSt
 from orchestrator.core.undo_preview import undo_preview
 from orchestrator.steps import KINDS
 
-BLOCK = 1_000
+BLOCK = 1_024
 UNDO = Handler(has_undo=True, has_effects=True)
 NONE = Handler(has_undo=False, has_effects=False)
 
