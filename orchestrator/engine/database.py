@@ -6,13 +6,13 @@ Django's connections bind on the client and prepare nothing; here every call is 
 from typing import Any
 
 import psycopg
-from django.db import connections
+from django.db import InterfaceError, OperationalError, connections
 from psycopg.rows import dict_row
 from psycopg_pool import ConnectionPool
 
 Row = dict[str, Any]
 #: PostgreSQL does not answer; what was asked may or may not have happened.
-AWAY = (psycopg.OperationalError, psycopg.InterfaceError)
+AWAY = (psycopg.OperationalError, psycopg.InterfaceError, OperationalError, InterfaceError)
 Connection = psycopg.Connection[Row]
 
 

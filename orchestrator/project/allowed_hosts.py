@@ -20,8 +20,10 @@ def http_for_workspaces() -> Callable[[int], HttpClient]:
     def client(workspace_id: int) -> HttpClient:
         read_at, hosts = known.get(workspace_id, (float("-inf"), frozenset()))
         if time.monotonic() - read_at > FRESH:
-            row = Workspace.objects.filter(pk=workspace_id).values_list("allowed_hosts", flat=True).first()
-            connection.close()  # a slot's thread: back to the pool until the next look
+            try:
+                row = Workspace.objects.filter(pk=workspace_id).values_list("allowed_hosts", flat=True).first()
+            finally:
+                connection.close()  # a slot's thread: back to the pool until the next look, also when it is broken
             hosts = frozenset(row or ())
             known[workspace_id] = (time.monotonic(), hosts)
         return egress.client(workspace_id, hosts)

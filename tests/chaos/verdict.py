@@ -65,9 +65,9 @@ def _wrong_runs(started: Started) -> Iterator[str]:
 
 
 def _story(run_id: UUID, keys: list[str]) -> str:
-    """Every attempt that did not succeed, with its number and the code of its failure."""
+    """Every attempt that did not succeed, with its number and the reason."""
     rows = StepLog.objects.filter(run_id=run_id).exclude(outcome="S").order_by("entry")
-    parts = rows.values_list("node", "attempt", "outcome", "final", "error__code")
+    parts = rows.values_list("node", "attempt", "outcome", "final", "error__message")
     return " ".join(
         f"{keys[node]}#{attempt}:{letter}{'!' * final}({code})" for node, attempt, letter, final, code in parts
     )

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
@@ -22,7 +23,7 @@ from orchestrator.models import Run, StepLog, Token, WorkerSession
 from orchestrator.queries.fsck import breaches
 from orchestrator.services.control import fail_overdue_run
 from tests.engine.drawings import document, step
-from tests.engine.house import House, error, leftovers, make_tools, worker_at_work
+from tests.engine.house import House, NoHttp, error, leftovers, make_tools, worker_at_work
 from tests.engine.house import keeper_at_work as keeper
 from tests.engine.kinds import Held, Told, kinds
 from tests.engine.rows import beat, claim, finish, rows, take_over
@@ -107,6 +108,22 @@ def test_a_worker_that_dies_on_a_late_step_leaves_no_row_in_the_way(
     with keeper(lambda: None):
         assert work(house, sandbox, run_id).state == "succeeded"
     assert letters(run_id) == "UTS"
+
+
+def test_a_database_away_from_the_tools_costs_no_attempt(house: House, sandbox: Sandbox) -> None:
+    """The hosts that a step may reach are read by Django, whose errors are its own."""
+    once = {**RETRY, "attempts": 1}
+    run_id = house.start(house.publish(document([step("a", retry=once)])))
+    away = iter([OperationalError("the connection is closed"), OperationalError("the pool is closed")])
+
+    def http_for(workspace_id: int) -> NoHttp:
+        if error := next(away, None):
+            raise error
+        return NoHttp()
+
+    with worker_at_work(replace(make_tools(sandbox), http_for=http_for)):
+        run = house.end_of(run_id)
+    assert (run.state, letters(run_id)) == ("succeeded", "S")
 
 
 def test_a_stopping_worker_hands_its_chain_back(house: House, sandbox: Sandbox) -> None:
