@@ -2,14 +2,17 @@
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.harness.machine import Engine
 
+pytestmark = pytest.mark.chaos
+
 LONG = os.environ.get("BRANCHLINE_CHAOS") == "long"
-EXAMPLES = 3_000 if LONG else 45
-STEPS = 80 if LONG else 40
+EXAMPLES = 500 if LONG else 45
+STEPS = 60 if LONG else 40
 
 BOUNDED = settings(
     max_examples=EXAMPLES,
