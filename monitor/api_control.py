@@ -28,10 +28,13 @@ class ControlView(MonitorView):
 class CancelView(ControlView):
     """Cancelling."""
 
-    @extend_schema(operation_id="run_cancel", parameters=[RUN], request=shape.ControlRequest, responses=shape.RunDetail)
+    @extend_schema(operation_id="run_cancel", parameters=[RUN], request=shape.CancelRequest, responses=shape.RunDetail)
     def post(self, request: Request, **kwargs: Any) -> Response:
         """Let nothing more start; what runs has ten seconds to end. 409 when the run has ended."""
-        return self.changed(request, cancel_run)
+        asked = checked(shape.CancelRequest, request)
+        run = find_run(self.actor, self.id_of("run"))
+        cancel_run(run.pk, self.actor, asked["reason"], hard=asked["hard"])
+        return Response(run_detail(self.actor, run.pk).as_json())
 
 
 class PauseView(ControlView):

@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from orchestrator.api import MOST_ITEMS, TASK_TABS, RunState, StepRunState
+from orchestrator.api import BULK_ACTIONS, MOST_BULK_RUNS, MOST_ITEMS, TASK_TABS, RunState, StepRunState
 from orchestrator.rest.serializers import StrictSerializer
 
 RUN_STATES = [str(state) for state in RunState]
@@ -209,6 +209,98 @@ class ControlRequest(StrictSerializer):
     """Why a run is cancelled, paused or resumed."""
 
     reason = serializers.CharField(required=False, allow_blank=True, max_length=500, default="")
+
+
+class CancelRequest(ControlRequest):
+    """Why a run is cancelled, and whether steps at work are given time."""
+
+    hard = serializers.BooleanField(default=False, help_text="Take the steps that run away at once.")
+
+
+class RerunQuery(Shape):
+    """By which version a rerun would go on."""
+
+    newest = serializers.BooleanField(required=False, default=False, help_text="By the live version.")
+
+
+class RerunRequest(ControlRequest):
+    """How a step and everything behind it are run again."""
+
+    newest = serializers.BooleanField(default=False, help_text="By the live version instead of the run's own.")
+    input = serializers.JSONField(required=False, help_text="Another run input; left out, it stays as it is.")
+
+
+class SkipRequest(ControlRequest):
+    """What a step that is left out would have given, and where control leaves it."""
+
+    output = serializers.JSONField(required=False, allow_null=True, default=None)
+    port = serializers.CharField(required=False, allow_null=True, default=None, max_length=63)
+
+
+class RepeatedStep(Shape):
+    """One step that runs again. `effects`: external when repeating it may be seen outside."""
+
+    key = serializers.CharField()
+    name = serializers.CharField()
+    kind = serializers.CharField()
+    effects = serializers.ChoiceField(["none", "external"])
+    had = serializers.ChoiceField(["succeeded", "failed", "running", "open"], allow_null=True)
+
+
+class RepeatPreview(Shape):
+    """What would run again: `first` at once, `behind` as far as control reaches."""
+
+    first = RepeatedStep(many=True)
+    behind = RepeatedStep(many=True)
+    version = serializers.IntegerField()
+    new_keys = serializers.BooleanField(help_text="True: under new idempotency keys.")
+
+
+class BulkFilter(StrictSerializer):
+    """Which runs are meant, as in the list of runs."""
+
+    workflow = serializers.CharField(required=False, max_length=63)
+    state = serializers.ListField(child=serializers.ChoiceField(RUN_STATES), required=False, max_length=20)
+    since = serializers.DateTimeField(required=False)
+    until = serializers.DateTimeField(required=False)
+    error = serializers.CharField(required=False, max_length=200)
+    key = serializers.CharField(required=False, max_length=200)
+
+
+class BulkRequest(ControlRequest):
+    """A change to many runs: those named, or those that fit a filter."""
+
+    action = serializers.ChoiceField(sorted(BULK_ACTIONS))
+    ids = serializers.ListField(child=serializers.UUIDField(), required=False, min_length=1, max_length=MOST_BULK_RUNS)
+    filter = BulkFilter(required=False)
+    dry_run = serializers.BooleanField(default=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if ("ids" in attrs) == ("filter" in attrs):
+            raise serializers.ValidationError({"ids": ["Send either ids or filter."]})
+        return attrs
+
+
+class BulkResult(Shape):
+    """What became of one run."""
+
+    id = serializers.UUIDField()
+    ok = serializers.BooleanField()
+    state = serializers.CharField(allow_blank=True)
+    code = serializers.CharField(allow_blank=True)
+    message = serializers.CharField(allow_blank=True)
+
+
+class BulkAnswer(Shape):
+    """How many were asked, changed (or would be) and refused, and whether more fit the filter."""
+
+    action = serializers.CharField()
+    dry_run = serializers.BooleanField()
+    asked = serializers.IntegerField()
+    done = serializers.IntegerField()
+    refused = serializers.IntegerField()
+    more = serializers.BooleanField()
+    results = BulkResult(many=True)
 
 
 class Refusal(Shape):

@@ -2,10 +2,11 @@
 
 from django.urls import path
 
-from monitor import api_control, api_runs, api_tasks
+from monitor import api_control, api_repeat, api_runs, api_tasks
 
 urlpatterns = [
     path("runs/", api_runs.RunsView.as_view(), name="api-runs"),
+    path("runs/bulk/", api_repeat.BulkView.as_view(), name="api-runs-bulk"),
     path("runs/<str:run>/", api_runs.RunDetailView.as_view(), name="api-run"),
     path("runs/<str:run>/steps/", api_runs.RunStepsView.as_view(), name="api-run-steps"),
     path("runs/<str:run>/steps/<str:key>/", api_runs.RunStepView.as_view(), name="api-run-step"),
@@ -13,6 +14,10 @@ urlpatterns = [
     path("runs/<str:run>/cancel/", api_control.CancelView.as_view(), name="api-run-cancel"),
     path("runs/<str:run>/pause/", api_control.PauseView.as_view(), name="api-run-pause"),
     path("runs/<str:run>/resume/", api_control.ResumeView.as_view(), name="api-run-resume"),
+    path("runs/<str:run>/retry/", api_repeat.RetryView.as_view(), name="api-run-retry"),
+    path("runs/<str:run>/steps/<str:key>/retry/", api_repeat.StepRetryView.as_view(), name="api-step-retry"),
+    path("runs/<str:run>/steps/<str:key>/rerun/", api_repeat.StepRerunView.as_view(), name="api-step-rerun"),
+    path("runs/<str:run>/steps/<str:key>/skip/", api_repeat.StepSkipView.as_view(), name="api-step-skip"),
     path("tasks/", api_tasks.TasksView.as_view(), name="api-tasks"),
     path("tasks/<str:task>/", api_tasks.TaskView.as_view(), name="api-task"),
     path("tasks/<str:task>/claim/", api_tasks.TaskClaimView.as_view(), name="api-task-claim"),

@@ -43,37 +43,50 @@ from orchestrator.queries.runs import (
     detail_of_start,
     find_run,
     list_runs,
+    matching_runs,
     may_read_data,
     run_detail,
     run_views,
     runs_for,
+    runs_named,
 )
 from orchestrator.queries.startable import startable_workflow
-from orchestrator.queries.step_detail import step_detail
+from orchestrator.queries.step_detail import StepDetail, step_detail
 from orchestrator.queries.step_run import StepRun, StepRuns
 from orchestrator.queries.step_runs import step_runs
 from orchestrator.queries.task_views import TaskCard, TaskDetail
 from orchestrator.queries.tasks import TABS as TASK_TABS
 from orchestrator.queries.tasks import card_for, inbox, people_for, task_counts, task_detail, task_page, tasks_of_run
 from orchestrator.queries.timeline import Span, Spans, spans_of
+from orchestrator.services.bulk import ACTIONS as BULK_ACTIONS
+from orchestrator.services.bulk import MOST_RUNS as MOST_BULK_RUNS
+from orchestrator.services.bulk import BulkResult, change_runs
 from orchestrator.services.control import cancel_run, pause_run, resume_run
 from orchestrator.services.members import machine_actor
+from orchestrator.services.reopen import retry_run, retry_step
+from orchestrator.services.repeat_preview import RepeatPreview, preview_rerun, preview_retry
+from orchestrator.services.rerun import UNCHANGED, rerun_step
 from orchestrator.services.runs import start_run
+from orchestrator.services.skip import preview_skip, skip_step
 from orchestrator.services.task_holders import claim_task, reassign_task, release_task
 from orchestrator.services.tasks import Decided, decide_task
 from orchestrator.services.versions import publish_version
 from orchestrator.steps.registry import KINDS, step_kinds_json
 
 __all__ = [
+    "BULK_ACTIONS",
     "FINAL_RUN",
     "FORMAT",
     "KINDS",
+    "MOST_BULK_RUNS",
     "MOST_ITEMS",
     "SOCKETS",
     "TASK_TABS",
+    "UNCHANGED",
     "Action",
     "Actor",
     "BranchlineError",
+    "BulkResult",
     "Caption",
     "Conflict",
     "CsvInvalid",
@@ -93,6 +106,7 @@ __all__ = [
     "NotFound",
     "Problem",
     "RanData",
+    "RepeatPreview",
     "Run",
     "RunFilter",
     "RunState",
@@ -100,6 +114,7 @@ __all__ = [
     "Span",
     "Spans",
     "StaleRevision",
+    "StepDetail",
     "StepRun",
     "StepRunState",
     "StepRuns",
@@ -114,6 +129,7 @@ __all__ = [
     "cancel_run",
     "captions_of",
     "card_for",
+    "change_runs",
     "check_input",
     "claim_task",
     "csv_input",
@@ -132,6 +148,7 @@ __all__ = [
     "last_run_data",
     "list_runs",
     "machine_actor",
+    "matching_runs",
     "may",
     "may_read_data",
     "narrowed",
@@ -141,6 +158,9 @@ __all__ = [
     "parse_json",
     "pause_run",
     "people_for",
+    "preview_rerun",
+    "preview_retry",
+    "preview_skip",
     "publish_version",
     "reachable",
     "read_changes",
@@ -151,11 +171,16 @@ __all__ = [
     "references",
     "release_task",
     "require",
+    "rerun_step",
     "resume_run",
+    "retry_run",
+    "retry_step",
     "reversed_graph",
     "run_detail",
     "run_views",
     "runs_for",
+    "runs_named",
+    "skip_step",
     "spans_of",
     "standings",
     "start_run",

@@ -18,6 +18,7 @@ from orchestrator.models import (
     Decision,
     Gate,
     HumanTask,
+    PlanGate,
     Run,
     RunRecord,
     StepLog,
@@ -28,6 +29,7 @@ from orchestrator.models import (
     Workflow,
     Workspace,
 )
+from orchestrator.services.versions import gate_rows
 
 numbers = itertools.count(1)
 #: The transaction's id, as every write of the engine notes it.
@@ -84,14 +86,16 @@ def make_workflow(workspace: Workspace, *, slug: str = "", name: str = "Order pa
 def make_version(workflow: Workflow, document: dict[str, Any] | None = None, *, by: User | None = None) -> Version:
     """The next version of the workflow, compiled from the document, live."""
     raw = document or drawn("a -> b", "b -> c")
+    plan = compile_plan(parse_document(raw), KINDS)
     version = Version.objects.create(
         workflow=workflow,
         number=workflow.versions.count() + 1,
         document=raw,
-        plan=plan_as_json(compile_plan(parse_document(raw), KINDS)),
+        plan=plan_as_json(plan),
         content_hash=uuid.uuid4().hex,
         published_by=by,
     )
+    PlanGate.objects.bulk_create(gate_rows(plan, version.pk))
     workflow.live_version = version
     workflow.save()
     return version

@@ -31,7 +31,7 @@ def run_cancel(request: WorkspaceRequest, run_id: UUID) -> HttpResponse:
     if request.method == "POST":
         reason = request.POST.get("reason", "").replace("\0", "").strip()[:LONGEST_REASON]
         try:
-            cancel_run(run_id, actor, reason)
+            cancel_run(run_id, actor, reason, hard=request.POST.get("hard") == "1")
             messages.success(request, "The run is being cancelled. No further step starts.")
         except Conflict as conflict:
             messages.info(request, conflict.message)

@@ -17,7 +17,10 @@ from orchestrator.api import (
     Action,
     Actor,
     Run,
+    RunState,
     RunView,
+    StepDetail,
+    StepRunState,
     captions_of,
     document_of,
     find_run,
@@ -34,6 +37,8 @@ from orchestrator.web.access import WorkspaceRequest, workspace_view
 
 TABS = ("graph", "timeline", "steps", "history", "data")
 MOST_STEPS = 500  # rows of the steps tab
+OPEN_STATES = {RunState.RUNNING, RunState.PAUSED}
+PARKED = {StepRunState.READY, StepRunState.WAITING, StepRunState.RETRYING, StepRunState.HELD}
 MOST_REASONS = 5  # lines "waiting because" in the header
 
 
@@ -163,6 +168,25 @@ def panel_context(request: WorkspaceRequest, found: Run, key: str) -> dict[str, 
         "step_output": shown_value(detail.output, f"{base}output/{suffix}"),
         "step_definition": shown_value(detail.definition, f"{base}definition/"),
         "step_task": waiting_task(request.actor, found, key),
+        "step_may": actions_of(detail, found),
+    }
+
+
+REPEATABLE_RUN = {*OPEN_STATES, RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED}
+
+
+def actions_of(detail: StepDetail, found: Run) -> dict[str, bool]:
+    """Which buttons the panel offers; the page behind each says what would happen, or why it cannot."""
+    step = detail.step
+    if step is None or step.scope is not None or found.state not in REPEATABLE_RUN:
+        return {}
+    failed = step.state in {StepRunState.FAILED, StepRunState.TIMED_OUT}
+    standing = found.state in OPEN_STATES and step.state in PARKED
+    approval = detail.definition.get("kind") == "human_task"
+    return {
+        "retry": failed and step.attempt > 0,
+        "rerun": step.attempt > 0,
+        "skip": ((failed and step.attempt > 0) or standing) and not approval,
     }
 
 

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from django.http import HttpRequest, HttpResponse, QueryDict
 
 from monitor.pages.live import live_page, socket_config
-from orchestrator.api import RunFilter, list_runs, run_views, workflow_names
+from orchestrator.api import BULK_ACTIONS, RunFilter, list_runs, run_views, workflow_names
 from orchestrator.core.states import RunState
 from orchestrator.web.access import WorkspaceRequest, workspace_view
 
@@ -48,6 +48,7 @@ def runs(request: WorkspaceRequest) -> HttpResponse:
         "filter": chosen,
         "filtered": any(request.GET.get(name) for name in ("state", "since", "until", *TEXTS)),
         "workflows": workflow_names(actor),
+        "bulk_actions": BULK_ACTIONS,
         "live": socket_config(actor, {"watch": "dashboard"}),
     }
     return live_page(request, "monitor/runs.html", context)
@@ -60,6 +61,11 @@ class Chosen:
     wanted: RunFilter
     typed: dict[str, str]
     problems: tuple[str, ...]
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """The filter as an address has it."""
+        return [("state", state) for state in self.wanted.states] + [(n, v) for n, v in self.typed.items() if v]
 
 
 def read_filter(request: HttpRequest) -> Chosen:

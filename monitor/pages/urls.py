@@ -2,15 +2,20 @@
 
 from django.urls import path
 
-from monitor.pages import control, front, inbox, reassign, run, runs, task, values
+from monitor.pages import bulk, control, front, inbox, reassign, repeat, run, runs, task, values
 
 urlpatterns = [
     path("", front.front, name="front"),
     path("runs/", runs.runs, name="runs"),
+    path("runs/bulk/", bulk.bulk, name="runs-bulk"),
     path("runs/<uuid:run_id>/", run.run, name="run"),
     path("runs/<uuid:run_id>/cancel/", control.run_cancel, name="run-cancel"),
     path("runs/<uuid:run_id>/pause/", control.run_control, {"what": "pause"}, name="run-pause"),
     path("runs/<uuid:run_id>/resume/", control.run_control, {"what": "resume"}, name="run-resume"),
+    path("runs/<uuid:run_id>/retry/", repeat.run_retry, name="run-retry"),
+    path("runs/<uuid:run_id>/steps/<slug:key>/retry/", repeat.step_retry, name="step-retry"),
+    path("runs/<uuid:run_id>/steps/<slug:key>/rerun/", repeat.step_rerun, name="step-rerun"),
+    path("runs/<uuid:run_id>/steps/<slug:key>/skip/", repeat.step_skip, name="step-skip"),
     path("runs/<uuid:run_id>/values/<slug:name>/", values.run_value, name="run-value"),
     path("runs/<uuid:run_id>/steps/<slug:key>/", run.run_step, name="run-step"),
     path("runs/<uuid:run_id>/steps/<slug:key>/values/<slug:name>/", values.step_value, name="step-value"),

@@ -153,6 +153,16 @@ def list_runs(actor: Actor, wanted: RunFilter, parameters: Mapping[str, str]) ->
     return page_of(_with_names(runs_for(actor).filter(wanted.condition())), parameters)
 
 
+def matching_runs(actor: Actor, wanted: RunFilter, most: int) -> list[UUID]:
+    """The ids of the runs that fit, newest first; one more than `most` when there are more."""
+    return list(runs_for(actor).filter(wanted.condition()).order_by("-pk").values_list("pk", flat=True)[: most + 1])
+
+
+def runs_named(actor: Actor, run_ids: Collection[UUID]) -> list[Run]:
+    """Those of these runs that the actor may read, as `run_views` shows them."""
+    return list(_with_names(runs_for(actor).filter(pk__in=run_ids)))
+
+
 def run_views(runs: Collection[Run]) -> list[RunView]:
     """The views of runs that `list_runs` read: one more query when one of them failed, for the steps' keys."""
     failed = {run.version_id for run in runs if "node" in (run.error or {})}

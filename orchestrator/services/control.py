@@ -15,14 +15,22 @@ from orchestrator.engine import dispatch, statements
 from orchestrator.models import Run, Token
 
 
-def cancel_run(run_id: UUID, actor: Actor, reason: str = "") -> RunState:
+def cancel_run(run_id: UUID, actor: Actor, reason: str = "", *, hard: bool = False) -> RunState:
     """Let nothing more start; what runs hears of it and has ten seconds. The state reached so far is returned.
 
-    Raises NotFound, RunAlreadyClosed.
+    `hard`: take the steps that run away at once, whatever they are doing. Raises NotFound, RunAlreadyClosed.
     """
-    return _change(
-        run_id, actor, control="C", closing={"state": RunState.CANCELLED}, kind="cancel_requested", reason=reason
-    )
+    with transaction.atomic():
+        state = _change(
+            run_id, actor, control="C", closing={"state": RunState.CANCELLED}, kind="cancel_requested", reason=reason
+        )
+        if not hard or state != RunState.CANCELLING:
+            return state
+        with connection.cursor() as cursor:
+            cursor.execute(statements.DROP_LEASED, [run_id])
+            cursor.execute(statements.CLOSE_CANCELLED, [run_id])
+        audit.record(actor, "run.cancelled_hard", target=f"run {run_id}")
+        return RunState(_state_now(run_id))
 
 
 def pause_run(run_id: UUID, actor: Actor, reason: str = "") -> RunState:

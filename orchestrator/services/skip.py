@@ -5,7 +5,7 @@ import secrets
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from orchestrator.core.actor import Actor
@@ -76,6 +76,29 @@ def skip_step(
     return patiently(change)
 
 
+def preview_skip(run_id: UUID, key: str, actor: Actor) -> tuple[str, ...]:
+    """The ports by which control could go on without this step, the usual one first. Raises as `skip_step` does."""
+    with transaction.atomic(), opened(run_id, actor) as it:
+        node = node_of(it.plan, run_id, key)
+        usual = _ports(it.plan.steps[node], None)
+        token = it.scope.tokens.get(node)
+        if token is None:
+            _require_failed(it, node)
+        elif token.state == TokenState.LEASED:
+            raise _at_work(key)
+        return (*usual, *(port for port in it.plan.steps[node].normal_ports if port not in usual))
+
+
+def _require_failed(it: Opened, node: int) -> None:
+    if node not in failed_steps(it.scope) and not cut_short(it.scope, node):
+        key = it.plan.steps[node].key
+        raise StepNotOpen(f'Step "{key}" neither waits nor has failed: there is nothing to skip.')
+
+
+def _at_work(key: str) -> StepRunning:
+    return StepRunning(f'Step "{key}" is being worked on. Wait for its end, or cancel the run.')
+
+
 def _ports(step: PlanStep, port: str | None) -> tuple[str, ...]:
     if step.kind == "human_task":
         message = f'Step "{step.key}" asks people for a decision, and nobody skips an approval. Reassign it instead.'
@@ -93,8 +116,7 @@ def _token(it: Opened, node: int) -> Token:
     key = it.plan.steps[node].key
     token = it.scope.tokens.get(node)
     if token is None:
-        if node not in failed_steps(it.scope) and not cut_short(it.scope, node):
-            raise StepNotOpen(f'Step "{key}" neither waits nor has failed: there is nothing to skip.')
+        _require_failed(it, node)
         standing = it.scope.replayed(without={node})
         reopen(it, it.run.generation)
         made = it.scope.rewrite(standing, it.run.generation, again=())
@@ -102,7 +124,7 @@ def _token(it: Opened, node: int) -> Token:
         if token is None:
             raise StepNotOpen(f'Step "{key}" lies on a path that another failed step opened. Retry that one first.')
     if token.state == TokenState.LEASED:
-        raise StepRunning(f'Step "{key}" is being worked on. Wait for its end, or cancel the run.')
+        raise _at_work(key)
     return token
 
 

@@ -1,0 +1,155 @@
+"""Letting runs go on: retry, re-run from a step, skip a step, and the same change to many runs."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from monitor import api_shapes as shape
+from monitor.api_base import MonitorView, checked, path_id
+from orchestrator.api import (
+    MOST_BULK_RUNS,
+    UNCHANGED,
+    RepeatPreview,
+    RunFilter,
+    change_runs,
+    find_run,
+    matching_runs,
+    preview_rerun,
+    preview_retry,
+    rerun_step,
+    retry_run,
+    retry_step,
+    run_detail,
+    skip_step,
+)
+
+RUN = path_id("run")
+KEY = OpenApiParameter("key", OpenApiTypes.STR, OpenApiParameter.PATH)
+STEP = [RUN, KEY]
+
+
+class RepeatView(MonitorView):
+    """Changes of one run; the answer is the run as it stands then."""
+
+    def found(self) -> UUID:
+        """The run, when the actor may read it. Raises NotFound."""
+        return find_run(self.actor, self.id_of("run")).pk
+
+    def changed(self, change: Callable[[UUID], object]) -> Response:
+        run_id = self.found()
+        change(run_id)
+        return Response(run_detail(self.actor, run_id).as_json())
+
+    def told(self, preview: Callable[[UUID], RepeatPreview]) -> Response:
+        return Response(preview(self.found()).as_json())
+
+
+class RetryView(RepeatView):
+    """Retry from failure."""
+
+    @extend_schema(operation_id="run_retry_preview", parameters=[RUN], responses=shape.RepeatPreview)
+    def get(self, request: Request, **kwargs: Any) -> Response:
+        """What a retry would try again. 409 run_not_failed when nothing has failed."""
+        return self.told(lambda run: preview_retry(run, self.actor))
+
+    @extend_schema(operation_id="run_retry", parameters=[RUN], request=shape.ControlRequest, responses=shape.RunDetail)
+    def post(self, request: Request, **kwargs: Any) -> Response:
+        """Try again what failed, under the same idempotency keys. 409 run_not_failed when nothing has failed."""
+        reason = checked(shape.ControlRequest, request)["reason"]
+        return self.changed(lambda run: retry_run(run, self.actor, reason))
+
+
+class StepRetryView(RepeatView):
+    """Retry one failed step."""
+
+    @extend_schema(operation_id="step_retry_preview", parameters=STEP, responses=shape.RepeatPreview)
+    def get(self, request: Request, **kwargs: Any) -> Response:
+        """What a retry of this step would try again, and what is behind it."""
+        return self.told(lambda run: preview_retry(run, self.actor, kwargs["key"]))
+
+    @extend_schema(operation_id="step_retry", parameters=STEP, request=shape.ControlRequest, responses=shape.RunDetail)
+    def post(self, request: Request, **kwargs: Any) -> Response:
+        """Try this step again; other failures stay. 409 step_not_failed when it has no failure that stands."""
+        reason = checked(shape.ControlRequest, request)["reason"]
+        return self.changed(lambda run: retry_step(run, kwargs["key"], self.actor, reason))
+
+
+class StepRerunView(RepeatView):
+    """Re-run from a step."""
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        self.query = shape.RerunQuery if request.method == "GET" else None
+        super().initial(request, *args, **kwargs)
+
+    @extend_schema(
+        operation_id="step_rerun_preview", parameters=[*STEP, shape.RerunQuery], responses=shape.RepeatPreview
+    )
+    def get(self, request: Request, **kwargs: Any) -> Response:
+        """What would run again, what of it had succeeded, and what acts outside."""
+        newest = self.asked()["newest"]
+        return self.told(lambda run: preview_rerun(run, kwargs["key"], self.actor, newest=newest))
+
+    @extend_schema(operation_id="step_rerun", parameters=STEP, request=shape.RerunRequest, responses=shape.RunDetail)
+    def post(self, request: Request, **kwargs: Any) -> Response:
+        """Run this step and everything behind it again, in a new generation: under new idempotency keys.
+
+        409 step_never_ran, version_differs, step_running, run_not_repeatable.
+        """
+        asked = checked(shape.RerunRequest, request)
+        change = {"newest": asked["newest"], "input": asked.get("input", UNCHANGED)}
+        return self.changed(lambda run: rerun_step(run, kwargs["key"], self.actor, asked["reason"], **change))
+
+
+class StepSkipView(RepeatView):
+    """Skip a step."""
+
+    @extend_schema(operation_id="step_skip", parameters=STEP, request=shape.SkipRequest, responses=shape.RunDetail)
+    def post(self, request: Request, **kwargs: Any) -> Response:
+        """Go on without this step, with the output you give.
+
+        409 approval_not_skippable, step_not_open, step_running.
+        """
+        asked = checked(shape.SkipRequest, request)
+        given = {"output": asked["output"], "port": asked["port"]}
+        return self.changed(lambda run: skip_step(run, kwargs["key"], self.actor, asked["reason"], **given))
+
+
+class BulkView(MonitorView):
+    """Many runs at once."""
+
+    @extend_schema(operation_id="runs_bulk", request=shape.BulkRequest, responses=shape.BulkAnswer)
+    def post(self, request: Request, **kwargs: Any) -> Response:
+        """Retry, cancel, pause or resume runs by id or filter; each is answered for. `dry_run` changes nothing."""
+        asked = checked(shape.BulkRequest, request)
+        ids = asked.get("ids") or matching_runs(self.actor, filter_of(asked["filter"]), MOST_BULK_RUNS)
+        wanted = ids[:MOST_BULK_RUNS]
+        results = change_runs(asked["action"], wanted, self.actor, asked["reason"], dry_run=asked["dry_run"])
+        done = sum(result.ok for result in results)
+        return Response(
+            {
+                "action": asked["action"],
+                "dry_run": asked["dry_run"],
+                "asked": len(results),
+                "done": done,
+                "refused": len(results) - done,
+                "more": len(ids) > len(wanted),
+                "results": [result.as_json() for result in results],
+            }
+        )
+
+
+def filter_of(asked: dict[str, Any]) -> RunFilter:
+    """The filter of a bulk request."""
+    return RunFilter(
+        workflow=asked.get("workflow", ""),
+        states=tuple(asked.get("state", ())),
+        since=asked.get("since"),
+        until=asked.get("until"),
+        error=asked.get("error", ""),
+        any_key=asked.get("key", ""),
+    )

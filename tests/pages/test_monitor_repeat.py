@@ -1,0 +1,136 @@
+"""Retry, re-run, skip and bulk by plain forms: each says beforehand what it does."""
+
+import pytest
+from django.test import Client
+
+from orchestrator.engine import dispatch
+from orchestrator.models import Run, StepLog, Token
+from tests.factories import make_member
+from tests.pages.monitor_cast import Day, working_day
+from tests.run_factories import drawn, make_log, make_run, make_version, make_workflow
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def day(monkeypatch: pytest.MonkeyPatch) -> Day:
+    monkeypatch.setattr(dispatch, "wake", lambda *_: None)
+    monkeypatch.setattr(dispatch, "announce", lambda *_, **__: None)
+    day = working_day()
+    day.runs["failed"] = failed_run(day)
+    return day
+
+
+def failed_run(day: Day) -> Run:
+    """Stock is reserved, the card was declined, nothing is shipped."""
+    names = {"reserve": "Reserve stock", "charge": "Charge the card", "ship": "Ship the parcel"}
+    drawing = drawn("reserve -> charge", "charge -> ship", steps={key: {"name": name} for key, name in names.items()})
+    error = {"code": "card_declined", "message": "The bank declined the card."}
+    version = make_version(make_workflow(day.workspace), drawing)
+    run = make_run(version, state="failed", error={**error, "node": 1}, input={"order": {"sku": "bike"}})
+    make_log(run, "reserve")
+    make_log(run, "charge", outcome="F", error=error)
+    return run
+
+
+def client_of(user) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def failed_step(run: Run):
+    row = StepLog.objects.filter(run=run, outcome="F").latest("entry")
+    return run.version.plan["keys"][row.node]
+
+
+def test_a_failed_run_offers_a_retry_that_says_what_it_does(day):
+    run, client = day.runs["failed"], client_of(day.alice)
+    address = f"/w/demo/runs/{run.pk}/retry/"
+    assert address in client.get(f"/w/demo/runs/{run.pk}/").content.decode()
+    text = client.get(address).content.decode()
+    assert "Runs again at once" in text
+    assert "The same idempotency keys are used" in text
+    answer = client.post(address, {"reason": "service is back"}, follow=True).content.decode()
+    assert "goes on from its failure" in answer
+    run.refresh_from_db()
+    assert run.state == "running"
+    history = client.get(f"/w/demo/runs/{run.pk}/?tab=history").content.decode()
+    assert "Retried" in history
+    assert "service is back" in history
+    second = client.post(address)
+    assert second.status_code == 409
+    assert "no step of it has failed" in second.content.decode()
+    assert "Nothing runs again" in second.content.decode()
+
+
+def test_the_panel_offers_what_can_be_done(day):
+    run, client = day.runs["failed"], client_of(day.alice)
+    key = failed_step(run)
+    panel = client.get(f"/w/demo/runs/{run.pk}/steps/{key}/").content.decode()
+    for verb in ("retry", "rerun", "skip"):
+        assert f"/w/demo/runs/{run.pk}/steps/{key}/{verb}/" in panel
+    viewer = client_of(make_member(day.workspace, "viewer"))
+    assert "/rerun/" not in viewer.get(f"/w/demo/runs/{run.pk}/steps/{key}/").content.decode()
+
+
+def test_a_rerun_warns_and_takes_another_input(day):
+    run, client = day.runs["failed"], client_of(day.alice)
+    key = failed_step(run)
+    address = f"/w/demo/runs/{run.pk}/steps/{key}/rerun/"
+    text = client.get(address).content.decode()
+    assert "new idempotency keys" in text
+    assert "acts outside" in text
+    wrong = client.post(address, {"edit_input": "1", "input": "{no json", "reason": "typed"})
+    assert wrong.status_code == 409
+    assert "{no json" in wrong.content.decode(), "what was typed stays"
+    assert client.post(address, {"edit_input": "1", "input": '{"a": 1}'}).status_code == 302
+    run.refresh_from_db()
+    assert (run.state, run.generation, run.input) == ("running", 1, {"a": 1})
+
+
+def test_a_step_is_skipped_with_an_output(day):
+    run, client = day.runs["failed"], client_of(day.alice)
+    key = failed_step(run)
+    address = f"/w/demo/runs/{run.pk}/steps/{key}/skip/"
+    assert "nothing is undone" in client.get(address).content.decode()
+    assert client.post(address, {"output": '{"paid": true}', "reason": "by hand"}).status_code == 302
+    assert StepLog.objects.filter(run=run, outcome="S", output={"paid": True}).exists()
+    assert "cannot be skipped" in client.get(address).content.decode()
+
+
+def test_many_runs_first_dry_then_done(day):
+    client = client_of(day.alice)
+    failed, waiting = day.runs["failed"], day.runs["waiting"]
+    assert 'form="bulk"' in client.get("/w/demo/runs/").content.decode()
+    address = f"/w/demo/runs/bulk/?action=retry&run={failed.pk}&run={waiting.pk}&run=nonsense"
+    text = client.get(address).content.decode()
+    assert "Retry 1 run?" in text
+    assert "run_not_failed" in text
+    assert Run.objects.get(pk=failed.pk).state == "failed"
+    done = client.post("/w/demo/runs/bulk/", {"action": "retry", "run": [str(failed.pk), str(waiting.pk)]})
+    assert "2 asked: 1 done, 1 refused" in done.content.decode()
+    assert Run.objects.get(pk=failed.pk).state == "running"
+    assert Token.objects.filter(run=failed).exists()
+
+
+def test_bulk_by_filter_and_without_a_choice(day):
+    client = client_of(day.alice)
+    text = client.get("/w/demo/runs/bulk/?action=cancel&all=1&state=failed").content.decode()
+    assert "Cancel 0 runs?" in text
+    assert "run_closed" in text
+    assert "No run was chosen" in client.get("/w/demo/runs/bulk/?action=cancel").content.decode()
+    assert client.get("/w/demo/runs/bulk/?action=explode").status_code == 302
+
+
+@pytest.mark.parametrize("role", ["viewer", "approver"])
+def test_who_may_not_control_cannot(day, role):
+    run = day.runs["failed"]
+    client = client_of(make_member(day.workspace, role, groups=["finance"]))
+    key = failed_step(run)
+    make_log(run, key, outcome="U", attempt=9, final=False)
+    for rest in ("retry", *(f"steps/{key}/{verb}" for verb in ("retry", "rerun", "skip"))):
+        assert client.post(f"/w/demo/runs/{run.pk}/{rest}/").status_code == 403
+    assert client.post("/w/demo/runs/bulk/", {"action": "cancel"}).status_code == 403
+    assert 'form="bulk"' not in client.get("/w/demo/runs/").content.decode()
+    assert Run.objects.get(pk=run.pk).state == "failed"
