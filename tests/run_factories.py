@@ -43,6 +43,7 @@ class PlainKind:
     default_timeout = 30.0
     kind = ""
     inside = None
+    effects = "external"
 
     def __init__(self, ports: Sequence[str] = ("out", "error", "timeout")) -> None:
         self._ports = tuple(ports)
