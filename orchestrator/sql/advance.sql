@@ -155,7 +155,7 @@ BEGIN
         v_now := clock_timestamp();
         FOR s IN SELECT * FROM branchline_signal_gates(v_signals) LOOP
             SELECT n INTO v_n FROM generate_subscripts(v_idle, 1) n
-                WHERE (v_idle[n]).run_id = s.run_id AND (s.queue = ''
+                WHERE (v_idle[n]).run_id = s.run_id AND (v_idle[n]).scope_id = s.scope_id AND (s.queue = ''
                     OR (v_idle[n]).queue = s.queue AND (v_idle[n]).generation = s.generation) LIMIT 1;
             IF s.kind = 'scope' THEN
                 -- The token that was last in a body has nothing to go on to: its container's own token does.

@@ -1,0 +1,106 @@
+"""H2 with containers and undo: random nested drawings through real slots and rows, against the reading by levels."""
+
+from collections import Counter
+from random import Random
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from orchestrator.engine.sandbox import Sandbox
+from orchestrator.models import Gate, Run, Scope, StepLog, UndoItem, Version
+from tests.engine.house import House, keeper_at_work, leftovers, make_tools, worker_at_work
+from tests.nested_graphs import NESTED, Happened, as_drawn, nested_expected, random_nested, undone_expected
+from tests.waiting import wait_until
+
+GRAPHS = 15
+RUNS = 2  # of each graph, at once
+
+
+def happened(run: Run, version: Version) -> Happened:
+    keys = version.plan["keys"]
+    found = Happened(state=run.state)
+    # Of the attempts of one step run in one scope, the last one says how it ended.
+    rows = StepLog.objects.filter(run_id=run.pk, final=True, node__gte=0)
+    for node, outcome, error in rows.values_list("node", "outcome", "error"):
+        if error and error["code"] == "branch_failed" and outcome == "F" and not error.get("details", {}).get("step"):
+            found.blocked[keys[node]] += 1
+            continue
+        found.ran[keys[node]] += 1
+        found.failed[keys[node]] += outcome == "F"
+    found.failed += Counter()
+    return found
+
+
+def assert_invariants(run_ids: list[UUID]) -> None:
+    """I1, I3, I17 over the rows of these runs, in every scope."""
+    successes = Counter(
+        StepLog.objects.filter(run_id__in=run_ids, outcome="S").values_list("run_id", "node", "scope_id", "generation")
+    )
+    assert set(successes.values()) <= {1}
+    for gate in Gate.objects.filter(run_id__in=run_ids):
+        assert (gate.decided, gate.ok + gate.skip + gate.fail) == (1, gate.size), f"gate {gate}"
+    for scope in Scope.objects.filter(run_id__in=run_ids, total__gt=0):
+        assert (scope.ok + scope.fail, scope.next) == (scope.total, scope.total)
+    assert [leftovers(run_id) for run_id in run_ids] == [{}] * len(run_ids)
+
+
+def run_all(
+    house: House, sandbox: Sandbox, documents: list[dict[str, Any]]
+) -> list[tuple[Run, Version, dict[str, Any]]]:
+    published = [(house.publish(as_drawn(raw), kinds=NESTED), raw) for raw in documents]
+    tools = make_tools(sandbox, NESTED)
+    # Two workers in two sessions, so that branches and lanes of one run really meet in the rows.
+    with (
+        worker_at_work(tools) as house.worker,
+        worker_at_work(tools) as second,
+        keeper_at_work(second.poke),
+    ):
+        started = [(house.start(version), version, raw) for version, raw in published for _ in range(RUNS)]
+        wait_until(lambda: not Run.objects.open().exists(), 90, "all runs to end")
+    return [(Run.objects.get(pk=run_id), version, raw) for run_id, version, raw in started]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_nested_drawings_end_as_the_reading_by_levels_says(house: House, sandbox: Sandbox, seed: int) -> None:
+    random = Random(seed)
+    runs = run_all(house, sandbox, [random_nested(random) for _ in range(GRAPHS)])
+    for run, version, raw in runs:
+        assert happened(run, version) == nested_expected(raw)
+    assert_invariants([run.pk for run, _, _ in runs])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_happened_in_nested_drawings_is_undone_in_causal_order(house: House, sandbox: Sandbox, seed: int) -> None:
+    """I16: the undo set is what succeeded and has an undo; none begins before those that came after it are done."""
+    random = Random(seed)
+    runs = run_all(house, sandbox, [random_nested(random, undo=True) for _ in range(GRAPHS)])
+    for run, version, raw in runs:
+        wanted = nested_expected(raw)
+        assert run.state == ("succeeded" if wanted.state == "succeeded" else "undone")
+        if run.state == "undone":
+            assert undone(run, version) == undone_expected(raw, wanted)
+            assert_causal_order(run)
+    assert_invariants([run.pk for run, _, _ in runs])
+
+
+def undone(run: Run, version: Version) -> Counter[str]:
+    keys = version.plan["keys"]
+    rows = StepLog.objects.filter(run=run, node__lt=0, outcome="S").values_list("node", flat=True)
+    return Counter(keys[-1 - node] for node in rows)
+
+
+def assert_causal_order(run: Run) -> None:
+    items = {item.entry: item for item in UndoItem.objects.filter(run=run)}
+    done = {
+        (-1 - row.node, row.scope_id, row.generation): row
+        for row in StepLog.objects.filter(run=run, node__lt=0, outcome="S")
+    }
+    for item in items.values():
+        assert (item.state, item.awaits) in {("undone", 0), ("not_needed", 0)}
+        for released in item.releases:
+            earlier = items[released]
+            first = done[item.node, item.scope_id, item.generation]
+            second = done[earlier.node, earlier.scope_id, earlier.generation]
+            assert second.started_at is not None
+            assert first.finished_at <= second.started_at
