@@ -48,6 +48,7 @@ class StartView(WorkspaceView):
             correlation_id=correlation_id,
             business_key=business_key,
             idempotency_key=idempotency_key(request),
+            priority=asked.get("priority"),
         )
         if seconds:
             wait_for_end(str(started.run_id), self.actor.workspace_id, seconds)

@@ -4,6 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from orchestrator.core.document import MAX_PRIORITY
 from orchestrator.rest.serializers import StrictSerializer
 
 LONGEST_NOTE = 2_000
@@ -51,6 +52,12 @@ class RunRequest(StrictSerializer):
     input = serializers.JSONField(default=dict)
     correlation_id = serializers.CharField(max_length=LONGEST_KEY, required=False)
     business_key = serializers.CharField(max_length=LONGEST_KEY, required=False)
+    priority = serializers.IntegerField(
+        min_value=-MAX_PRIORITY,
+        max_value=MAX_PRIORITY,
+        required=False,
+        help_text="Higher goes first.",
+    )
 
 
 class FixView(serializers.Serializer[Any]):

@@ -74,8 +74,11 @@ def start_run(  # noqa: PLR0913  keyword-only: the whole request
     business_key: str | None = None,
     idempotency_key: str | None = None,
     version: Version | None = None,
+    priority: int | None = None,
 ) -> Started:
     """Start a run of `version`, else of the live version, and wake a worker.
+
+    `priority`: higher goes first; None for the workflow's own.
 
     Raises InputInvalid, NotPublished, IdempotencyKeyReused, BusinessKeyOpen.
     """
@@ -85,6 +88,7 @@ def start_run(  # noqa: PLR0913  keyword-only: the whole request
     run_id = uuid7()
     row = _run_row(workflow, chosen, actor, input, trigger)
     row |= {"id": str(run_id), "correlation_id": correlation_id or str(run_id), "business_key": business_key}
+    row["priority"] = place_in_line(known.priority if priority is None else priority)
     if idempotency_key is not None:
         digest = hashlib.sha256(json.dumps([chosen.workflow_id, input], sort_keys=True).encode()).hexdigest()
         row |= {"idempotency_key": idempotency_key, "digest": digest}
@@ -106,6 +110,11 @@ def start_run(  # noqa: PLR0913  keyword-only: the whole request
     return Started(
         run_id=started, created=True, beginning=Beginning(version=chosen.number, started_at=began_at, seq=seq)
     )
+
+
+def place_in_line(priority: int) -> int:
+    """A priority (higher goes first) as tokens keep it: the lowest number is claimed first."""
+    return DEFAULT_PRIORITY - priority
 
 
 def _live(workflow: Workflow) -> Version:
@@ -134,7 +143,6 @@ def _run_row(workflow: Workflow, version: Version, actor: Actor, value: Json, tr
         "user": actor.user_id,
         "actor": actor.username,
         "via": actor.via,
-        "priority": DEFAULT_PRIORITY,
         "deadline": _known(version).plan.deadline,
     }
 
@@ -145,6 +153,7 @@ class _Known:
 
     plan: Plan
     schema: JsonObject
+    priority: int
 
 
 _versions: dict[int, _Known] = {}
@@ -156,7 +165,11 @@ def _known(version: Version) -> _Known:
     if known is None:
         if len(_versions) >= KNOWN_VERSIONS:
             _versions.clear()
-        known = _versions[version.pk] = _Known(plan_of(version), version.document.get("input") or {})
+        known = _versions[version.pk] = _Known(
+            plan=plan_of(version),
+            schema=version.document.get("input") or {},
+            priority=(version.document.get("settings") or {}).get("priority", 0),
+        )
     return known
 
 

@@ -158,3 +158,17 @@ def test_waiting_ends_when_its_time_is_up(cast: Cast, workflow: Workflow) -> Non
     answer = start(cast, {"input": {"amount": 1}}, query="?wait=1")
     assert answer.json()["state"] == "running"
     assert 0.9 < time.monotonic() - before < 4
+
+
+@pytest.mark.parametrize(("priority", "kept"), [(7, 93), (-100, 200), (100, 0), (None, 100)])
+def test_a_priority_is_kept(cast: Cast, workflow: Workflow, priority: int | None, kept: int) -> None:
+    more = {} if priority is None else {"priority": priority}
+    answer = start(cast, {"input": {"amount": 3}, **more})
+    assert answer.status_code == 201, answer.content
+    assert Run.objects.get(pk=answer.json()["id"]).priority == kept
+
+
+@pytest.mark.parametrize("priority", [101, -101, "high", 1.5, [1]])
+def test_an_absurd_priority_is_refused(cast: Cast, workflow: Workflow, priority: Any) -> None:
+    assert start(cast, {"input": {"amount": 3}, "priority": priority}).status_code == 400
+    assert not Run.objects.exists()
