@@ -83,12 +83,12 @@ RUN_MOVES: dict[RunState, frozenset[RunState]] = {
             RunState.CANCELLED,
         }
     ),
-    RunState.PAUSED: frozenset({RunState.RUNNING, RunState.CANCELLING, RunState.CANCELLED}),
+    RunState.PAUSED: frozenset({RunState.RUNNING, RunState.CANCELLING, RunState.UNDOING, RunState.CANCELLED}),
     RunState.CANCELLING: frozenset({RunState.CANCELLED, RunState.FAILED, RunState.UNDOING}),
     RunState.UNDOING: frozenset({RunState.UNDONE, RunState.UNDO_STUCK}),
     RunState.FAILED: frozenset({RunState.RUNNING, RunState.UNDOING}),
     RunState.UNDO_STUCK: frozenset({RunState.UNDOING}),
     RunState.SUCCEEDED: frozenset({RunState.RUNNING, RunState.UNDOING}),
-    RunState.CANCELLED: frozenset({RunState.RUNNING}),
+    RunState.CANCELLED: frozenset({RunState.RUNNING, RunState.UNDOING}),
     RunState.UNDONE: frozenset(),
 }
