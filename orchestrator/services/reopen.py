@@ -43,6 +43,12 @@ class StepNotFailed(Conflict):
     code = "step_not_failed"
 
 
+class StepInside(Conflict):
+    """A step inside a container: it is repeated with its container."""
+
+    code = "step_inside_container"
+
+
 class RunNotRepeatable(Conflict):
     """A run in this state cannot go on."""
 
@@ -133,9 +139,13 @@ def opened(run_id: UUID, actor: Actor) -> Iterator[Opened]:
 
 
 def node_of(plan: Plan, run_id: UUID, key: str) -> int:
-    """The number of a step. Raises NotFound."""
+    """The number of a step on the run's top level. Raises NotFound, StepInside."""
     if key not in plan.node_of:
         raise NotFound(f'Run {run_id} has no step "{key[:63]}".')
+    parent = plan.steps[plan.node_of[key]].parent
+    if parent is not None:
+        around = plan.steps[parent].key
+        raise StepInside(f'Step "{key}" stands inside "{around}" and has no run of its own. Choose "{around}".')
     return plan.node_of[key]
 
 
