@@ -138,7 +138,7 @@ def _happening(row: tuple[Any, ...], run: Run, *, shown: bool) -> Happening:
         kind=kind,
         what=ATTEMPTS.get(what, what) if kind == "attempt" else what,
         actor=actor,
-        step=step_key if node is None else drawing.keys[node],
+        step=step_key or detail.get("step") if node is None else drawing.keys[node],
         scope=str(scope_id) if scope_id else None,
         attempt=attempt,
         entry=entry,

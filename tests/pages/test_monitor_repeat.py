@@ -97,6 +97,7 @@ def test_a_step_is_skipped_with_an_output(day):
     assert client.post(address, {"output": '{"paid": true}', "reason": "by hand"}).status_code == 302
     assert StepLog.objects.filter(run=run, outcome="S", output={"paid": True}).exists()
     assert "cannot be skipped" in client.get(address).content.decode()
+    assert "Skipped “Charge the card”" in client.get(f"/w/demo/runs/{run.pk}/?tab=history").content.decode()
 
 
 def test_many_runs_first_dry_then_done(day):
