@@ -74,4 +74,5 @@ def wait_icon(kind: str) -> str:
         "worker": "settings",
         "paused": "pause",
         "child": "nested",
+        "lock": "lock",
     }.get(kind, "clock")

@@ -12,6 +12,8 @@ ERROR_PORT = "error"
 TIMEOUT_PORT = "timeout"
 FOR_EACH = "for_each"
 REPEAT = "repeat"
+CANCEL = "cancel"
+END = "end"
 SUB_WORKFLOW = "sub_workflow"  #: the kind whose steps are another workflow's
 FAILURE_PORTS = frozenset({ERROR_PORT, TIMEOUT_PORT})
 

@@ -50,6 +50,19 @@ class Drawing:
             parent = self.steps[parent].parent
         return found
 
+    def locks_around(self, key: str) -> list[str]:
+        """The locks of the containers that hold a step, inner first."""
+        found = (self.steps[one].config.get("lock") for one in self.around(key) or ())
+        return [lock for lock in found if isinstance(lock, str)]
+
+    @cached_property
+    def nested_locks(self) -> frozenset[tuple[str, str]]:
+        """Each lock with every one that is taken inside it."""
+        locks = ((key, step.config.get("lock")) for key, step in self.steps.items())
+        return frozenset(
+            (outer, lock) for key, lock in locks if isinstance(lock, str) for outer in self.locks_around(key)
+        )
+
     @cached_property
     def edges(self) -> list[Edge]:
         """Edges between two different known steps, each once."""
@@ -73,6 +86,14 @@ class Drawing:
         found: dict[str, list[Edge]] = {key: [] for key in self.graph}
         for edge in self.edges:
             found[edge.target].append(edge)
+        return found
+
+    @cached_property
+    def outgoing(self) -> dict[str, list[Edge]]:
+        """Step -> edges that leave it."""
+        found: dict[str, list[Edge]] = {key: [] for key in self.graph}
+        for edge in self.edges:
+            found[edge.source].append(edge)
         return found
 
     @cached_property
@@ -161,6 +182,13 @@ class Drawing:
             nodes.append(self._port_bits[lowest.bit_length() - 1])
             bits ^= lowest
         return [(step, self._group(step, port)) for step, _, port in (node.partition(_PORT) for node in nodes)]
+
+    def taken_together(self, key: str) -> list[tuple[Edge, ...]]:
+        """The edges that leave a step, in groups: those of one group may be taken at once."""
+        groups: dict[str, list[Edge]] = {}
+        for edge in self.outgoing[key]:
+            groups.setdefault(self._group(key, edge.port), []).append(edge)
+        return [tuple(group) for group in groups.values()]
 
     def _group(self, key: str, port: str) -> str:
         """Ports of one group can be taken together; ports of different groups exclude each other."""

@@ -83,23 +83,29 @@ class Wait:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Open:
-    """A container opens its body number `index` (from 1) and is resumed when all paths in it have ended."""
+    """A container opens its body number `index` (from 1) and is resumed when all paths in it have ended.
+
+    `lock`: only once no other open container of the run has the same one.
+    """
 
     index: int
     text: str
     memo: Json = None
+    lock: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Items:
     """A for-each opens its body once for each item, at most `parallel` at a time.
 
-    `tolerate` is the number of items that may fail; it is resumed when all items have ended, or one more has failed.
+    `tolerate` is the number of items that may fail; it is resumed when all items have ended, or one more has failed, or
+    `enough` have succeeded.
     """
 
     items: tuple[Json, ...]
     parallel: int | None
     tolerate: int
+    enough: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,4 +127,9 @@ class UndoChild:
     """The undo of a sub-workflow step: its run is undone, then this one is resumed."""
 
 
-Outcome = Done | Fail | Retry | TimedOut | Wait | Open | Items | Child | UndoInside | UndoChild
+@dataclass(frozen=True, slots=True)
+class Unwanted:
+    """Another step of the run has cancelled this one before it began: nothing is done, and its ways on are dead."""
+
+
+Outcome = Done | Fail | Retry | TimedOut | Wait | Open | Items | Child | UndoInside | UndoChild | Unwanted

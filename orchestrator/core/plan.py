@@ -1,7 +1,7 @@
 """Compile a document to its immutable plan: numbered steps, gates, and what is known before any run."""
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
@@ -9,6 +9,7 @@ from typing import Literal
 from orchestrator.core.branches import branch_of
 from orchestrator.core.document import (
     DEFAULT_PORT,
+    END,
     ERROR_PORT,
     FAILURE_PORTS,
     SUB_WORKFLOW,
@@ -24,12 +25,13 @@ from orchestrator.core.graph import successors, topological_order
 from orchestrator.core.json_types import Json, JsonObject
 from orchestrator.core.json_walk import marked_nodes
 from orchestrator.core.kinds import Kinds, StepKind
+from orchestrator.core.marks import cancelled_keys, cancels_others
 from orchestrator.core.references import References, references, script_references
 
 PLAN_FORMAT = 1
 #: For steps that draw no policy: a passing failure deserves a second look.
 DEFAULT_RETRY = Retry(attempts=3, first=1.0, factor=2.0, cap=60.0)
-Mode = Literal["A", "N"]
+Mode = Literal["A", "N", "C"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +82,9 @@ class PlanGate:
 
     `tolerate` failures do not count against an A gate. `branch` are the steps whose live tokens end when the others are
     cancelled; empty where nothing ever cancels them.
+
+    C is no join but a mark, which the step `by` sets: it cancels the steps in `branch`, or `completes` them. No signal
+    ever reaches it; its number comes after all others.
     """
 
     node: int
@@ -93,6 +98,8 @@ class PlanGate:
     on_deadline: Literal["proceed", "fail"] = "fail"
     late: Literal["ignore", "cancel"] = "ignore"
     branch: tuple[int, ...] = ()
+    by: int | None = None
+    completes: bool = False
 
     @property
     def is_early(self) -> bool:
@@ -177,6 +184,20 @@ class Plan:
         return max((node for node, gate in self.gates.items() if gate.cancels), default=-1)
 
     @cached_property
+    def marks(self) -> dict[int, PlanGate]:
+        """The steps that cancel others, each with its mark."""
+        return {gate.by: gate for gate in self.gates.values() if gate.by is not None}
+
+    @cached_property
+    def marks_on(self) -> dict[int, list[int]]:
+        """The marks that keep a step from beginning, by node."""
+        found: dict[int, list[int]] = defaultdict(list)
+        for gate in self.marks.values():
+            for node in () if gate.completes else gate.branch:
+                found[node].append(gate.node)
+        return found
+
+    @cached_property
     def exits(self) -> tuple[int, ...]:
         """Steps after which a path of the run ends, in order."""
         return self.exits_to(self.end)
@@ -206,6 +227,7 @@ def compile_plan(document: Document, kinds: Kinds) -> Plan:
     ends: dict[int | None, int] = {None: len(steps)}
     ends |= {owner: len(steps) + 1 + place for place, owner in enumerate(owners)}
     arrows, gates = _connect(document, steps, node_of, ends)
+    gates |= {mark.node: mark for mark in _marks(document, steps, node_of, max(ends.values()) + 1)}
     entered = {arrow.target for arrow in arrows}
     starts: dict[int | None, list[int]] = defaultdict(list)
     for step in steps:
@@ -232,7 +254,9 @@ def compile_plan(document: Document, kinds: Kinds) -> Plan:
         output_reads=output_reads,
         deadline=document.settings.deadline,
         on_failure=document.settings.on_failure,
-        regions=tuple({"key": r.key, "pattern": r.pattern, "steps": list(r.steps)} for r in document.regions),
+        regions=tuple(
+            {"key": r.key, "name": r.name, "pattern": r.pattern, "steps": list(r.steps)} for r in document.regions
+        ),
     )
 
 
@@ -313,7 +337,8 @@ def opens_more(kind: StepKind) -> bool:
 
 def _is_quick(step: PlanStep, container: PlanStep, kind: StepKind) -> bool:
     holds_up = kind.group == "wait" or opens_more(kind) or kind.is_async(step.config)
-    return not holds_up and step.queue == container.queue
+    stops = cancels_others(step.kind, step.config)
+    return not holds_up and not stops and step.queue == container.queue
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,6 +390,21 @@ def _connect(
         for slot, (source, port) in enumerate(sources)
     )
     return arrows, gates
+
+
+def _marks(document: Document, steps: tuple[PlanStep, ...], node_of: dict[str, int], first: int) -> Iterator[PlanGate]:
+    """One mark for each step that cancels others."""
+    regions = {region.key: region.steps for region in document.regions}
+    stopping = (step for step in steps if cancels_others(step.kind, step.config) and not step.disabled)
+    for number, step in enumerate(stopping, first):
+        if step.kind == END:
+            wanted = [other.node for other in steps if other.parent is None]
+        else:
+            keys = cancelled_keys(step.config, regions)
+            wanted = [node_of[key] for key in keys if key in node_of and steps[node_of[key]].parent == step.parent]
+        branch = tuple(sorted(set(wanted) - {step.node}))
+        completes = step.config.get("as") == "complete"
+        yield PlanGate(node=number, mode="C", size=0, need=0, branch=branch, by=step.node, completes=completes)
 
 
 def _in_node_order(edges: tuple[Edge, ...], node_of: dict[str, int]) -> list[Edge]:

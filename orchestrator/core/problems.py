@@ -12,6 +12,7 @@ from orchestrator.core.fixes import removal, setting
 from orchestrator.core.json_walk import first_flaw
 from orchestrator.core.kinds import Kinds
 from orchestrator.core.problem import Problem
+from orchestrator.core.problems_cancel import cancel_problems
 from orchestrator.core.problems_edges import cycle_problems, edge_problems
 from orchestrator.core.problems_joins import join_problems
 from orchestrator.core.problems_references import (
@@ -19,6 +20,7 @@ from orchestrator.core.problems_references import (
     output_problems,
     reference_problems,
 )
+from orchestrator.core.problems_regions import region_problems
 from orchestrator.core.problems_steps import step_problems
 from orchestrator.core.schema import schema_problems
 
@@ -44,6 +46,7 @@ def _all(drawing: Drawing) -> Iterator[Problem]:
         seen.add(step.key)
         yield from step_problems(drawing, index, step)
         yield from join_problems(drawing, index, step)
+        yield from cancel_problems(drawing, index, step)
         yield from reference_problems(drawing, step)
     yield from edge_problems(drawing)
     yield from cycle_problems(drawing)
@@ -147,6 +150,7 @@ def _extra_problems(drawing: Drawing) -> Iterator[Problem]:
                 message = f'The region "{region.key}" names the step "{key}", which does not exist. Remove it.'
                 fix = removal("Remove it", f"/regions/{index}/steps/{place}")
                 yield Problem(code="unknown_step", message=message, field=f"regions.{index}.steps.{place}", fix=fix)
+    yield from region_problems(drawing)
 
 
 def _duplicate_step(drawing: Drawing, index: int) -> Problem:

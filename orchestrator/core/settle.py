@@ -1,10 +1,11 @@
 """From a handler's outcome to what the engine does with its token: a decision, nothing else."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
-from orchestrator.core.advance import Effects, Signal, advance, fail
+from orchestrator.core.advance import Effects, Signal, advance, fail, skip
+from orchestrator.core.document import END
 from orchestrator.core.json_types import Json
 from orchestrator.core.outcome import (
     Child,
@@ -19,6 +20,7 @@ from orchestrator.core.outcome import (
     TimedOut,
     UndoChild,
     UndoInside,
+    Unwanted,
     Wait,
 )
 from orchestrator.core.plan import Plan, failure_port
@@ -39,7 +41,7 @@ class Settlement:
     """What `branchline_advance` is told. `logged` is the attempt's letter, None when nothing ended."""
 
     then: Literal["go", "retry", "wait", "open", "items", "child", "undo_inside", "undo_child"]
-    logged: Literal["S", "F", "T"] | None
+    logged: Literal["S", "F", "T", "K"] | None
     ports: tuple[str, ...] | None = None
     output: Json = None
     fault: StepFault | None = None
@@ -51,16 +53,17 @@ class Settlement:
     opens: Open | Items | Child | None = None
     #: "succeeded" or "failed" when this was the run's only way to its end.
     run_ends: Literal["succeeded", "failed"] | None = None
+    #: The mark that this step sets by its end: it cancels others.
+    mark: int | None = None
 
 
 def settle(plan: Plan, node: int, outcome: Outcome, tries: Tries) -> Settlement:  # noqa: PLR0911  one per outcome
     """Decide what follows from an outcome; the same arguments always give the same answer."""
     match outcome:
-        case Done(output, ports) if node < 0:
-            return Settlement(then="go", logged="S", ports=ports, output=output)
-        case Done(output, ports):
-            effects = advance(plan, node, ports)
-            return _ended(plan, Settlement(then="go", logged="S", ports=ports, output=output, effects=effects))
+        case Done():
+            return _done(plan, node, outcome)
+        case Unwanted():
+            return _ended(plan, Settlement(then="go", logged="K", ports=(), effects=skip(plan, node)))
         case Wait():
             return _wait(outcome)
         case Open() | Items() | Child():
@@ -75,6 +78,14 @@ def settle(plan: Plan, node: int, outcome: Outcome, tries: Tries) -> Settlement:
             return _failed(plan, node, fault, letter="T")
         case Fail(fault, output):
             return _failed(plan, node, fault, letter="F", output=output)
+
+
+def _done(plan: Plan, node: int, outcome: Done) -> Settlement:
+    if node < 0:
+        return Settlement(then="go", logged="S", ports=outcome.ports, output=outcome.output)
+    effects = advance(plan, node, outcome.ports)
+    settled = Settlement(then="go", logged="S", ports=outcome.ports, output=outcome.output, effects=effects)
+    return _ended(plan, settled, mark=_mark(plan, node))
 
 
 def _wait(outcome: Wait) -> Settlement:
@@ -129,13 +140,19 @@ def _failed(plan: Plan, node: int, fault: StepFault, *, letter: Literal["F", "T"
     effects = fail(plan, node, timed_out=timed_out)
     ports = None if port is None else (port,)
     settled = Settlement(then="go", logged=letter, ports=ports, output=output, fault=fault, effects=effects)
-    return _ended(plan, settled)
+    # An `end` of the whole run that fails it still ends the rest; a `cancel` step that fails cancels nothing.
+    return _ended(plan, settled, mark=_mark(plan, node) if plan.steps[node].kind == END else None)
 
 
-def _ended(plan: Plan, settled: Settlement) -> Settlement:
+def _mark(plan: Plan, node: int) -> int | None:
+    mark = plan.marks.get(node)
+    return None if mark is None else mark.node
+
+
+def _ended(plan: Plan, settled: Settlement, mark: int | None = None) -> Settlement:
     """A run with one way to its end needs no gate there: its only signal is the end."""
     if plan.gates[plan.end].size != 1 or settled.effects.starts:
-        return settled
+        return settled if mark is None else replace(settled, mark=mark)
     for gate, _slot, signal in settled.effects.signals:
         if gate == plan.end:
             state: Literal["succeeded", "failed"] = "failed" if signal is Signal.FAIL else "succeeded"
@@ -147,9 +164,11 @@ def _ended(plan: Plan, settled: Settlement) -> Settlement:
                 fault=settled.fault,
                 run_ends=state,
             )
-    return settled
+    return settled if mark is None else replace(settled, mark=mark)
 
 
 def may_cancel(plan: Plan, settled: Settlement) -> bool:
-    """Whether a join that this settlement signals, at once or by a cascade, may cancel branches by its verdict."""
-    return any(gate <= plan.last_cancelling for gate, _slot, _signal in settled.effects.signals)
+    """Whether the step itself cancels others, or a join that it signals, at once or by a cascade, may do so."""
+    return settled.mark is not None or any(
+        gate <= plan.last_cancelling for gate, _slot, _signal in settled.effects.signals
+    )

@@ -4,7 +4,7 @@ from typing import Any
 
 from orchestrator.core.document import FOR_EACH, SUB_WORKFLOW
 from orchestrator.core.json_types import Json
-from orchestrator.core.outcome import StepFault
+from orchestrator.core.outcome import StepFault, Unwanted
 from orchestrator.core.plan import Plan
 from orchestrator.engine import statements
 from orchestrator.engine.lease import Lease
@@ -21,6 +21,16 @@ class Insides:
     def __init__(self, pool: Any, roots: Roots) -> None:
         self._pool = pool
         self.roots = roots
+
+    def unwanted(self, plan: Plan, lease: Lease) -> Unwanted | None:
+        """An outcome when another step has cancelled this one, perhaps before it began."""
+        marks = plan.marks_on.get(lease.node)
+        if marks is None:
+            return None
+        place = (lease.run.run_id, lease.scope_id, lease.generation, marks)
+        with self._pool.connection() as connection:
+            row = connection.execute(statements.IS_MARKED, place).fetchone()
+        return Unwanted() if row["marked"] else None
 
     def of(self, facts: VersionFacts, lease: Lease) -> Inside:
         """The value and the failure; both None when nothing has ended (a time ran out)."""

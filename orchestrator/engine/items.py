@@ -85,6 +85,8 @@ def log_attempt(packed: Packed, plan: Plan, node: int, settled: Settlement, conf
 def _follow(packed: Packed, plan: Plan, settled: Settlement) -> None:
     if settled.effects.signals:
         packed.item["sig"] = settled.effects.flat()
+    if settled.mark is not None:
+        packed.item["mark"] = settled.mark
     if settled.effects.starts:
         packed.item["starts"] = starts_as_json(plan, settled.effects.starts)
 
@@ -111,6 +113,8 @@ def _open(packed: Packed, plan: Plan, lease: Lease, settled: Settlement) -> None
         return
     if isinstance(settled.opens, Open):
         packed.item["scope"] = {"index": settled.opens.index, "starts": starts_as_json(plan, body.starts)}
+        if settled.opens.lock is not None:
+            packed.item["scope"]["lock"] = settled.opens.lock
     elif isinstance(settled.opens, Items):
         packed.item["scope"] = _lanes(packed, settled.opens, in_hand=body.in_hand)
 
@@ -121,7 +125,7 @@ def _lanes(packed: Packed, opened: Items, *, in_hand: bool) -> dict[str, Any]:
     chunk = min(max(total // 32, 1), LARGEST_CHUNK) if in_hand else 1
     most = opened.parallel or (QUICK_LANES if in_hand else SLOW_LANES)
     holder = Packed({"total": total, "chunk": chunk, "lanes": min(most, -(-total // chunk))})
-    holder.item["tolerate"] = opened.tolerate
+    holder.item |= {"tolerate": opened.tolerate} | ({} if opened.enough is None else {"enough": opened.enough})
     holder.put(list(opened.items), "items", "iref")
     packed.payloads += holder.payloads
     return holder.item

@@ -66,7 +66,7 @@ def prepare(
 ) -> Prepared | Outcome:
     """Everything before the handler. An outcome instead means that no handler is to be called."""
     step = facts.plan.step(lease.node)
-    early = _verdict(lease, step.name, step.timeout)
+    early = _verdict(lease, step.name, step.timeout) or insides.unwanted(facts.plan, lease)
     if early is not None:
         return early
     if step.disabled:

@@ -109,6 +109,12 @@ OURS = """
 SELECT id, epoch FROM orchestrator_token WHERE id = ANY(%s::bigint[]) AND session_id = %s AND state = 'L'
 """
 
+# Whether a step that may be cancelled by others has been, in this scope. What is done again does not mind older marks.
+IS_MARKED = """
+SELECT EXISTS (SELECT FROM orchestrator_gate
+    WHERE run_id = %s AND scope_id = %s AND generation >= %s AND gate = ANY(%s::int[])) AS marked
+"""
+
 # End what a decided join no longer wants.
 CANCEL_BRANCHES = "SELECT * FROM branchline_cancel_branches(%s)"
 

@@ -516,6 +516,8 @@ class Migration(migrations.Migration):
                 ('ok', models.IntegerField(default=0)),
                 ('fail', models.IntegerField(default=0)),
                 ('tolerate', models.IntegerField(default=0)),
+                ('enough', models.IntegerField(null=True)),
+                ('lock', models.CharField(max_length=63, null=True)),
                 ('items', models.JSONField(null=True)),
                 ('items_ref', models.UUIDField(null=True)),
                 ('cause', models.BigIntegerField(null=True)),
@@ -596,6 +598,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='scope',
             index=models.Index(fields=['run', 'parent'], name='scope_by_run'),
+        ),
+        migrations.AddIndex(
+            model_name='scope',
+            index=models.Index(condition=models.Q(('lock__isnull', False)), fields=['run', 'lock'], name='scope_by_lock'),
         ),
         migrations.AddConstraint(
             model_name='scope',

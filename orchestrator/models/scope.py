@@ -32,12 +32,19 @@ class Scope(models.Model):
     ok = models.IntegerField(default=0)
     fail = models.IntegerField(default=0)
     tolerate = models.IntegerField(default=0)
+    #: A for-each ends well as soon as this many items have.
+    enough = models.IntegerField(null=True)
+    #: No two open containers of a run have the same one.
+    lock = models.CharField(max_length=63, null=True)  # noqa: DJ001  most have none
     items = models.JSONField(null=True)
     items_ref = models.UUIDField(null=True)
     cause = models.BigIntegerField(null=True)
 
     class Meta:
-        indexes = [models.Index(fields=["run", "parent"], name="scope_by_run")]
+        indexes = [
+            models.Index(fields=["run", "parent"], name="scope_by_run"),
+            models.Index(fields=["run", "lock"], condition=models.Q(lock__isnull=False), name="scope_by_lock"),
+        ]
         constraints = [
             models.CheckConstraint(
                 name="scope_never_overfull", condition=models.Q(total__gte=models.F("ok") + models.F("fail"))

@@ -174,7 +174,7 @@ INVARIANTS = (
         "I17 decided joins let go",
         "A join that has all its answers cancels nothing any more, and a decided one has no timer.",
         """SELECT g.run_id::text, 'gate ' || g.gate FROM runs r JOIN orchestrator_gate g ON g.run_id = r.id
-        WHERE (g.cancel_pending AND (g.verdict NOT IN ('F', 'X') OR g.ok + g.skip + g.fail = g.size))
+        WHERE (g.cancel_pending AND (g.verdict NOT IN ('F', 'X') OR (g.size > 0 AND g.ok + g.skip + g.fail = g.size)))
            OR (g.verdict <> 'O' AND g.deadline_at IS NOT NULL)""",
     ),
     Invariant(

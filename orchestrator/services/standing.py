@@ -63,7 +63,10 @@ class Scope:
         self._newer: frozenset[int] = frozenset()
         self._of_scope: dict[str, Any] = {"run_id": run.pk, "scope_id": scope_id}
         self.tokens = {token.node: token for token in Token.objects.filter(**self._of_scope)}
-        self.gates = {gate.gate: gate for gate in Gate.objects.filter(**self._of_scope)}
+        gates = list(Gate.objects.filter(**self._of_scope))
+        self.gates = {gate.gate: gate for gate in gates if gate.gate == gate.node}
+        #: Left by steps that cancel others (`core.marks`): no signal reaches them, so no replay knows of them.
+        self._marks = [gate for gate in gates if gate.gate != gate.node]
         self.recorded = self._recorded()
         self.ends = {n: end for n, end in self.recorded.items() if end.counts and n not in self.tokens}
         self._arrivals = {(one.gate, one.edge): one for one in GateArrival.objects.filter(**self._of_scope)}
@@ -193,11 +196,16 @@ class Scope:
     def _write_gates(self, standing: Replayed, generation: int) -> None:
         wanted: Mapping[int, ReplayedGate] = {n: g for n, g in standing.gates.items() if g.arrivals or n in self.gates}
         # A newer version may have other joins, and always another end.
-        gone = set(self.gates) - set(self.plan.gates)
+        gone = set(self.gates) - set(self.plan.gates) | self._stale_marks()
         GateArrival.objects.filter(**self._of_scope, gate__in=gone).delete()
         Gate.objects.filter(**self._of_scope, gate__in=gone).delete()
         for node in (set(self.gates) | set(wanted) | self._newer) & set(self.plan.gates):
             self._write_gate(node, wanted.get(node, ReplayedGate()), generation)
+
+    def _stale_marks(self) -> set[int]:
+        """Marks that a newer version does not know. The others bind nothing that belongs to a newer generation."""
+        drawn = self.plan.marks
+        return {mark.gate for mark in self._marks if mark.node not in drawn or drawn[mark.node].node != mark.gate}
 
     def _write_gate(self, node: int, replayed: ReplayedGate, generation: int) -> None:
         drawn, old = self.plan.gates[node], self.gates.get(node)

@@ -69,6 +69,16 @@ def _gate_row(plan: Plan, version_id: int, node: int) -> PlanGate:
     row.deadline, row.deadline_fails = gate.deadline, gate.on_deadline == "fail"
     row.cancels_late = gate.late == "cancel"
     row.branch = [{"node": member, "sig": skip(plan, member).flat()} for member in gate.branch]
+    if gate.by is not None:
+        # Its queue is where the run's own last node goes, when this ends everything else.
+        row.node, row.cancels_late, row.queue, row.timeout = (
+            gate.by,
+            not gate.completes,
+            plan.steps[gate.by].queue,
+            60.0,
+        )
+        row.on_skip, row.on_fail, row.on_closed = [], [], []
+        return row
     if node >= plan.end:
         row.owner = plan.owner_of.get(node)
         if node == plan.end and plan.on_failure == "undo":

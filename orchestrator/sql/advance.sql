@@ -3,6 +3,7 @@
 --   o         outcome S, F, T, U; absent when nothing is logged (a wait, a hand-back, the run's own last node)
 --   final, ports, out, oref, inp, iref, err, log, pay [{id, body}]   what the step log keeps
 --   sig       flat triples gate, slot, signal; starts [{node, queue, timeout}] steps without a gate that may begin
+--   mark      the number of the mark by which this step cancels others, see branchline_cancel_branches
 --   then      go | retry | wait | back; delay (seconds) or until; waiting; form (a human task to open);
 --             open | items | child: see branchline_open; undo_inside | undo_child: see branchline_wait_for_undo
 --   end       {state, output, oref} when the run ends right here
@@ -117,12 +118,20 @@ BEGIN
                 ELSE branchline_end_run(t.run_id, i->'end'->>'state', i->'end'->'output', (i->'end'->>'oref')::uuid, NULL) END;
             RETURN QUERY SELECT t.id, 'ended', t.node, t.epoch, v_entry, NULL::timestamptz, NULL::text[];
         ELSE
-            IF t.inner_scope IS NOT NULL THEN PERFORM branchline_close_scopes(t.run_id, branchline_block(t.inner_scope)); END IF;
+            IF t.inner_scope IS NOT NULL THEN
+                v_queues := v_queues || branchline_close_scopes(t.run_id, branchline_block(t.inner_scope));
+            END IF;
             IF i ? 'sig' THEN
                 v_signals := v_signals || ARRAY(
                     SELECT ROW(t.run_id, t.scope_id, t.version_id, t.generation, t.priority, (i->'sig'->>n)::int,
                         (i->'sig'->>(n + 1))::int, (i->'sig'->>(n + 2))::int, v_entry)::branchline_signal
                     FROM generate_series(0, jsonb_array_length(i->'sig') - 1, 3) n);
+            END IF;
+            IF i ? 'mark' THEN
+                INSERT INTO orchestrator_gate AS q (run_id, gate, scope_id, node, size, need, ok, skip, fail, verdict, decided,
+                    cancel_pending, generation)
+                VALUES (t.run_id, (i->>'mark')::int, t.scope_id, t.node, 0, 0, 0, 0, 0, 'F', 1, true, t.generation)
+                ON CONFLICT (run_id, gate, scope_id) DO UPDATE SET cancel_pending = true, generation = excluded.generation;
             END IF;
             v_move := NULL;
             -- The commonest case, one step that follows in the same queue, needs no statement of its own.

@@ -97,7 +97,7 @@ BEGIN
             v_cancelled := v_verdict = 'X' AND NOT v_is_end AND EXISTS (
                 SELECT FROM orchestrator_gate c JOIN orchestrator_plan_gate b
                     ON b.version_id = first.version_id AND b.gate = c.gate
-                WHERE c.run_id = g.run_id AND c.scope_id = g.scope_id AND c.cancel_pending
+                WHERE c.run_id = g.run_id AND c.scope_id = g.scope_id AND (c.cancel_pending OR b.mode = 'C' AND b.cancels_late AND c.generation >= g.generation)
                     AND b.branch @> jsonb_build_array(jsonb_build_object('node', g.node)));
             IF v_cancelled THEN v_verdict := 'S'; END IF;
             IF v_verdict <> 'O' THEN

@@ -29,9 +29,11 @@ BEGIN
     RETURN QUERY SELECT a.kind, a.run_id, a.queue FROM branchline_apply(v_signals, v_queue) a;
 END $$;
 
--- Cancel the live steps of branches that a decided join of this run no longer wants: each leaves a row in the step log
--- and sends `skip` on its arrows, so that every edge still gives one signal. Its worker is fenced, for its token is gone.
--- The mark stays until all branches have answered, so a crash loses nothing and steps that begin later are found, too.
+-- Cancel the live steps of branches that a decided join of this run no longer wants, or that a step has marked: each
+-- leaves a row in the step log and sends `skip` on its arrows, so that every edge still gives one signal. Its worker is
+-- fenced, for its token is gone. A for-each that a mark completes is woken instead: it ends with what it has.
+-- A join stays pending until all branches have answered, so a crash loses nothing and steps that begin later are found,
+-- too; a mark until nothing of it is at work: workers ask for marks before they begin a step.
 -- Tokens that somebody holds right now are left to the next call.
 CREATE FUNCTION branchline_cancel_branches(p_run uuid)
 RETURNS TABLE(kind text, run_id uuid, queue text, token_id bigint) LANGUAGE plpgsql AS $$
@@ -47,7 +49,7 @@ BEGIN
         UPDATE orchestrator_gate q SET cancel_pending = false WHERE q.run_id = p_run AND q.cancel_pending;
         RETURN;
     END IF;
-    FOR g IN SELECT q.scope_id, p.queue, p.branch,
+    FOR g IN SELECT q.gate, q.scope_id, p.queue, p.branch, p.mode, p.mode = 'C' AND NOT p.cancels_late AS completes, q.generation,
             ARRAY(SELECT (b->>'node')::int FROM jsonb_array_elements(p.branch) b) AS nodes
         FROM orchestrator_gate q JOIN orchestrator_run r ON r.id = q.run_id
         JOIN orchestrator_plan_gate p ON p.version_id = r.version_id AND p.gate = q.gate
@@ -56,8 +58,14 @@ BEGIN
         LOOP
             v_signals := '{}';
             FOR t IN SELECT k.* FROM orchestrator_token k WHERE k.run_id = p_run AND k.scope_id = g.scope_id
+                -- What an operator has had done again since the mark was set is none of its business.
+                AND (g.mode <> 'C' OR k.generation <= g.generation)
                 AND k.node = ANY(g.nodes) AND k.state IN ('R', 'L', 'W', 'H') ORDER BY k.id FOR UPDATE SKIP LOCKED
             LOOP
+                IF g.completes THEN
+                    RETURN QUERY SELECT 'ready', p_run, branchline_complete_items(t), NULL::bigint;
+                    CONTINUE;
+                END IF;
                 CONTINUE WHEN NOT branchline_close_task(t);
                 v_entry := branchline_drop_token(t);
                 RETURN QUERY SELECT 'cancelled', p_run, NULL::text, t.id;
@@ -71,7 +79,22 @@ BEGIN
             -- A join inside the branch may fire by this: what it starts is cancelled in the next turn.
             RETURN QUERY SELECT a.kind, a.run_id, a.queue, NULL::bigint FROM branchline_apply(v_signals, g.queue) a;
         END LOOP;
+        UPDATE orchestrator_gate q SET cancel_pending = false
+            WHERE g.mode = 'C' AND q.run_id = p_run AND q.gate = g.gate AND q.scope_id = g.scope_id
+            AND NOT EXISTS (SELECT FROM orchestrator_token k WHERE k.run_id = p_run AND k.scope_id = g.scope_id
+                AND k.node = ANY(g.nodes) AND k.phase <> 2 AND k.generation <= g.generation
+                -- One that is resumed ends by itself.
+                AND NOT (g.completes AND k.phase = 1 AND k.state IN ('R', 'L')));
     END LOOP;
+END $$;
+
+-- Let a for-each end with the items it has. NULL for one that has not begun with them, or has ended.
+CREATE FUNCTION branchline_complete_items(t orchestrator_token) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    IF t.state <> 'W' OR t.phase <> 1 OR t.waiting->>'kind' <> 'items' THEN RETURN NULL; END IF;
+    UPDATE orchestrator_token k SET state = 'R', wake_at = NULL, ready_at = clock_timestamp(), epoch = k.epoch + 1,
+        signal = jsonb_build_object('state', 'completed'), xid = branchline_xid() WHERE k.id = t.id;
+    RETURN t.queue;
 END $$;
 
 -- Cancel the human task a token waits for. False when somebody decides it at this moment: their lock comes before the

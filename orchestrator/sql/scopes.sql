@@ -31,13 +31,16 @@ BEGIN
         v_queues := ARRAY(SELECT x->>'queue' FROM jsonb_array_elements(i->'starts') x);
     ELSE
         IF v_block IS NULL THEN
+            IF v_open ? 'lock' AND NOT branchline_lock_is_free(t.run_id, v_open->>'lock') THEN
+                RETURN branchline_await_lock(t, v_open->>'lock', p_now);
+            END IF;
             v_block := nextval('orchestrator_scope_block') * 131072;
             INSERT INTO orchestrator_scope (id, run_id, parent, node, generation, token_id, state, total, next, chunk, lanes,
-                ok, fail, tolerate, items, items_ref, cause)
+                ok, fail, tolerate, enough, lock, items, items_ref, cause)
             VALUES (v_block, t.run_id, t.scope_id, t.node, t.generation, t.id, 'O', coalesce((v_open->>'total')::int, 0),
                 coalesce(least((v_open->>'total')::int, (v_open->>'chunk')::int * (v_open->>'lanes')::int), 0),
                 coalesce((v_open->>'chunk')::int, 0), coalesce((v_open->>'lanes')::int, 0), 0, 0,
-                coalesce((v_open->>'tolerate')::int, 0), v_open->'items', (v_open->>'iref')::uuid, t.cause[1]);
+                coalesce((v_open->>'tolerate')::int, 0), (v_open->>'enough')::int, v_open->>'lock', v_open->'items', (v_open->>'iref')::uuid, t.cause[1]);
         END IF;
         IF i->>'then' = 'open' THEN
             v_inner := v_block + (v_open->>'index')::int;
@@ -61,6 +64,40 @@ BEGIN
         xid = v_xid
     WHERE k.id = t.id;
     RETURN v_queues;
+END $$;
+
+-- Whether no open container of the run has this lock. Two that ask at once come one after the other, until their commit;
+-- one that asks while the holder ends either sees it ended, or is seen waiting by it.
+CREATE FUNCTION branchline_lock_is_free(p_run uuid, p_lock text) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended(p_lock, uuid_hash_extended(p_run, 11)));
+    RETURN NOT EXISTS (SELECT FROM orchestrator_scope s WHERE s.run_id = p_run AND s.lock = p_lock AND s.state = 'O');
+END $$;
+
+-- Not begun yet: it asks again when the holder ends, and every few seconds, should that word be lost.
+CREATE FUNCTION branchline_await_lock(t orchestrator_token, p_lock text, p_now timestamptz) RETURNS text[]
+LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE orchestrator_token k SET state = 'W', session_id = NULL, epoch = k.epoch + 1, deadline_at = NULL, verdict = '',
+        attempt = k.attempt - 1, first_started_at = NULL, wake_at = p_now + interval '5 seconds',
+        waiting = jsonb_build_object('kind', 'lock', 'text', format('Waiting for its turn at "%s"', p_lock), 'lock', p_lock,
+            'since', p_now),
+        xid = branchline_xid()
+    WHERE k.id = t.id;
+    RETURN '{}';
+END $$;
+
+-- The next one that waits for a lock asks again. Returns its queue.
+CREATE FUNCTION branchline_pass_lock(p_run uuid, p_lock text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE v_queue text;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended(p_lock, uuid_hash_extended(p_run, 11)));
+    UPDATE orchestrator_token k SET state = 'R', wake_at = NULL, ready_at = clock_timestamp(), epoch = k.epoch + 1,
+        xid = branchline_xid()
+    WHERE k.id = (SELECT q.id FROM orchestrator_token q WHERE q.run_id = p_run AND q.state = 'W'
+        AND q.waiting->>'kind' = 'lock' AND q.waiting->>'lock' = p_lock ORDER BY q.id FOR UPDATE SKIP LOCKED LIMIT 1)
+    RETURNING k.queue INTO v_queue;
+    RETURN v_queue;
 END $$;
 
 -- The first steps of a body begin in its scope.
@@ -87,13 +124,17 @@ END $$;
 
 -- A container has ended, perhaps before everything in it did: nothing in it, at any depth, goes on.
 -- Tokens that are leased right now meet the closed scope at their next call. The caller holds the run lock, shared.
-CREATE FUNCTION branchline_close_scopes(p_run uuid, p_block bigint) RETURNS void LANGUAGE plpgsql AS $$
+-- Returns the queues of those who waited for a lock that is free now.
+CREATE FUNCTION branchline_close_scopes(p_run uuid, p_block bigint) RETURNS text[] LANGUAGE plpgsql AS $$
 DECLARE
     t orchestrator_token;
     v_blocks bigint[];
+    v_locks text[];
 BEGIN
     v_blocks := ARRAY(SELECT branchline_blocks_inside(p_run, p_block));
-    UPDATE orchestrator_scope s SET state = 'C' WHERE s.id = ANY(v_blocks) AND s.state = 'O';
+    WITH closed AS (
+        UPDATE orchestrator_scope s SET state = 'C' WHERE s.id = ANY(v_blocks) AND s.state = 'O' RETURNING s.lock
+    ) SELECT array_agg(DISTINCT c.lock ORDER BY c.lock) INTO v_locks FROM closed c WHERE c.lock IS NOT NULL;
     UPDATE orchestrator_human_task h SET state = 'cancelled', closed_at = clock_timestamp(), version = h.version + 1
         WHERE h.run_id = p_run AND h.state IN ('open', 'claimed') AND EXISTS (SELECT 1 FROM orchestrator_token k
             WHERE k.id = h.token_id AND k.scope_id <> 0 AND branchline_block(k.scope_id) = ANY(v_blocks));
@@ -102,6 +143,7 @@ BEGIN
     LOOP
         PERFORM branchline_drop_token(t);
     END LOOP;
+    RETURN ARRAY(SELECT branchline_pass_lock(p_run, l) FROM unnest(v_locks) l);
 END $$;
 
 CREATE FUNCTION branchline_scope_closed(p_scope bigint) RETURNS boolean LANGUAGE sql STABLE AS $$
@@ -155,7 +197,7 @@ BEGIN
     SELECT s.* INTO q FROM orchestrator_scope s WHERE s.id = t.scope_id FOR UPDATE;
     q.ok := q.ok + (p->>'ok')::int;
     q.fail := q.fail + (p->>'fail')::int;
-    v_over := q.fail > q.tolerate;
+    v_over := q.fail > q.tolerate OR coalesce(q.ok >= q.enough, false);
     IF v_lo >= v_hi AND NOT p ? 'leave' AND NOT v_over AND q.next < q.total THEN
         v_lo := q.next;
         v_hi := least(q.total, q.next + q.chunk);
@@ -170,7 +212,7 @@ BEGIN
         DELETE FROM orchestrator_token k WHERE k.id = t.id;
         IF v_over OR q.ok + q.fail = q.total THEN
             UPDATE orchestrator_token k SET state = 'R', wake_at = NULL, ready_at = v_now, epoch = k.epoch + 1, xid = v_xid,
-                signal = jsonb_build_object('state', CASE WHEN v_over THEN 'failed' ELSE 'succeeded' END,
+                signal = jsonb_build_object('state', CASE WHEN q.fail > q.tolerate THEN 'failed' ELSE 'succeeded' END,
                     'ok', q.ok, 'fail', q.fail, 'total', q.total)
             WHERE k.id = q.token_id AND k.inner_scope = q.id AND k.state = 'W' RETURNING k.queue INTO v_queue;
         END IF;

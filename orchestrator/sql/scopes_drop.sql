@@ -3,6 +3,9 @@ DROP FUNCTION branchline_leave_lane(orchestrator_token, jsonb, bigint[], char, t
 DROP FUNCTION branchline_scope_closed(bigint);
 DROP FUNCTION branchline_close_scopes(uuid, bigint);
 DROP FUNCTION branchline_scope_ended(uuid, bigint, text);
+DROP FUNCTION branchline_pass_lock(uuid, text);
+DROP FUNCTION branchline_await_lock(orchestrator_token, text, timestamptz);
+DROP FUNCTION branchline_lock_is_free(uuid, text);
 DROP FUNCTION branchline_enter(orchestrator_token, bigint, jsonb, char, timestamptz);
 DROP FUNCTION branchline_open(orchestrator_token, jsonb, char, timestamptz);
 DROP FUNCTION branchline_blocks_inside(uuid, bigint);

@@ -5,6 +5,7 @@ from types import MappingProxyType
 from orchestrator.core.json_types import Json
 from orchestrator.core.kinds import Kinds, StepKind
 from orchestrator.steps.call import Call
+from orchestrator.steps.cancel import Cancel
 from orchestrator.steps.choose import Choose
 from orchestrator.steps.delay import Delay
 from orchestrator.steps.email import Email
@@ -33,6 +34,7 @@ _ALL: tuple[StepKind, ...] = (
     Repeat(),
     Scope(),
     SubWorkflow(),
+    Cancel(),
     End(),
     Delay(),
     HumanTask(),

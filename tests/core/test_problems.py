@@ -367,6 +367,7 @@ def test_it_checks_regions_and_notes() -> None:
         ("duplicate_key", "regions.1.key"),
         ("duplicate_key", "notes.1.key"),
         ("unknown_step", "regions.0.steps.1"),
+        ("region_empty", "regions.1"),
     ]
 
 

@@ -216,3 +216,47 @@ def test_a_sub_workflow_that_does_not_exist_is_a_named_failure(
     house.publish(document([step("a")]), slug="child")
     run = ended(house, document([step("sub", "sub_workflow", config=config)]))
     assert error(run)["code"] == code
+
+
+@pytest.mark.parametrize(
+    ("enough", "items"),
+    [({"count": 2}, "[1, 0.1, 0.2, 1]"), ({"percent": 50}, "[1, 0.1, 0.2, 1]"), ({"percent": 26}, "[1, 0.1, 0.2, 1]")],
+)
+def test_enough_items_end_a_for_each_and_the_rest_is_cancelled(
+    house: House, at_work: None, enough: dict[str, Any], items: str
+) -> None:
+    delay = inside("each", "a", "delay", config={"for": {"$": "f'PT{item * 3600 if item == 1 else item}S'"}})
+    raw = document([for_each({"$": items}, enough=enough), delay])
+    found = output(ended(house, raw))
+    assert [one is not None for one in found] == [False, True, True, False]
+
+
+def test_not_every_item_is_begun_when_few_are_enough(house: House, at_work: None) -> None:
+    delay = inside("each", "a", "delay", config={"for": "PT0.01S"})
+    run = ended(house, document([for_each({"$": "list(range(9))"}, enough={"count": 2}, parallel=1), delay]))
+    assert [one is not None for one in output(run)] == [True, True] + [False] * 7
+    assert StepLog.objects.filter(run=run, node=1, outcome="S").count() == 2
+
+
+@pytest.mark.parametrize(
+    ("config", "state"),
+    [
+        ({"enough": {"count": 2}}, "succeeded"),  # two of four may fail
+        ({"enough": {"count": 3}}, "failed"),  # three cannot succeed any more
+        ({"enough": {"count": 2}, "tolerate": {"count": 1}}, "failed"),
+        ({"enough": {"count": 5}}, "failed"),
+    ],
+)
+def test_failures_count_against_what_is_enough(house: House, at_work: None, config: dict[str, Any], state: str) -> None:
+    raw = document(
+        [
+            for_each({"$": "[0, 0, 1, 2]"}, parallel=1, **config),
+            inside("each", "w", "delay", config={"for": "PT0.01S"}),
+            inside("each", "a", config=value("6 // item")),
+        ],
+        "w > a",
+    )
+    run = ended(house, raw)
+    assert run.state == state
+    if config["enough"]["count"] == 5:
+        assert error(run)["code"] == "enough_too_large"

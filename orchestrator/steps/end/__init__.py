@@ -14,10 +14,10 @@ class End(Kind[EndConfig]):
     kind = "end"
     group: Group = "flow"
     name = "End"
-    description = "Ends this path. The run succeeds, or fails with a code."
+    description = "Ends this path, or the whole run. It succeeds, or fails with a code."
     icon = "flag"
     config = EndConfig
-    literal = ("result",)
+    literal = ("result", "whole")
 
     def ports(self, config: JsonObject) -> tuple[str, ...]:
         return ()

@@ -22,3 +22,9 @@ class EndConfig(Config):
         max_length=2_000,
         json_schema_extra=ui("long_text", "Message", "For people; kept with a failure.", order=3),
     )
+    whole: bool = Field(
+        default=False,
+        json_schema_extra=ui(
+            "toggle", "End the whole run", "At once: everything else in it is cancelled.", order=4, expression=False
+        ),
+    )

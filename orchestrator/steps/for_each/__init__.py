@@ -11,7 +11,10 @@ from orchestrator.steps.kind import Kind
 
 
 class ForEach(Kind[ForEachConfig]):
-    """Its output is the list of what the items gave, in the list's order; null for a failed item that is tolerated."""
+    """Its output is the list of what the items gave, in the list's order.
+
+    Null stands for an item that gave nothing: it failed and is tolerated, or the for-each was over before its end.
+    """
 
     kind = "for_each"
     group: Group = "flow"
@@ -24,12 +27,21 @@ class ForEach(Kind[ForEachConfig]):
     def ports(self, config: JsonObject) -> tuple[str, ...]:
         return (DEFAULT_PORT, ERROR_PORT, TIMEOUT_PORT)
 
-    def run(self, config: ForEachConfig, context: StepContext) -> Done | Items:
+    def run(self, config: ForEachConfig, context: StepContext) -> Done | Fail | Items:
         if not config.items:
             return Done([])
-        return Items(
-            items=tuple(config.items), parallel=config.parallel, tolerate=config.tolerate.of(len(config.items))
-        )
+        total, enough = len(config.items), config.enough.of(len(config.items))
+        if enough is not None and enough > total:
+            message = (
+                f"{enough} items are to succeed, but the list has {total}. Lower `enough`, or give a share in percent."
+            )
+            return Fail(fault("enough_too_large", message, {"enough": enough, "total": total}))
+        tolerate = config.tolerate.of(total)
+        if enough is not None:
+            # Where some are enough, the others may fail, unless less is tolerated.
+            spare = total - enough
+            tolerate = min(spare, tolerate) if "tolerate" in config.model_fields_set else spare
+        return Items(items=tuple(config.items), parallel=config.parallel, tolerate=tolerate, enough=enough)
 
     def resume(self, config: ForEachConfig, context: StepContext, resumed: Resumed) -> Done | Fail | TimedOut:
         if resumed.signal is None:

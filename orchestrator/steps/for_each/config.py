@@ -1,3 +1,5 @@
+import math
+
 from pydantic import Field, JsonValue
 
 from orchestrator.core.document import MAX_ITEMS
@@ -19,6 +21,22 @@ class Tolerate(Config):
         return max(self.count or 0, int(total * (self.percent or 0) / 100))
 
 
+class Enough(Config):
+    """How many items must succeed before the rest is not needed any more."""
+
+    count: int | None = Field(
+        default=None, ge=1, le=MAX_ITEMS, json_schema_extra=ui("number", "Items", "As a number.", order=1)
+    )
+    percent: float | None = Field(
+        default=None, gt=0, le=100, json_schema_extra=ui("number", "Percent", "As a share of all items.", order=2)
+    )
+
+    def of(self, total: int) -> int | None:
+        """The number of items out of `total` that are enough: the smaller of both, none without either."""
+        share = None if self.percent is None else max(1, math.ceil(total * self.percent / 100 - 1e-9))
+        return min((number for number in (self.count, share) if number is not None), default=None)
+
+
 class ForEachConfig(Config):
     """What to go through, how many at a time, how much failure is bearable."""
 
@@ -37,4 +55,13 @@ class ForEachConfig(Config):
     tolerate: Tolerate = Field(
         default=Tolerate(),
         json_schema_extra=ui("object", "Tolerated failures", "The larger of both holds.", order=3, expression=False),
+    )
+    enough: Enough = Field(
+        default=Enough(),
+        json_schema_extra=ui(
+            "json",
+            "Enough",
+            'As {"count": 3} or {"percent": 50}: when so many succeeded, the rest is cancelled.',
+            order=4,
+        ),
     )

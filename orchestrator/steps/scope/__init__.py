@@ -19,13 +19,13 @@ class Scope(Kind[ScopeConfig]):
     icon = "box"
     config = ScopeConfig
     inside: tuple[str, ...] | None = ()
-    literal = ("on_failure",)
+    literal = ("on_failure", "lock")
 
     def ports(self, config: JsonObject) -> tuple[str, ...]:
         return (DEFAULT_PORT, ERROR_PORT, TIMEOUT_PORT)
 
     def run(self, config: ScopeConfig, context: StepContext) -> Open:
-        return Open(index=1, text="Waiting for the steps inside")
+        return Open(index=1, text="Waiting for the steps inside", lock=config.lock)
 
     def resume(
         self, config: ScopeConfig, context: StepContext, resumed: Resumed

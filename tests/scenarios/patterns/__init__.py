@@ -1,0 +1,18 @@
+"""The executable documents of the control-flow patterns that the engine supports directly.
+
+Numbers and names are those of Russell, ter Hofstede, van der Aalst and Mulyar, "Workflow Control-Flow Patterns: A
+Revised View" (BPM Center Report BPM-06-22, 2006). `docs/patterns.md` says how each is drawn, and
+which are not supported.
+"""
+
+from tests.scenarios.patterns.branching import BRANCHING
+from tests.scenarios.patterns.cancelling import CANCELLING
+from tests.scenarios.patterns.instances import INSTANCES
+from tests.scenarios.patterns.joining import JOINING
+from tests.scenarios.patterns.looping import LOOPING
+from tests.scenarios.patterns.ordering import ORDERING
+
+CORPUS = sorted(
+    [*BRANCHING, *JOINING, *INSTANCES, *ORDERING, *LOOPING, *CANCELLING],
+    key=lambda pattern: (pattern.number, pattern.name),
+)
