@@ -17,6 +17,8 @@ from orchestrator.engine.log_context import add_facts
 
 LONGEST_LINE = 16_000  # characters
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+# A sign-in link is a key: what Django logs of a refused request names the address.
+KEY_IN_ADDRESS = re.compile(r"(/signin/link/)[^/\s]+")
 # Kept out of the readable line: it is there already or says nothing to a person.
 QUIET = ("level", "logger", "event", "timestamp", "exception", "stack", "pathname", "lineno")
 
@@ -29,6 +31,13 @@ def escaped(text: str) -> str:
 def cut(text: str) -> str:
     over = len(text) - LONGEST_LINE
     return text if over <= 0 else f"{text[:LONGEST_LINE]}... ({over} more characters)"
+
+
+def without_keys(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
+    """The line without the sign-in link that an address in it would give away."""
+    return {
+        key: KEY_IN_ADDRESS.sub(r"\1...", value) if isinstance(value, str) else value for key, value in event.items()
+    }
 
 
 def readable(_logger: WrappedLogger, _name: str, event: EventDict) -> str:
@@ -63,7 +72,7 @@ def logging_settings(*, json_lines: bool, level: str) -> dict[str, Any]:
             "line": {
                 "()": structlog.stdlib.ProcessorFormatter,
                 "foreign_pre_chain": shared,
-                "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+                "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, without_keys, *last],
             }
         },
         "handlers": {"stderr": {"class": "logging.StreamHandler", "stream": sys.stderr, "formatter": "line"}},

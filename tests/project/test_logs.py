@@ -5,6 +5,8 @@ import json
 import logging
 import logging.config
 
+import pytest
+
 from orchestrator.project.logs import LONGEST_LINE, logging_settings
 from orchestrator.project.running.relay import Relay
 
@@ -35,6 +37,13 @@ def test_it_writes_json_lines_on_request() -> None:
     assert line["event"].startswith("a\nb")
     assert len(line["event"]) < LONGEST_LINE + 100
     assert (line["level"], line["logger"]) == ("warning", "orchestrator")
+
+
+@pytest.mark.parametrize("json_lines", [False, True])
+def test_it_keeps_a_sign_in_link_to_itself(json_lines: bool) -> None:
+    line = logged("Forbidden (CSRF cookie not set.): /signin/link/in0lVerv_I1W0tQt-BpqXf/", json_lines=json_lines)
+    assert "/signin/link/.../" in line
+    assert "in0lVerv" not in line
 
 
 def test_it_relays_a_childs_lines_prefixed_and_bounded() -> None:
