@@ -4,7 +4,7 @@ from typing import Any
 
 from orchestrator.core.outcome import Child, Fail, StepFault
 from orchestrator.core.schema import check_input
-from orchestrator.engine import statements
+from orchestrator.engine import statements, tracing
 from orchestrator.engine.identity import uuid7
 from orchestrator.engine.items import starts_as_json
 from orchestrator.engine.lease import Lease
@@ -36,7 +36,7 @@ def child_item(pool: Any, plans: Plans, lease: Lease, child: Child) -> dict[str,
     packed = Packed({})
     packed.put(child.input, "input", "input_ref")
     payloads, packed.payloads = packed.payloads, []
-    values = {
+    values: dict[str, Any] = {
         "id": str(uuid7()),
         "workspace": run.workspace_id,
         "workflow": row["workflow_id"],
@@ -51,6 +51,9 @@ def child_item(pool: Any, plans: Plans, lease: Lease, child: Child) -> dict[str,
         "root_run": str(root),
         "depth": run.depth + 1,
     }
+    if run.trace is not None:
+        place = (run.run_id, lease.node, lease.scope_id, lease.generation)
+        values["trace_context"] = tracing.handed_on(run.trace, *place)
     return {"child": {**values, **packed.item}, "starts": starts_as_json(plan, plan.starts), "pay": payloads}
 
 

@@ -105,6 +105,14 @@ def span_below(trace: RunTrace, *name: object) -> SpanContext:
     )
 
 
+def handed_on(trace: RunTrace, *name: object) -> dict[str, str]:
+    """W3C headers with which somebody else continues from the span of that name."""
+    shown = span_below(trace, *name) if _recorder is not None or trace.came is None else trace.came
+    carrier: dict[str, str] = {}
+    _W3C.inject(carrier, set_span_in_context(NonRecordingSpan(shown), Context()))
+    return carrier
+
+
 def work_under(trace: RunTrace, span: SpanContext) -> None:
     """Let what this thread or task sends out continue from `span`, or from who started the run where nobody records."""
     shown = span if _recorder is not None or trace.came is None else trace.came

@@ -6,6 +6,7 @@ CREATE FUNCTION branchline_set_control(p_run uuid, p_control char, p_closing jso
 RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     v_state text;
+    v_child uuid;
     t orchestrator_token;
 BEGIN
     PERFORM branchline_lock_run(p_run);
@@ -17,6 +18,11 @@ BEGIN
         WHERE r.id = p_run;
     INSERT INTO orchestrator_runrecord (run_id, at, kind, actor, detail, xid)
         VALUES (p_run, clock_timestamp(), p_kind, p_actor, p_detail, branchline_xid());
+    -- Its sub-workflows follow, before any token here is locked: one that ends right now marks its parent's token.
+    FOR v_child IN SELECT r.id FROM orchestrator_run r WHERE r.parent_run_id = p_run AND r.finished_at IS NULL ORDER BY r.id LOOP
+        PERFORM branchline_set_control(v_child, p_control, CASE WHEN p_control = 'C' THEN '{"state": "cancelled"}'::jsonb END,
+            p_actor, p_kind, p_detail || jsonb_build_object('by_run', p_run));
+    END LOOP;
     IF p_control = 'C' THEN
         UPDATE orchestrator_human_task h SET state = 'cancelled', closed_at = clock_timestamp(), version = h.version + 1
             WHERE h.run_id = p_run AND h.state IN ('open', 'claimed');

@@ -1,12 +1,15 @@
 """Containers: scopes, repeats, for-each items and sub-workflows, on real rows."""
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 
-from orchestrator.models import Run, Scope, StepLog
+from orchestrator.models import Run, Scope, StepLog, Token
+from orchestrator.services.control import cancel_run, pause_run, resume_run
 from tests.engine.drawings import document, step
 from tests.engine.house import House, error, leftovers, output
+from tests.waiting import wait_until
 
 
 def inside(parent: str, key: str, kind: str = "transform", **more: Any) -> dict[str, Any]:
@@ -260,3 +263,38 @@ def test_failures_count_against_what_is_enough(house: House, at_work: None, conf
     assert run.state == state
     if config["enough"]["count"] == 5:
         assert error(run)["code"] == "enough_too_large"
+
+
+def waiting_family(house: House) -> UUID:
+    """A parent whose child waits for an hour."""
+    house.publish(document([step("w", "delay", config={"for": "PT1H"})]), slug="child")
+    run_id = house.start(house.publish(document([step("sub", "sub_workflow", config={"workflow": "child"})])))
+    wait_until(lambda: Token.objects.filter(run__parent_run=run_id, state="W").exists(), 10, "the child to wait")
+    return run_id
+
+
+def test_cancelling_a_parent_cancels_its_child(house: House, at_work: None) -> None:
+    run_id = waiting_family(house)
+    cancel_run(run_id, house.actor)
+    assert house.end_of(run_id).state == "cancelled"
+    assert Run.objects.get(parent_run=run_id).state == "cancelled"
+
+
+def test_pausing_a_parent_pauses_its_child(house: House, at_work: None) -> None:
+    run_id = waiting_family(house)
+    pause_run(run_id, house.actor)
+    assert Run.objects.get(parent_run=run_id).state == "paused"
+    resume_run(run_id, house.actor)
+    assert Run.objects.get(parent_run=run_id).state == "running"
+
+
+def test_a_container_that_takes_too_long_ends_what_is_inside(house: House, at_work: None) -> None:
+    raw = document(
+        [
+            step("box", "scope", timeout="PT0.2S"),
+            inside("box", "w", "delay", config={"for": "PT1H"}),
+            step("late", config=value("errors.box.code")),
+        ],
+        "box.timeout > late",
+    )
+    assert output(ended(house, raw)) == {"box": None, "late": "timeout"}

@@ -195,12 +195,3 @@ def test_a_sub_workflow_is_undone_with_its_parent(house: House, at_work: None) -
     assert (run.state, ledger(run)) == ("undone", {"sub": "undone", "a": "undone"})
     child = Run.objects.get(parent_run=run)
     assert (child.state, undone_order(child)) == ("undone", ["y", "x"])
-
-
-def test_cancelling_a_parent_cancels_its_child(house: House, at_work: None) -> None:
-    house.publish(document([step("w", "delay", config={"for": "PT1H"})]), slug="child")
-    run_id = house.start(house.publish(document([step("sub", "sub_workflow", config={"workflow": "child"})])))
-    wait_until(lambda: Run.objects.filter(parent_run=run_id).exists(), 10, "the child to begin")
-    cancel_run(run_id, house.actor)
-    assert house.end_of(run_id).state == "cancelled"
-    assert Run.objects.get(parent_run=run_id).state == "cancelled"
