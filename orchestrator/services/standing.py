@@ -62,9 +62,10 @@ class Scope:
         #: Steps that belong to the new generation whatever they did before: see `renew`.
         self._newer: frozenset[int] = frozenset()
         self._of_scope: dict[str, Any] = {"run_id": run.pk, "scope_id": scope_id}
-        self.tokens = {token.node: token for token in Token.objects.filter(**self._of_scope)}
+        # Counter-actions stand at negative numbers: they are no part of the drawing's own way.
+        self.tokens = {token.node: token for token in Token.objects.filter(**self._of_scope, node__gte=0)}
         gates = list(Gate.objects.filter(**self._of_scope))
-        self.gates = {gate.gate: gate for gate in gates if gate.gate == gate.node}
+        self.gates = {gate.gate: gate for gate in gates if gate.gate == gate.node >= 0}
         #: Left by steps that cancel others (`core.marks`): no signal reaches them, so no replay knows of them.
         self._marks = [gate for gate in gates if gate.gate != gate.node]
         self.recorded = self._recorded()
@@ -74,7 +75,7 @@ class Scope:
     def _recorded(self) -> dict[int, End]:
         # Served by the primary key; one row per step of the scope.
         rows = (
-            StepLog.objects.filter(**self._of_scope, final=True)
+            StepLog.objects.filter(**self._of_scope, final=True, node__gte=0)
             .order_by("node", "-generation", "-attempt")
             .distinct("node")
             .values_list("node", "entry", "generation", "attempt", "outcome", "ports")
@@ -117,7 +118,7 @@ class Scope:
         """Every step of the run, in any scope, that a row names."""
         logged = StepLog.objects.filter(run_id=self.run.pk).values_list("node", flat=True).distinct()
         held = Token.objects.filter(run_id=self.run.pk).values_list("node", flat=True).distinct()
-        return {node for node in (*logged, *held) if node < self.plan.end}
+        return {node for node in (*logged, *held) if 0 <= node < self.plan.end}
 
     def forgotten(self, standing: Replayed) -> frozenset[int]:
         """Steps that have been at work and, by the replay, have not been reached."""
