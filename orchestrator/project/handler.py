@@ -19,7 +19,8 @@ from django.db import close_old_connections
 from django.http import HttpResponseBase, StreamingHttpResponse
 from django.urls import set_script_prefix
 
-#: Requests at work at a time; others queue. Those that wait for a run's end hold a thread, but no connection.
+#: Requests at work at a time; others queue. Those that wait for a run's end (`?wait=`, designer.waiting) hold one of
+#: these threads, but no database connection.
 THREADS = 128
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]

@@ -1,15 +1,20 @@
 """Our ASGI handler: what Django's own promises, on standing threads."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
+from channels.db import database_sync_to_async
 from django.core.signals import request_finished, request_started
 from django.db import connections
 
-from orchestrator.models import Workspace
+from designer.services.publishing import publish
+from orchestrator.models import Run, Workspace
 from orchestrator.project.handler import Pages
+from tests.designer_cast import Cast, document, transform
 from tests.factories import bearer, make_member
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -74,3 +79,45 @@ async def test_a_request_leaves_no_connection_on_its_thread(client: httpx.AsyncC
         assert (await client.get("/api/v1/w/demo/tokens/", headers=headers)).status_code == 200
     held = handler._threads.submit(lambda: connections["default"].connection).result()
     assert held is None
+
+
+@pytest.fixture
+def small_pool() -> Iterator[None]:
+    """Four connections for all threads, as the web process has sixteen."""
+    database: Any = connections["default"]
+    database.close()
+    options = database.settings_dict["OPTIONS"]
+    options["pool"] = {"min_size": 0, "max_size": 4, "timeout": 10}
+    yield
+    database.close()
+    database.close_pool()
+    del options["pool"]
+
+
+@pytest.fixture
+def published(valkey: str) -> dict[str, str]:
+    """A workflow that can be started; no worker takes its steps. Headers to start it with."""
+    cast = Cast("demo")
+    publish(workflow=cast.workflow(document(transform("a"), name="Flow")), note="", actor=cast.actor)
+    return {**bearer(cast.workspace, cast.editor), "Content-Type": "application/json"}
+
+
+async def test_forty_that_wait_for_a_run_leave_the_database_to_the_next(
+    client: httpx.AsyncClient, published: dict[str, str], small_pool: None
+) -> None:
+    address = "/api/v1/w/demo/workflows/flow/runs/?wait=30"
+    waiting = [asyncio.create_task(client.post(address, json={"input": {}}, headers=published)) for _ in range(40)]
+    shown: list[Any] = []
+    while len(shown) < 40 and not any(task.done() for task in waiting):
+        answer = await client.get("/api/v1/w/demo/runs/?limit=200", headers=published)
+        assert answer.status_code == 200, answer.text
+        shown = answer.json()["items"]
+    assert len(shown) == 40
+    assert not any(task.done() for task in waiting)
+    await database_sync_to_async(end_all)()
+    answers = await asyncio.gather(*waiting)
+    assert {(answer.status_code, answer.json()["state"]) for answer in answers} == {(201, "succeeded")}
+
+
+def end_all() -> None:
+    Run.objects.update(state="succeeded", finished_at=datetime.now(UTC))
