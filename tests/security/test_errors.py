@@ -163,6 +163,11 @@ def test_callers_who_do_not_stop_are_stopped(
     assert shape(refused[0])["code"] == "throttled"
 
 
+def test_what_is_counted_is_forgotten_after_its_window(fresh_cache: None) -> None:
+    assert [throttle.counted("branchline:throttle:test:1") for _ in range(3)] == [1, 2, 3]
+    assert 0 < throttle._counter().ttl("branchline:throttle:test:1") <= 2 * throttle.WINDOW
+
+
 def test_names_from_outside_are_shown_as_text(client: Client, admin: User, ours: Workspace) -> None:
     poison = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
     make_member(ours, "viewer", user=make_user("bob", first_name=poison))
