@@ -1,6 +1,7 @@
 """`for_each`: the steps inside, once for every item of a list."""
 
-from orchestrator.core.document import DEFAULT_PORT, ERROR_PORT, TIMEOUT_PORT
+from orchestrator.core.document import DEFAULT_PORT, ERROR_PORT, MAX_ITEMS, TIMEOUT_PORT
+from orchestrator.core.errors import ConfigInvalid
 from orchestrator.core.json_types import JsonObject
 from orchestrator.core.kinds import Group, Resumed, StepContext
 from orchestrator.core.outcome import Done, Fail, Items, TimedOut
@@ -8,6 +9,8 @@ from orchestrator.steps.containers import failed_inside, too_late
 from orchestrator.steps.faults import fault
 from orchestrator.steps.for_each.config import ForEachConfig
 from orchestrator.steps.kind import Kind
+
+_SPOKEN = {dict: "object", str: "text", int: "number", float: "number", bool: "truth value"}
 
 
 class ForEach(Kind[ForEachConfig]):
@@ -23,6 +26,17 @@ class ForEach(Kind[ForEachConfig]):
     icon = "list-checks"
     config = ForEachConfig
     inside: tuple[str, ...] | None = ("item", "index")
+
+    def build(self, config: JsonObject) -> ForEachConfig:
+        """Raises `ConfigInvalid` (items_not_a_list, too_many_items, config_invalid)."""
+        items = config.get("items")
+        if not isinstance(items, list):
+            found = "nothing" if items is None else f"a {_SPOKEN.get(type(items), type(items).__name__)}"
+            raise ConfigInvalid(f"The items must be a list, but there is {found}.", code="items_not_a_list")
+        if len(items) > MAX_ITEMS:
+            message = f"The list has {len(items):,} items; {MAX_ITEMS:,} is the most. Split it, or group the items."
+            raise ConfigInvalid(message, code="too_many_items", details={"items": len(items), "most": MAX_ITEMS})
+        return super().build(config)
 
     def ports(self, config: JsonObject) -> tuple[str, ...]:
         return (DEFAULT_PORT, ERROR_PORT, TIMEOUT_PORT)
