@@ -13,18 +13,23 @@ MOST_WORKFLOWS = 500  # of a filter's list
 
 @dataclass(frozen=True, slots=True)
 class Caption:
-    """A step's name and kind."""
+    """A step's name and kind, and the region that it belongs to: "Payment (sequence)", or nothing."""
 
     name: str
     kind: str
+    region: str = ""
 
 
 @lru_cache(maxsize=128)
 def captions_of(version_id: int) -> Mapping[str, Caption]:
     """Step key -> caption; kept in memory, for a version never changes. Unknown versions have none."""
-    document = Version.objects.filter(pk=version_id).values_list("document", flat=True).first() or {}
+    found = Version.objects.filter(pk=version_id).values_list("document", "plan__regions").first()
+    document, regions = found or ({}, ())
+    region_of = {
+        key: f"{one['name'] or one['key']} ({one['pattern']})" for one in regions or () for key in one["steps"]
+    }
     return {
-        step["key"]: Caption(step.get("name") or step["key"], step.get("kind", ""))
+        step["key"]: Caption(step.get("name") or step["key"], step.get("kind", ""), region_of.get(step["key"], ""))
         for step in document.get("steps", ())
     }
 

@@ -43,7 +43,7 @@ ORDER = drawn(
         "ship": {"at": [600, -80], "name": "Ship the parcel", "kind": "call"},
         "apologise": {"at": [600, 80], "name": "Apologise", "kind": "call"},
     },
-)
+) | {"regions": [{"key": "payment", "name": "Payment", "pattern": "sequence", "steps": ["reserve", "charge"]}]}
 FIELDS: list[dict[str, Any]] = [
     {"key": "days", "kind": "number", "label": "Days granted", "required": True, "min": 0, "max": 30},
     {"key": "from", "kind": "date", "label": "First day"},

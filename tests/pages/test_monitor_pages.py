@@ -147,6 +147,13 @@ def test_a_step_opens_as_a_page_and_as_a_fragment(day):
         assert "Definition" in text
 
 
+def test_a_step_names_its_region(day):
+    base = f"/w/demo/runs/{day.runs['failed'].pk}/"
+    assert "in Payment (sequence)" in page(day.alice, f"{base}steps/charge/")
+    assert "step-region" not in page(day.alice, f"{base}steps/ship/")
+    assert page(day.alice, f"{base}?tab=steps").count("in Payment (sequence)") == 2
+
+
 def test_a_step_that_waits_leads_to_its_form(day):
     text = page(day.bob, f"/w/demo/runs/{day.runs['waiting'].pk}/steps/approve/")
     assert f"/w/demo/inbox/{day.tasks['leave'].pk}/" in text
