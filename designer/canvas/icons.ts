@@ -9,7 +9,7 @@ alarm-clock-off arrow-right ban bell box boxes braces calendar check chevron-dow
 circle-check circle-question-mark circle-stop circle-x clipboard-check clock cloud-check cloud-off code command copy
 corner-down-right cpu database download ellipsis eye file-text flag git-branch git-fork git-merge globe hourglass info
 key keyboard layers link list-checks list-tree loader-circle locate lock mail mailbox map maximize megaphone merge
-minus network pause pencil play plus power power-off radio redo-2 repeat repeat-2 replace rocket rotate-cw route scan
+minus network octagon-x pause pencil play plus power power-off radio redo-2 repeat repeat-2 replace rocket rotate-cw route scan
 scroll search send settings-2 shuffle signal slash sparkles split square square-function sticky-note terminal timer
 trash-2 triangle-alert undo-2 unlink upload user user-check variable wand-sparkles waypoints wifi-off workflow x zap
 arrow-up arrow-down form square-terminal

@@ -1,9 +1,11 @@
 """Every document of the pattern corpus, played by a worker in this process and by real worker nodes."""
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from datetime import datetime
 from itertools import combinations
+from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -150,6 +152,15 @@ def test_by_real_workers(house: House, process_environment: dict[str, str]) -> N
     assert failed == {}
 
 
-def test_the_corpus_names_each_pattern_once() -> None:
+def test_the_documentation_lists_every_pattern_and_supports_what_the_corpus_plays() -> None:
+    text = Path("docs/patterns.md").read_text()
+    told = dict(re.findall(r"^\| (\d+) \| [^|]+ \| ([a-z ]+) \|", text, re.MULTILINE))
+    assert list(map(int, told)) == list(range(1, 44))
+    supported = {int(number) for number, how in told.items() if how == "supported"}
+    assert supported == {pattern.number for pattern in CORPUS}
+    assert f"Supported: {len(supported)}." in text
+    assert len(supported) >= 34
+
+
+def test_the_corpus_names_each_document_once() -> None:
     assert len({pattern.slug for pattern in CORPUS}) == len(CORPUS)
-    assert len({pattern.number for pattern in CORPUS}) >= 34

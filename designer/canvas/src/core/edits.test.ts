@@ -12,6 +12,7 @@ import {
 } from "./edits.ts";
 import { edgeId, findStep } from "./graph.ts";
 import { KINDS, shop, step } from "./samples.ts";
+import { summaryOf } from "./summary.ts";
 import type { Document } from "./types.ts";
 
 const done = (doc: Document, command: Command | null): Document => {
@@ -39,6 +40,15 @@ describe("rename", () => {
   it("keeps a key that somebody chose", () => {
     const doc = { ...shop(), steps: [step("r1", { name: "Reserve" })], edges: [] };
     expect(findStep(done(doc, rename(doc, "r1", "Hold")), "r1")?.name).toBe("Hold");
+  });
+
+  it("renames a step in what a cancel step names", () => {
+    const cut = step("cut", { kind: "cancel", config: { steps: ["charge", "ship"], as: "cancelled" } });
+    const before = shop();
+    before.steps.push(cut);
+    const after = done(before, renameKey(before, "charge", "pay"));
+    expect(findStep(after, "cut")?.config.steps).toEqual(["pay", "ship"]);
+    expect(summaryOf(cut, undefined)).toBe("Cancels charge, ship");
   });
 
   it("does not touch a longer key that starts alike", () => {

@@ -26,12 +26,16 @@ const renamedStep = (step: Step, from: string, to: string): Step => {
   if (step.undo) {
     next.undo = { ...step.undo, config: renamedValue(step.undo.config, from, to) as Step["config"] };
   }
+  const named = step.kind === "cancel" ? step.config.steps : undefined;
+  if (Array.isArray(named)) {
+    next.config = { ...next.config, steps: named.map((key) => (key === from ? to : key)) };
+  }
   if (step.key === from) next.key = to;
   if (step.parent === from) next.parent = to;
   return next;
 };
 
-/** The document with step `from` called `to` in steps, edges, regions and every expression. */
+/** The document with step `from` called `to` in steps, edges, regions, what is cancelled and every expression. */
 export function withRenamedKey(doc: Document, from: string, to: string): Document {
   const end = (key: string): string => (key === from ? to : key);
   return {

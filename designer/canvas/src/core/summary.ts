@@ -30,6 +30,10 @@ export function summaryOf(step: Step, kind: StepKind | undefined): string {
       return repeated(config) || name;
     case "scope":
       return SCOPES[text(config.on_failure)] ?? name;
+    case "cancel":
+      return cancelled(config) || name;
+    case "end":
+      return config.whole === true ? "Ends the whole run" : name;
     case "sub_workflow":
       return text(config.workflow) || name;
     default:
@@ -42,6 +46,13 @@ const SCOPES: Record<string, string> = {
   undo: "A failure inside undoes it",
   continue: "Goes on after a failure inside",
 };
+
+function cancelled(config: { [key: string]: Json }): string {
+  const keys = Array.isArray(config.steps) ? config.steps.map(text) : [];
+  const region = text(config.region) ? [`the region ${text(config.region)}`] : [];
+  const targets = [...keys, ...region].filter(Boolean).join(", ");
+  return targets && `${config.as === "complete" ? "Completes" : "Cancels"} ${targets}`;
+}
 
 function repeated(config: { [key: string]: Json }): string {
   const turns = text(config.turns) ? `, at most ${text(config.turns)} turns` : "";
