@@ -27,10 +27,13 @@ from orchestrator.api import (
     run_detail,
     skip_step,
 )
+from orchestrator.rest.serializers import ErrorSerializer
 
 RUN = path_id("run")
 KEY = OpenApiParameter("key", OpenApiTypes.STR, OpenApiParameter.PATH)
 STEP = [RUN, KEY]
+#: A preview refuses what the change itself would refuse.
+PREVIEW = {200: shape.RepeatPreview, 409: ErrorSerializer}
 
 
 class RepeatView(MonitorView):
@@ -52,7 +55,7 @@ class RepeatView(MonitorView):
 class RetryView(RepeatView):
     """Retry from failure."""
 
-    @extend_schema(operation_id="run_retry_preview", parameters=[RUN], responses=shape.RepeatPreview)
+    @extend_schema(operation_id="run_retry_preview", parameters=[RUN], responses=PREVIEW)
     def get(self, request: Request, **kwargs: Any) -> Response:
         """What a retry would try again. 409 run_not_failed when nothing has failed."""
         return self.told(lambda run: preview_retry(run, self.actor))
@@ -67,7 +70,7 @@ class RetryView(RepeatView):
 class StepRetryView(RepeatView):
     """Retry one failed step."""
 
-    @extend_schema(operation_id="step_retry_preview", parameters=STEP, responses=shape.RepeatPreview)
+    @extend_schema(operation_id="step_retry_preview", parameters=STEP, responses=PREVIEW)
     def get(self, request: Request, **kwargs: Any) -> Response:
         """What a retry of this step would try again, and what is behind it."""
         return self.told(lambda run: preview_retry(run, self.actor, kwargs["key"]))
@@ -86,9 +89,7 @@ class StepRerunView(RepeatView):
         self.query = shape.RerunQuery if request.method == "GET" else None
         super().initial(request, *args, **kwargs)
 
-    @extend_schema(
-        operation_id="step_rerun_preview", parameters=[*STEP, shape.RerunQuery], responses=shape.RepeatPreview
-    )
+    @extend_schema(operation_id="step_rerun_preview", parameters=[*STEP, shape.RerunQuery], responses=PREVIEW)
     def get(self, request: Request, **kwargs: Any) -> Response:
         """What would run again, what of it had succeeded, and what acts outside."""
         newest = self.asked()["newest"]
