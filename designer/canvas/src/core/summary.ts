@@ -2,8 +2,19 @@ import { spokenDuration } from "./durations.ts";
 import { isExpression, isJsonObject } from "./equal.ts";
 import type { Json, Step, StepKind } from "./types.ts";
 
+/** A text that is written as an expression, as people read it: `f'Order {input.id}'` is "Order …". */
+function asRead(source: string): string {
+  const [, formatted, , body] = /^(f?)(['"])((?:(?!\2)[^\\\n])*)\2$/.exec(source.trim()) ?? [];
+  if (body === undefined) return source;
+  return formatted
+    ? body.replace(/\{\{|\}\}|\{[^{}]*\}/g, (hole) =>
+        hole.length > 2 || hole === "{}" ? "…" : hole.charAt(0),
+      )
+    : body;
+}
+
 const text = (value: Json | undefined): string => {
-  if (isExpression(value)) return value.$;
+  if (isExpression(value)) return asRead(value.$);
   return typeof value === "string" || typeof value === "number" ? String(value) : "";
 };
 

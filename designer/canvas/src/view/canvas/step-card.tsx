@@ -62,7 +62,11 @@ export function StepCard(props: CardProps) {
           <Icon name={kind?.icon ?? "circle-question-mark"} />
         </span>
         <span className="step-words">
-          {title ?? <span className="step-name">{step.name || step.key}</span>}
+          {title ?? (
+            <span className="step-name" title={step.name || step.key}>
+              {step.name || step.key}
+            </span>
+          )}
           <span className="step-line">{line ?? summaryOf(step, kind)}</span>
         </span>
         {badge}
