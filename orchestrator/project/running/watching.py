@@ -1,7 +1,8 @@
-"""A run in the terminal: one line a step, moving as its rows do."""
+"""A run in the terminal: one line a step, moving as its rows do. In a pipe or a file: one line for each change."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -9,10 +10,12 @@ from asgiref.sync import sync_to_async
 from channels.layers import get_channel_layer
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 
 from orchestrator.core.states import FINAL_RUN
 from orchestrator.models import Run
+from orchestrator.project.logs import escaped
 from orchestrator.queries.step_run import StepRun
 from orchestrator.queries.step_runs import step_runs
 
@@ -28,7 +31,13 @@ MARKS = {
     "timed_out": "[dark_orange]✗[/] timed out",
     "skipped": "[dim]╱ skipped[/]",
     "cancelled": "[yellow]■[/] cancelled",
+    "undoing": "[magenta]↶[/] undoing",
+    "undone": "[magenta]↶[/] undone",
+    "undo_failed": "[red]↶[/] could not be undone",
 }
+LONGEST_REMARK = 100  # characters
+
+Show = Callable[[Run, str, Iterable[StepRun]], None]
 
 
 def watch(run_id: UUID, console: Console, poke: Callable[[], None]) -> Run:
@@ -43,13 +52,13 @@ async def _watch(run_id: UUID, console: Console, poke: Callable[[], None]) -> Ru
     await layer.group_add(f"workspace.{run.workspace_id}", channel)
     steps: dict[tuple[str, str | None], StepRun] = {}
     after: int | None = None
-    with Live(console=console, refresh_per_second=10, transient=not console.is_terminal) as live:
+    with picture(console) as show:
         while True:
             poke()
             found = await sync_to_async(step_runs)(run, after=after)
             after = found.seq
             steps |= {(step.key, step.scope): step for step in found.items}
-            live.update(table(run, found.run_state, list(steps.values())))
+            show(run, found.run_state, steps.values())
             if found.run_state in FINAL_RUN:
                 break
             try:
@@ -60,16 +69,52 @@ async def _watch(run_id: UUID, console: Console, poke: Callable[[], None]) -> Ru
     return await sync_to_async(Run.objects.get)(pk=run_id)
 
 
-def table(run: Run, state: str, steps: list[StepRun]) -> Table:
+@contextmanager
+def picture(console: Console) -> Iterator[Show]:
+    """Inside the block every call of what it yields shows a moment of the run."""
+    if not console.is_terminal:
+        yield lines(console)
+        return
+    with Live(console=console, refresh_per_second=10) as live:
+        yield lambda run, state, steps: live.update(table(run, state, steps))
+
+
+def lines(console: Console) -> Show:
+    """For a pipe or a file, which keep what they are told: nothing is told twice."""
+    told: dict[tuple[str, str | None], tuple[object, ...]] = {}
+
+    def show(_run: Run, _state: str, steps: Iterable[StepRun]) -> None:
+        for step in steps:
+            now = (step.state, step.attempt, remark(step))
+            if told.get((step.key, step.scope)) != now:
+                told[step.key, step.scope] = now
+                console.print(f"{step.key:<24} {mark(step)}  {now[2]}".rstrip(), highlight=False, soft_wrap=True)
+
+    return show
+
+
+def table(run: Run, state: str, steps: Iterable[StepRun]) -> Table:
     """The picture of one moment."""
     seconds = ((run.finished_at or datetime.now(UTC)) - run.started_at).total_seconds()
     grid = Table(title=f"Run {run.pk}: {state}", caption=f"{seconds:.1f} s", title_justify="left", box=None)
     for name in ("Step", "State", "Attempt", "Seconds", "Remark"):
         grid.add_column(name, justify="right" if name in ("Attempt", "Seconds") else "left")
     for step in steps:
-        remark = step.waiting.text if step.waiting else step.error_message
-        grid.add_row(step.key, MARKS.get(step.state, step.state), str(step.attempt or ""), _seconds(step), remark[:100])
+        grid.add_row(step.key, mark(step), str(step.attempt or ""), _seconds(step), remark(step))
     return grid
+
+
+def mark(step: StepRun) -> str:
+    return MARKS[step.state]
+
+
+def remark(step: StepRun) -> str:
+    """Why it waits or what went wrong: text from outside, neither markup nor orders to the terminal."""
+    return harmless((step.waiting.text if step.waiting else step.error_message)[:LONGEST_REMARK])
+
+
+def harmless(text: str) -> str:
+    return escape(escaped(text))
 
 
 def _seconds(step: StepRun) -> str:

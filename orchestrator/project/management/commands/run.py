@@ -22,7 +22,7 @@ from orchestrator.project import samples
 from orchestrator.project.people import member_with, workspace_named
 from orchestrator.project.running.local_worker import local_worker, unserved
 from orchestrator.project.running.served import ServedCommand
-from orchestrator.project.running.watching import watch
+from orchestrator.project.running.watching import harmless, watch
 from orchestrator.services.members import machine_actor
 from orchestrator.services.runs import start_run
 
@@ -34,7 +34,8 @@ class Command(ServedCommand):
     """Start a run of a workflow, or of a document in a file. With --watch: its exit code is the run's."""
 
     help = (
-        "Start a run of a workflow (its slug) or of a document (a file). Exit code 0 succeeded, 1 failed, 2 cancelled."
+        "Start a run of a workflow (its slug) or of a document (a file). "
+        "Exit code 0 succeeded, 1 failed, 2 cancelled, 3 undone or stuck undoing."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -96,7 +97,8 @@ class Command(ServedCommand):
         console = Console()
         run = watch(run_id, console, poke)
         if run.error:
-            console.print(f"[red]{run.error.get('code')}[/]: {run.error.get('message')}", highlight=False)
+            code, message = (harmless(str(run.error.get(name))) for name in ("code", "message"))
+            console.print(f"[red]{code}[/]: {message}", highlight=False, soft_wrap=True)
         output = run.output if run.output_ref is None else "(large: see the run page)"
         console.print_json(json.dumps({"run": str(run.pk), "state": run.state, "output": output}))
         return run
