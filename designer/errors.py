@@ -16,6 +16,12 @@ class DraftHasProblems(BranchlineError):
     code = "draft_has_problems"
 
 
+class StepMissing(BranchlineError):
+    """The question is about one step, and names none."""
+
+    code = "step_missing"
+
+
 class NameInvalid(BranchlineError):
     """A workflow's name is one line of 1 to 200 characters."""
 

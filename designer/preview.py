@@ -41,17 +41,31 @@ LONGEST_TEXT = 500
 MOST_PARTS = 5_000
 
 
-def roots_for(workflow: Workflow, step: str, actor: Actor, *, wanted: Collection[str] | None = None) -> dict[str, Json]:
+def roots_for(
+    workflow: Workflow, step: str, actor: Actor, *, undo: bool = False, wanted: Collection[str] | None = None
+) -> dict[str, Json]:
     """What an expression of `step` may read: examples, overlaid by the last run's data where the actor may see these.
 
-    Without a known step all steps count as run. `wanted` limits the steps whose outputs are read.
+    Without a known step all steps count as run. `wanted` limits the steps whose outputs are read. `undo`: of the step's
+    undo, which reads what the step itself gave, too.
     """
     document = parse_document(load_draft(workflow).document)
     needed = None if wanted is None else {*wanted, *read_by_containers(document, step)}
     before = [key for key in steps_before(document, step) if needed is None or key in needed]
-    ran = last_run_data(workflow.pk, before) if may(actor, Action.RUN_READ_DATA) else None
+    own = [step] if undo and step in {item.key for item in document.steps} else []
+    ran = last_run_data(workflow.pk, [*before, *own]) if may(actor, Action.RUN_READ_DATA) else None
     roots = _examples(workflow, document, before) if ran is None else _overlaid(workflow, document, before, ran)
-    return roots | inner_roots(document, step, roots)
+    return roots | inner_roots(document, step, roots) | _undo_roots(document, own, ran)
+
+
+def _undo_roots(document: Document, own: Sequence[str], ran: RanData | None) -> dict[str, Json]:
+    """What the step to be undone gave, and how it failed."""
+    found: dict[str, Json] = {}
+    for key in own:
+        kinds = {step.key: step.kind for step in document.steps}
+        found["output"] = ran.steps.get(key, EXAMPLES.get(kinds[key])) if ran else EXAMPLES.get(kinds[key])
+        found["error"] = ran.errors.get(key) if ran else None
+    return found
 
 
 def steps_before(document: Document, step: str) -> list[str]:
@@ -96,8 +110,8 @@ def _example_run(workflow: Workflow) -> Json:
 
 def _overlaid(workflow: Workflow, document: Document, before: Collection[str], ran: RanData) -> dict[str, Json]:
     roots: dict[str, Any] = _examples(workflow, document, before)
-    roots["steps"] |= ran.steps
-    roots["errors"] = dict(ran.errors)
+    roots["steps"] |= {key: value for key, value in ran.steps.items() if key in before}
+    roots["errors"] = {key: value for key, value in ran.errors.items() if key in before}
     roots["run"] = {**roots["run"], "id": ran.run_id}
     if isinstance(ran.input, Mapping) and isinstance(roots["input"], Mapping):
         # The schema may have got fields since: their examples stay.
@@ -105,17 +119,17 @@ def _overlaid(workflow: Workflow, document: Document, before: Collection[str], r
     return roots
 
 
-def shown_roots(workflow: Workflow, step: str, actor: Actor) -> dict[str, Json]:
+def shown_roots(workflow: Workflow, step: str, actor: Actor, *, undo: bool = False) -> dict[str, Json]:
     """The roots as completion needs them: long lists and texts cut."""
-    return {name: cut(value) for name, value in roots_for(workflow, step, actor).items()}
+    return {name: cut(value) for name, value in roots_for(workflow, step, actor, undo=undo).items()}
 
 
-def preview(workflow: Workflow, expression: str, step: str, actor: Actor) -> dict[str, Json]:
+def preview(workflow: Workflow, expression: str, step: str, actor: Actor, *, undo: bool = False) -> dict[str, Json]:
     """{"value": ...} or {"error": {"code", "message"}}. Evaluated in the sandbox on whole values, shown cut."""
     try:
         reads = references(expression)
         wanted = None if reads.whole_steps else {*reads.steps, *reads.errors}
-        value = evaluate(expression, roots_for(workflow, step, actor, wanted=wanted))
+        value = evaluate(expression, roots_for(workflow, step, actor, undo=undo, wanted=wanted))
     except ExpressionFailed as error:
         return {"error": {"code": error.error_code, "message": error.message}}
     return {"value": cut(value)}

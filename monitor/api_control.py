@@ -10,7 +10,7 @@ from rest_framework.response import Response
 
 from monitor import api_shapes as shape
 from monitor.api_base import MonitorView, checked, path_id
-from orchestrator.api import Actor, cancel_run, find_run, pause_run, resume_run, run_detail
+from orchestrator.api import Actor, cancel_run, cancel_with_undo, find_run, pause_run, resume_run, run_detail
 
 RUN = path_id("run")
 
@@ -30,10 +30,16 @@ class CancelView(ControlView):
 
     @extend_schema(operation_id="run_cancel", parameters=[RUN], request=shape.CancelRequest, responses=shape.RunDetail)
     def post(self, request: Request, **kwargs: Any) -> Response:
-        """Let nothing more start; what runs has ten seconds to end. 409 when the run has ended."""
+        """Let nothing more start; what runs has ten seconds to end. 409 when the run has ended.
+
+        With `"undo": true` what happened in the run is then undone, in reverse causal order.
+        """
         asked = checked(shape.CancelRequest, request)
         run = find_run(self.actor, self.id_of("run"))
-        cancel_run(run.pk, self.actor, asked["reason"], hard=asked["hard"])
+        if asked["undo"]:
+            cancel_with_undo(run.pk, self.actor, asked["reason"])
+        else:
+            cancel_run(run.pk, self.actor, asked["reason"], hard=asked["hard"])
         return Response(run_detail(self.actor, run.pk).as_json())
 
 

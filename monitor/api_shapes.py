@@ -9,7 +9,7 @@ from orchestrator.rest.serializers import StrictSerializer
 
 RUN_STATES = [str(state) for state in RunState]
 STEP_RUN_STATES = [str(state) for state in StepRunState]
-KINDS_OF_WAITING = ("person", "event", "time", "retry", "branch", "worker", "paused", "child")
+KINDS_OF_WAITING = ("person", "event", "time", "retry", "branch", "worker", "paused", "child", "lock", "undo")
 Shape = serializers.Serializer[Any]
 
 
@@ -141,6 +141,7 @@ class Happening(Shape):
     error = StepError(allow_null=True)
     comment = serializers.CharField(allow_blank=True)
     task = serializers.UUIDField(allow_null=True)
+    undo = serializers.BooleanField(help_text="True: of the step's undo, not of the step.")
 
 
 class HistoryView(Shape):
@@ -212,9 +213,17 @@ class ControlRequest(StrictSerializer):
 
 
 class CancelRequest(ControlRequest):
-    """Why a run is cancelled, and whether steps at work are given time."""
+    """Why a run is cancelled, whether steps at work are given time, and whether what happened is undone."""
 
     hard = serializers.BooleanField(default=False, help_text="Take the steps that run away at once.")
+    undo = serializers.BooleanField(default=False, help_text="Then undo what happened. Not together with hard.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if attrs["hard"] and attrs["undo"]:
+            raise serializers.ValidationError(
+                {"hard": ["An undo must know what happened: wait for the steps at work."]}
+            )
+        return attrs
 
 
 class RerunQuery(Shape):

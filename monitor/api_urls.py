@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from monitor import api_control, api_repeat, api_runs, api_tasks
+from monitor import api_control, api_repeat, api_runs, api_tasks, api_undo
 
 urlpatterns = [
     path("runs/", api_runs.RunsView.as_view(), name="api-runs"),
@@ -18,6 +18,11 @@ urlpatterns = [
     path("runs/<str:run>/steps/<str:key>/retry/", api_repeat.StepRetryView.as_view(), name="api-step-retry"),
     path("runs/<str:run>/steps/<str:key>/rerun/", api_repeat.StepRerunView.as_view(), name="api-step-rerun"),
     path("runs/<str:run>/steps/<str:key>/skip/", api_repeat.StepSkipView.as_view(), name="api-step-skip"),
+    path("runs/<str:run>/undo/", api_undo.UndoView.as_view(), name="api-run-undo"),
+    path("runs/<str:run>/undo/preview/", api_undo.UndoPreviewView.as_view(), name="api-run-undo-preview"),
+    path("runs/<str:run>/undo/<int:entry>/retry/", api_undo.UndoRetryView.as_view(), name="api-run-undo-retry"),
+    path("runs/<str:run>/undo/<int:entry>/skip/", api_undo.UndoSkipView.as_view(), name="api-run-undo-skip"),
+    path("runs/<str:run>/undo/<int:entry>/by-hand/", api_undo.UndoByHandView.as_view(), name="api-run-undo-by-hand"),
     path("tasks/", api_tasks.TasksView.as_view(), name="api-tasks"),
     path("tasks/<str:task>/", api_tasks.TaskView.as_view(), name="api-task"),
     path("tasks/<str:task>/claim/", api_tasks.TaskClaimView.as_view(), name="api-task-claim"),

@@ -12,6 +12,7 @@ FOLD_SHARE = 0.25
 FOLD_SECONDS = 1.0
 FOLD_WIDTH = 4.0  # percent of the axis
 MOST_FOLDED = 40.0  # percent of the axis, for all folds together
+ATTEMPT = {"attempt": "Attempt", "undo": "Undo, attempt"}
 NARROWEST = 0.5  # percent: shorter bars could not be seen
 
 
@@ -54,13 +55,14 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """The bars of one step (in one scope)."""
+    """The bars of one step, or of its undo, in one scope."""
 
     key: str
     name: str
     scope: str | None
     state: str
     length: str
+    undo: bool = False
     bars: list[Bar] = field(default_factory=list)
 
 
@@ -132,14 +134,14 @@ def lay_out(spans: Sequence[Span], *, start: datetime, end: datetime, names: dic
         return max(((moment or end) - start).total_seconds(), 0.0)
 
     whole = max([second(end), *(second(span.ended) for span in spans)])
-    axis = make_axis([(second(span.begun), second(span.ended)) for span in spans if span.kind == "attempt"], whole)
-    lanes: dict[tuple[str, str | None], list[Span]] = {}
+    axis = make_axis([(second(span.begun), second(span.ended)) for span in spans if span.kind != "wait"], whole)
+    lanes: dict[tuple[str, str | None, bool], list[Span]] = {}
     for span in spans:
-        lanes.setdefault((span.key, span.scope), []).append(span)
+        lanes.setdefault((span.key, span.scope, span.kind == "undo"), []).append(span)
     drawn = []
-    for (key, scope), own in lanes.items():
+    for (key, scope, undo), own in lanes.items():
         length = duration_words(max(second(span.ended) for span in own) - min(second(span.begun) for span in own))
-        lane = Lane(key, names.get(key, key), scope, str(own[-1].state), length)
+        lane = Lane(key, names.get(key, key), scope, str(own[-1].state), length, undo)
         lane.bars.extend(_bar(axis, span, second(span.begun), second(span.ended)) for span in _back_to_front(own))
         drawn.append(lane)
     return Timeline(tuple(drawn), _marks(axis), _folds(axis))
@@ -153,9 +155,7 @@ def _back_to_front(spans: Sequence[Span]) -> list[Span]:
 def _bar(axis: Axis, span: Span, begun: float, ended: float) -> Bar:
     left, right = axis.at(begun), axis.at(ended)
     left = min(left, 100.0 - NARROWEST)
-    words = (
-        "Waited for a person" if span.kind == "wait" else f"Attempt {span.attempt}: {str(span.state).replace('_', ' ')}"
-    )
+    words = "Waited for a person" if span.kind == "wait" else f"{ATTEMPT[span.kind]} {span.attempt}: {told(span)}"
     return Bar(
         x=f"{left:.2f}%",
         width=f"{max(right - left, NARROWEST):.2f}%",
@@ -163,6 +163,10 @@ def _bar(axis: Axis, span: Span, begun: float, ended: float) -> Bar:
         state=str(span.state).replace("_", "-"),
         title=f"{words}, {duration_words(ended - begun)}, began after {duration_words(begun)}",
     )
+
+
+def told(span: Span) -> str:
+    return str(span.state).replace("_", " ")
 
 
 def _marks(axis: Axis) -> tuple[Mark, ...]:

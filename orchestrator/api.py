@@ -22,18 +22,22 @@ from orchestrator.core.json_text import parse_json
 from orchestrator.core.json_types import Json, JsonObject
 from orchestrator.core.parse import invalid as invalid_document
 from orchestrator.core.parse import parse_document
+from orchestrator.core.plan import Plan, compile_plan
 from orchestrator.core.problem import Problem
 from orchestrator.core.problems import find_problems
 from orchestrator.core.references import references
 from orchestrator.core.schema import check_input
 from orchestrator.core.schema_example import example_of
 from orchestrator.core.states import FINAL_RUN, RunState, StepRunState
+from orchestrator.core.undo import UndoState
+from orchestrator.core.undo_preview import undo_preview
 from orchestrator.models import Run, User, Version, Workflow, Workspace
 from orchestrator.models.fields import DrawnJSONField
 from orchestrator.policy import SOCKETS, Action, may, narrowed, require
 from orchestrator.queries.captions import Caption, captions_of, document_of, workflow_names
 from orchestrator.queries.cursor import MOST as MOST_ITEMS
-from orchestrator.queries.dashboard import Dashboard, dashboard, oldest_waiting, recent_runs
+from orchestrator.queries.dashboard import Dashboard, dashboard, oldest_waiting, recent_runs, stuck_runs
+from orchestrator.queries.drawing import plan_of
 from orchestrator.queries.history import history
 from orchestrator.queries.live import Frame, Lost, Viewer, admit, read_changes, standings, watchable
 from orchestrator.queries.preview import RanData, evaluate, last_run_data
@@ -58,6 +62,7 @@ from orchestrator.queries.task_views import TaskCard, TaskDetail
 from orchestrator.queries.tasks import TABS as TASK_TABS
 from orchestrator.queries.tasks import card_for, inbox, people_for, task_counts, task_detail, task_page, tasks_of_run
 from orchestrator.queries.timeline import Span, Spans, spans_of
+from orchestrator.queries.undo import ForeseenUndo, UndoLedger, UndoLine, foreseen_undo, undo_counts, undo_ledger_of
 from orchestrator.services.bulk import ACTIONS as BULK_ACTIONS
 from orchestrator.services.bulk import MOST_RUNS as MOST_BULK_RUNS
 from orchestrator.services.bulk import BulkResult, change_runs
@@ -70,6 +75,7 @@ from orchestrator.services.runs import start_run
 from orchestrator.services.skip import preview_skip, skip_step
 from orchestrator.services.task_holders import claim_task, reassign_task, release_task
 from orchestrator.services.tasks import Decided, decide_task
+from orchestrator.services.undo import How, cancel_with_undo, settle_undo, undo_run
 from orchestrator.services.versions import publish_version
 from orchestrator.steps.registry import KINDS, step_kinds_json
 
@@ -97,13 +103,16 @@ __all__ = [
     "DrawnJSONField",
     "ExpressionFailed",
     "Forbidden",
+    "ForeseenUndo",
     "Frame",
+    "How",
     "InputInvalid",
     "Json",
     "JsonInvalid",
     "JsonObject",
     "Lost",
     "NotFound",
+    "Plan",
     "Problem",
     "RanData",
     "RepeatPreview",
@@ -120,6 +129,9 @@ __all__ = [
     "StepRuns",
     "TaskCard",
     "TaskDetail",
+    "UndoLedger",
+    "UndoLine",
+    "UndoState",
     "User",
     "Version",
     "Viewer",
@@ -127,11 +139,13 @@ __all__ = [
     "Workspace",
     "admit",
     "cancel_run",
+    "cancel_with_undo",
     "captions_of",
     "card_for",
     "change_runs",
     "check_input",
     "claim_task",
+    "compile_plan",
     "csv_input",
     "dashboard",
     "decide_task",
@@ -142,6 +156,7 @@ __all__ = [
     "example_of",
     "find_problems",
     "find_run",
+    "foreseen_undo",
     "history",
     "inbox",
     "invalid_document",
@@ -158,6 +173,7 @@ __all__ = [
     "parse_json",
     "pause_run",
     "people_for",
+    "plan_of",
     "preview_rerun",
     "preview_retry",
     "preview_skip",
@@ -180,6 +196,7 @@ __all__ = [
     "run_views",
     "runs_for",
     "runs_named",
+    "settle_undo",
     "skip_step",
     "spans_of",
     "standings",
@@ -188,11 +205,16 @@ __all__ = [
     "step_detail",
     "step_kinds_json",
     "step_runs",
+    "stuck_runs",
     "successors",
     "task_counts",
     "task_detail",
     "task_page",
     "tasks_of_run",
+    "undo_counts",
+    "undo_ledger_of",
+    "undo_preview",
+    "undo_run",
     "watchable",
     "workflow_names",
 ]

@@ -14,6 +14,7 @@ from django.db.models import BigIntegerField, Func
 from orchestrator.core.parse import parse_document
 from orchestrator.core.plan import compile_plan
 from orchestrator.core.plan_json import plan_as_json
+from orchestrator.core.states import FINAL_RUN
 from orchestrator.models import (
     Decision,
     Gate,
@@ -23,6 +24,7 @@ from orchestrator.models import (
     RunRecord,
     StepLog,
     Token,
+    UndoItem,
     User,
     Version,
     WorkerSession,
@@ -113,7 +115,7 @@ def new_run_id(moment: datetime | None = None) -> uuid.UUID:
 def make_run(version: Version, *, state: str = "running", started_at: datetime | None = None, **fields: Any) -> Run:
     """A run with its record "started"; closed states get an end one second later."""
     started = started_at or datetime.now(UTC)
-    closed = state in {"succeeded", "failed", "cancelled"}
+    closed = state in FINAL_RUN
     run = Run.objects.create(
         id=new_run_id(started_at),
         workspace=version.workflow.workspace,
@@ -158,10 +160,22 @@ def make_log(run: Run, key: str, *, outcome: str = "S", attempt: int = 1, **fiel
         cursor.execute("SELECT nextval('orchestrator_step_log_entry')")
         (entry,) = cursor.fetchone()
     now = datetime.now(UTC)
-    defaults = {"ports": ["out"] if outcome == "S" else None, "started_at": now, "finished_at": now, "xid": XID}
+    ports = ["out"] if outcome == "S" else None
+    defaults = {"ports": ports, "started_at": now, "finished_at": now, "session_id": 1, "xid": XID}
     return StepLog.objects.create(
-        run=run, node=node_of(run, key), entry=entry, outcome=outcome, attempt=attempt, **{**defaults, **fields}
+        run=run,
+        entry=entry,
+        outcome=outcome,
+        attempt=attempt,
+        **{"node": node_of(run, key), **defaults, **fields},
     )
+
+
+def make_undo_item(run: Run, key: str, state: str, **fields: Any) -> UndoItem:
+    """A line of the undo ledger for the last row that the log holds of the step."""
+    row = StepLog.objects.filter(run=run, node=node_of(run, key)).order_by("-entry")[0]
+    values = {"entry": row.entry, "node": row.node, "scope_id": row.scope_id, "generation": row.generation, "xid": XID}
+    return UndoItem.objects.create(run=run, state=state, **(values | fields))
 
 
 def make_gate(run: Run, key: str, *, size: int, ok: int = 0, skip: int = 0, fail: int = 0, **fields: Any) -> Gate:

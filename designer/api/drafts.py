@@ -13,12 +13,16 @@ from designer.preview import preview, shown_roots
 from designer.problems import find
 from designer.queries.drafts import load_draft
 from designer.services.drafts import save_draft
+from designer.undo_plan import undo_plan_of_draft
 from orchestrator.api import parse_document
 
 REVISION = OpenApiParameter(
     "If-Match", OpenApiTypes.STR, OpenApiParameter.HEADER, required=True, description="The revision you started from."
 )
 STEP = OpenApiParameter("step", OpenApiTypes.STR, description="The key of the step that would evaluate it.")
+
+UNDO = OpenApiParameter("undo", OpenApiTypes.BOOL, description="As the step's undo, which reads output and error, too.")
+FAILING = OpenApiParameter("step", OpenApiTypes.STR, required=True, description="The key of the step that fails.")
 
 
 class DraftView(WorkflowView):
@@ -73,18 +77,36 @@ class ProblemsView(WorkflowView):
         return Response({"problems": find(parse_document(request.data)).as_json()})
 
 
-class PreviewView(WorkflowView):
-    """Trying expressions while drawing."""
+class UndoPlanView(WorkflowView):
+    """What is undone when a step fails."""
 
     query_parameters = frozenset({"step"})
 
-    @extend_schema(operation_id="draft_roots", parameters=[STEP], responses=shape.RootsView)
+    @extend_schema(operation_id="draft_undo_plan", parameters=[FAILING], responses=shape.UndoPlanView)
+    def get(self, request: Request, **kwargs: Any) -> Response:
+        """What would be undone, and in which order, if this step of the saved draft failed for good.
+
+        400 draft_has_problems while the drawing has errors, 400 step_missing, 404 for a step it does not have.
+        """
+        document = parse_document(load_draft(self.workflow()).document)
+        return Response(undo_plan_of_draft(document, request.query_params.get("step", "")[:63]))
+
+
+class PreviewView(WorkflowView):
+    """Trying expressions while drawing."""
+
+    query_parameters = frozenset({"step", "undo"})
+
+    @extend_schema(operation_id="draft_roots", parameters=[STEP, UNDO], responses=shape.RootsView)
     def get(self, request: Request, **kwargs: Any) -> Response:
         """What an expression may read: the last run's real data where you may see it, else examples."""
-        return Response({"roots": shown_roots(self.workflow(), request.query_params.get("step", "")[:63], self.actor)})
+        step, undo = request.query_params.get("step", "")[:63], request.query_params.get("undo") == "true"
+        return Response({"roots": shown_roots(self.workflow(), step, self.actor, undo=undo)})
 
     @extend_schema(operation_id="draft_preview", request=shape.PreviewRequest, responses=shape.PreviewView)
     def post(self, request: Request, **kwargs: Any) -> Response:
         """The value of an expression on these data. Evaluated in the sandbox; nothing is saved or run."""
         asked = checked(shape.PreviewRequest, request)
-        return Response(preview(self.workflow(), asked["expression"], asked["step"] or "", self.actor))
+        return Response(
+            preview(self.workflow(), asked["expression"], asked["step"] or "", self.actor, undo=asked["undo"])
+        )

@@ -44,6 +44,7 @@ class PreviewRequest(StrictSerializer):
     # Blanks matter in an f-string.
     expression = serializers.CharField(max_length=LONGEST_EXPRESSION, trim_whitespace=False)
     step = serializers.CharField(max_length=63, required=False, allow_blank=True, allow_null=True, default="")
+    undo = serializers.BooleanField(default=False, help_text="As the step's undo, which reads output and error, too.")
 
 
 class RunRequest(StrictSerializer):
@@ -163,6 +164,28 @@ class RootsView(serializers.Serializer[Any]):
     """What an expression may read, by root."""
 
     roots = serializers.DictField()
+
+
+class UndoPlanStep(serializers.Serializer[Any]):
+    """A step that an undo would come to. Steps of one stage are undone side by side."""
+
+    key = serializers.CharField()
+    name = serializers.CharField()
+    stage = serializers.IntegerField()
+    certainty = serializers.ChoiceField(["certain", "possible"])
+    undo = serializers.CharField(allow_null=True, help_text="The kind of its undo; null: it acts and stays.")
+    inside = serializers.CharField(allow_null=True, help_text="The container it is in.")
+
+
+class UndoPlanView(serializers.Serializer[Any]):
+    """What would be undone if a step failed for good."""
+
+    step = serializers.CharField()
+    on_failure = serializers.ChoiceField(["fail", "undo"], help_text="fail: only when somebody asks for the undo.")
+    steps = UndoPlanStep(many=True, help_text="In the order of their undo.")
+    irreversible = serializers.ListField(
+        child=serializers.CharField(), help_text="Keys of steps that stay as they are."
+    )
 
 
 class PreviewError(serializers.Serializer[Any]):

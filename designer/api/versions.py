@@ -9,11 +9,14 @@ from rest_framework.response import Response
 
 from designer.api import serializers as shape
 from designer.api.base import WorkflowView, base_revision, checked
+from designer.api.drafts import FAILING
 from designer.api.shown import version_json
 from designer.api.workflows import PAGE
 from designer.diff import difference
 from designer.queries.workflows import find_version
 from designer.services.publishing import publish, set_live
+from designer.undo_plan import undo_plan
+from orchestrator.api import plan_of
 from orchestrator.queries.cursor import page_of
 
 REVISION = OpenApiParameter(
@@ -73,6 +76,18 @@ class DiffView(WorkflowView):
         older = find_version(workflow, self.kwargs["number"])
         newer = find_version(workflow, self.kwargs["other"])
         return Response(difference(older.document, newer.document).as_json())
+
+
+class VersionUndoPlanView(WorkflowView):
+    """What is undone when a step of a version fails."""
+
+    query_parameters = frozenset({"step"})
+
+    @extend_schema(operation_id="versions_undo_plan", parameters=[FAILING], responses=shape.UndoPlanView)
+    def get(self, request: Request, **kwargs: Any) -> Response:
+        """What would be undone, and in which order, if this step of the version failed for good."""
+        version = find_version(self.workflow(), self.kwargs["number"])
+        return Response(undo_plan(plan_of(version.pk), request.query_params.get("step", "")[:63]))
 
 
 class LiveView(WorkflowView):

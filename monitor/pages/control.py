@@ -5,14 +5,17 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 
 from monitor.pages.run import view_of
 from orchestrator.api import (
     FINAL_RUN,
     Conflict,
     cancel_run,
+    cancel_with_undo,
     captions_of,
     find_run,
+    foreseen_undo,
     pause_run,
     resume_run,
     step_runs,
@@ -31,6 +34,13 @@ def run_cancel(request: WorkspaceRequest, run_id: UUID) -> HttpResponse:
     if request.method == "POST":
         reason = request.POST.get("reason", "").replace("\0", "").strip()[:LONGEST_REASON]
         try:
+            if request.POST.get("undo") and request.POST.get("hard"):
+                messages.error(request, "An undo must know what happened: choose either it or not to wait.")
+                return redirect("run-cancel", actor.workspace_slug, run_id)
+            if request.POST.get("undo"):
+                cancel_with_undo(run_id, actor, reason)
+                messages.success(request, "The run is being stopped, then undone, the latest step first.")
+                return redirect(f"{reverse('run', args=[actor.workspace_slug, run_id])}?tab=undo")
             cancel_run(run_id, actor, reason, hard=request.POST.get("hard") == "1")
             messages.success(request, "The run is being cancelled. No further step starts.")
         except Conflict as conflict:
@@ -43,6 +53,7 @@ def run_cancel(request: WorkspaceRequest, run_id: UUID) -> HttpResponse:
         "ended": found.state in FINAL_RUN,
         "working": [captions[item.key].name for item in items if item.state == "running"],
         "parked": [captions[item.key].name for item in items if item.state in {"ready", "waiting", "retrying", "held"}],
+        "foreseen": foreseen_undo(actor, run_id),
         "finished": sum(1 for item in items if item.state == "succeeded"),
         "tasks": [task for task in tasks_of_run(actor, run_id) if task.closed_at is None],
     }

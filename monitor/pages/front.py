@@ -3,7 +3,7 @@
 from django.http import HttpResponse
 
 from monitor.pages.live import live_page, socket_config
-from orchestrator.api import Action, dashboard, inbox, may, oldest_waiting, recent_runs
+from orchestrator.api import Action, dashboard, inbox, may, oldest_waiting, recent_runs, stuck_runs
 from orchestrator.web.access import WorkspaceRequest, workspace_view
 
 FOR_ME = 5  # tasks shown
@@ -20,6 +20,7 @@ def front(request: WorkspaceRequest) -> HttpResponse:
         "for_me": for_me,
         "more_for_me": counts.tasks.mine + counts.tasks.groups - len(for_me),
         "oldest": oldest_waiting(actor) if counts.waiting_for_people and may(actor, Action.TASK_READ) else (),
+        "stuck": stuck_runs(actor) if counts.undo_stuck else (),
         "recent": recent_runs(actor),
         "live": socket_config(actor, {"watch": "dashboard"}, {"watch": "tasks"}),
     }

@@ -3,7 +3,7 @@
 from django.http import HttpResponse
 
 from monitor.pages.live import live_page, socket_config
-from orchestrator.api import Action, inbox, narrowed, task_counts
+from orchestrator.api import Action, inbox, may, narrowed, stuck_runs, task_counts
 from orchestrator.web.access import WorkspaceRequest, workspace_view
 
 TABS = {"mine": "Mine", "groups": "My groups", "done": "Done"}
@@ -25,6 +25,8 @@ def inbox_page(request: WorkspaceRequest) -> HttpResponse:
         "tab": tab,
         "tabs": [(key, label, numbers.get(key)) for key, label in tabs.items()],
         "tasks": inbox(actor, tab),  # type: ignore[arg-type]  # one of the tabs: just tested
+        # No task, and yet it waits for a person: an operator.
+        "stuck": stuck_runs(actor) if may(actor, Action.RUN_CONTROL) else (),
         "live": socket_config(actor, {"watch": "tasks"}),
     }
     return live_page(request, "monitor/inbox.html", context)

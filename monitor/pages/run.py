@@ -32,10 +32,13 @@ from orchestrator.api import (
     step_detail,
     step_runs,
     tasks_of_run,
+    undo_counts,
+    undo_ledger_of,
 )
 from orchestrator.web.access import WorkspaceRequest, workspace_view
 
-TABS = ("graph", "timeline", "steps", "history", "data")
+TABS = ("graph", "timeline", "steps", "history", "undo", "data")
+UNDO_BEGUN = frozenset({"undoing", "undone", "undo_stuck"})
 MOST_STEPS = 500  # rows of the steps tab
 OPEN_STATES = {RunState.RUNNING, RunState.PAUSED}
 PARKED = {StepRunState.READY, StepRunState.WAITING, StepRunState.RETRYING, StepRunState.HELD}
@@ -74,6 +77,7 @@ def run_context(request: WorkspaceRequest, found: Run) -> dict[str, Any]:
     is_open = view.state not in FINAL_RUN
     items = step_runs(found).items if is_open or tab == "steps" else ()
     captions = captions_of(found.version_id)
+    undo = undo_counts(found.pk)
     tasks = tasks_of_run(actor, found.pk) if is_open and may(actor, Action.TASK_READ) else ()
     return {
         "run": view,
@@ -84,6 +88,9 @@ def run_context(request: WorkspaceRequest, found: Run) -> dict[str, Any]:
         "captions": captions,
         "reasons": [(item, captions.get(item.key)) for item in items if item.waiting][:MOST_REASONS] if is_open else (),
         "tasks": [task for task in tasks if task.closed_at is None],
+        "undo": undo,
+        "undo_stuck": undo["stuck"] + undo["unknown"],
+        "undoable": view.state not in UNDO_BEGUN,
         "live": socket_config(actor, {"watch": "run", "id": str(found.pk), "after": view.seq}),
         **TAB_CONTEXTS[tab](request, found, items),
     }
@@ -134,6 +141,11 @@ def history_context(request: WorkspaceRequest, found: Run, items: Any) -> dict[s
     return {"history": page.items, "history_next": page.next}
 
 
+def undo_context(request: WorkspaceRequest, found: Run, items: Any) -> dict[str, Any]:
+    query = {"cursor": request.GET.get("cursor", ""), "limit": "200"}
+    return {"ledger": undo_ledger_of(request.actor, found.pk, query)}
+
+
 def data_context(request: WorkspaceRequest, found: Run, items: Any) -> dict[str, Any]:
     detail = run_detail(request.actor, found.pk)
     base = reverse("run", args=[request.actor.workspace_slug, found.pk])
@@ -149,6 +161,7 @@ TAB_CONTEXTS = {
     "timeline": timeline_context,
     "steps": steps_context,
     "history": history_context,
+    "undo": undo_context,
     "data": data_context,
 }
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from monitor.pages import bulk, control, front, inbox, reassign, repeat, run, runs, task, values
+from monitor.pages import bulk, control, front, inbox, reassign, repeat, run, runs, task, undo, values
 
 urlpatterns = [
     path("", front.front, name="front"),
@@ -16,6 +16,8 @@ urlpatterns = [
     path("runs/<uuid:run_id>/steps/<slug:key>/retry/", repeat.step_retry, name="step-retry"),
     path("runs/<uuid:run_id>/steps/<slug:key>/rerun/", repeat.step_rerun, name="step-rerun"),
     path("runs/<uuid:run_id>/steps/<slug:key>/skip/", repeat.step_skip, name="step-skip"),
+    path("runs/<uuid:run_id>/undo/", undo.run_undo, name="run-undo"),
+    path("runs/<uuid:run_id>/undo/<int:entry>/", undo.run_undo_settle, name="run-undo-settle"),
     path("runs/<uuid:run_id>/values/<slug:name>/", values.run_value, name="run-value"),
     path("runs/<uuid:run_id>/steps/<slug:key>/", run.run_step, name="run-step"),
     path("runs/<uuid:run_id>/steps/<slug:key>/values/<slug:name>/", values.step_value, name="step-value"),

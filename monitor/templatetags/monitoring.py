@@ -5,8 +5,11 @@ from typing import Any
 
 from django import template
 from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from monitor.words import between
+from orchestrator.templatetags.ui import icon
 
 register = template.Library()
 
@@ -23,6 +26,25 @@ HAPPENED = {
     "succeeded": "Run succeeded",
     "failed": "Run failed",
     "cancelled": "Run cancelled",
+    "undo_requested": "Undo asked",
+    "undo_started": "The run failed, and its undo began",
+    "undo_retry": "Undo tried again",
+    "undo_skip": "Undo skipped",
+    "undo_by_hand": "Undone by hand",
+    "undone": "Run undone",
+    "undo_stuck": "Undo stuck: a person is needed",
+}
+#: state of a ledger's line -> (colour, icon, word)
+UNDO_STATES = {
+    "waiting": ("ready", "dots", "Waits for later steps"),
+    "running": ("running", "spinner", "Being undone"),
+    "undone": ("undone", "undo", "Undone"),
+    "stuck": ("undo-failed", "undo-broken", "Could not be undone"),
+    "unknown": ("undo-failed", "undo-broken", "Nobody knows whether it acted"),
+    "skipped": ("skipped", "slash", "Skipped"),
+    "by_hand": ("undone", "hand", "Done by hand"),
+    "not_needed": ("skipped", "slash", "Not needed"),
+    "irreversible": ("timed-out", "alert", "Has no undo"),
 }
 
 
@@ -42,6 +64,19 @@ def attempt_state(outcome: str) -> str:
 def happened(kind: str) -> str:
     """What a record of a run says."""
     return HAPPENED.get(kind, kind.replace("_", " ").capitalize())
+
+
+@register.simple_tag
+def undo_state(name: str) -> SafeString:
+    """What became of the undo of one step, as icon, word and colour."""
+    colour, picture, word = UNDO_STATES.get(name) or ("ready", "dots", name)
+    return format_html(
+        '<span class="state" data-state="{}" data-exact="undo-{}">{}<span class="state-word">{}</span></span>',
+        colour,
+        name,
+        icon(picture),
+        word,
+    )
 
 
 @register.filter
@@ -75,4 +110,5 @@ def wait_icon(kind: str) -> str:
         "paused": "pause",
         "child": "nested",
         "lock": "lock",
+        "undo": "undo",
     }.get(kind, "clock")

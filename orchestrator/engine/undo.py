@@ -4,7 +4,7 @@ Level-triggered: whoever finds a ledger that is due writes it; the SQL refuses a
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 from uuid import UUID
 
@@ -32,16 +32,21 @@ def _items(connection: Connection, plan_of: Callable[[int], Plan], run_id: UUID,
     head = connection.execute(statements.RUN_VERSION, (run_id,)).fetchone()
     assert head is not None
     plan = plan_of(head["version_id"])
-    rows = connection.execute(statements.HAPPENED, (run_id, boundary, run_id, boundary)).fetchall()
-    settled = {row["entry"] for row in rows if row["listed"]}
-    entries = undo_ledger(
+    happened = connection.execute(statements.HAPPENED, (run_id, boundary, run_id, boundary)).fetchall()
+    entered = connection.execute(statements.ENTERED, (run_id,)).fetchall()
+    return [_item(plan, entry) for entry in ledger_of(plan, happened, entered)]
+
+
+def ledger_of(plan: Plan, happened: Iterable[Row], entered: Iterable[Row]) -> list[UndoEntry]:
+    """The ledger of what the rows of the statements HAPPENED and ENTERED tell."""
+    rows = list(happened)
+    return undo_ledger(
         [_happened(plan, row) for row in rows],
-        [Entered(**row) for row in connection.execute(statements.ENTERED, (run_id,)).fetchall()],
+        [Entered(**row) for row in entered],
         lambda node: _handler(plan, node),
         BLOCK,
-        settled,
+        {row["entry"] for row in rows if row["listed"]},
     )
-    return [_item(plan, entry) for entry in entries]
 
 
 def _happened(plan: Plan, row: Row) -> Happened:

@@ -31,6 +31,8 @@ class Dashboard:
     #: Ended within the last 24 hours.
     failed: int
     succeeded: int
+    #: Runs whose undo waits for an operator, however old.
+    undo_stuck: int
     tasks: TaskCounts
 
     def as_json(self) -> dict[str, Json]:
@@ -42,6 +44,7 @@ class Dashboard:
             "waiting_for_people": self.waiting_for_people,
             "failed": self.failed,
             "succeeded": self.succeeded,
+            "undo_stuck": self.undo_stuck,
             "tasks": self.tasks.as_json(),
         }
 
@@ -50,7 +53,9 @@ def dashboard(actor: Actor) -> Dashboard:
     """The counts, in four queries over partial or composite indexes whatever the history's length."""
     runs = runs_for(actor)
     # Served by run_by_state.
-    states = dict(runs.filter(state__in=OPEN).order_by().values_list("state").annotate(Count("pk")))
+    states = dict(
+        runs.filter(state__in=(*OPEN, RunState.UNDO_STUCK)).order_by().values_list("state").annotate(Count("pk"))
+    )
     # Served by run_by_finish.
     ended = dict(
         runs.filter(finished_at__gte=timezone.now() - DAY).order_by().values_list("state").annotate(Count("pk"))
@@ -59,13 +64,15 @@ def dashboard(actor: Actor) -> Dashboard:
     retrying = Token.objects.filter(
         Q(waiting__kind="retry"), state=TokenState.WAITING, run_id__in=runs.filter(state__in=OPEN).values("pk")
     )
+    stuck = states.pop(RunState.UNDO_STUCK, 0)
     return Dashboard(
         running=sum(states.values()) - states.get(RunState.PAUSED, 0),
         paused=states.get(RunState.PAUSED, 0),
         retrying=retrying.count(),
         waiting_for_people=tasks.all,
-        failed=ended.get(RunState.FAILED, 0) + ended.get(RunState.UNDO_STUCK, 0),
+        failed=ended.get(RunState.FAILED, 0),
         succeeded=ended.get(RunState.SUCCEEDED, 0),
+        undo_stuck=stuck,
         tasks=tasks,
     )
 
@@ -75,10 +82,15 @@ def recent_runs(actor: Actor) -> list[RunView]:
     return run_views(list_runs(actor, RunFilter(), {"limit": str(RECENT)}).items)
 
 
+def stuck_runs(actor: Actor) -> list[RunView]:
+    """The newest runs whose undo waits for an operator."""
+    return run_views(list_runs(actor, RunFilter(states=(RunState.UNDO_STUCK,)), {"limit": str(OLDEST)}).items)
+
+
 def oldest_waiting(actor: Actor) -> tuple[TaskCard, ...]:
     """The tasks that wait longest, whoever must answer."""
     rows = with_names(tasks_for_actor(actor).waiting()).order_by("opened_at", "pk")[:OLDEST]
     return tuple(card_for(actor, task) for task in rows)
 
 
-__all__ = ["Dashboard", "dashboard", "oldest_waiting", "recent_runs"]
+__all__ = ["Dashboard", "dashboard", "oldest_waiting", "recent_runs", "stuck_runs"]

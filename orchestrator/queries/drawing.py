@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from orchestrator.core.plan import Arrow
+from orchestrator.core.plan import Arrow, Plan
+from orchestrator.core.plan_json import plan_from_json
 from orchestrator.models import Version
 
 
@@ -17,6 +18,11 @@ class Drawing:
     arrows: tuple[Arrow, ...]
     #: How often each node is tried.
     attempts: tuple[int, ...]
+
+
+def step_of(node: int) -> int:
+    """The node of the step itself: that of its undo step is -1 - node."""
+    return node if node >= 0 else -1 - node
 
 
 @lru_cache(maxsize=128)
@@ -32,3 +38,9 @@ def drawing_of(version_id: int) -> Drawing:
         ),
         attempts=tuple(step["retry"]["attempts"] for step in plan["steps"]),
     )
+
+
+@lru_cache(maxsize=32)
+def plan_of(version_id: int) -> Plan:
+    """One version's whole plan, for readers who need more than the drawing."""
+    return plan_from_json(Version.objects.values_list("plan", flat=True).get(pk=version_id))

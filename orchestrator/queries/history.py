@@ -15,12 +15,16 @@ from orchestrator.core.json_types import Json
 from orchestrator.models import Run
 from orchestrator.policy import Actor
 from orchestrator.queries.cursor import CursorInvalid, page_size
-from orchestrator.queries.drawing import drawing_of
+from orchestrator.queries.drawing import drawing_of, step_of
 from orchestrator.queries.runs import find_run, may_read_data
 from orchestrator.queries.step_run import rfc3339
 from orchestrator.queries.step_runs_sql import IS_FRESH
 
 ATTEMPTS = {"S": "succeeded", "F": "failed", "T": "timed_out", "U": "unknown", "K": "cancelled"}
+#: Of undo steps (node < 0).
+UNDO_ATTEMPTS = {"S": "undone", "F": "undo_failed", "T": "undo_failed", "U": "undo_failed", "K": "cancelled"}
+#: What a person did about the undo of one step.
+SETTLED = frozenset({"undo_retry", "undo_skip", "undo_by_hand"})
 BEGINNING = "-infinity"
 
 #: Parameters: run, after (0: everything), at and place (the last row read), size. One statement, one snapshot.
@@ -50,7 +54,10 @@ SELECT s.seq, r.* FROM (SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bi
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Happening:
-    """One line of a run's history. `cause` names the entries of the attempts that led to this one."""
+    """One line of a run's history. `cause` names the entries of the attempts that led to this one.
+
+    `undo`: it is an attempt to undo the step, or what a person did about its undo.
+    """
 
     at: datetime
     kind: str
@@ -67,6 +74,7 @@ class Happening:
     error: Mapping[str, Json] | None = None
     comment: str = ""
     task: str | None = None
+    undo: bool = False
 
     def as_json(self) -> dict[str, Json]:
         """The API's form."""
@@ -86,6 +94,7 @@ class Happening:
             "error": self.error,
             "comment": self.comment,
             "task": self.task,
+            "undo": self.undo,
         }
 
 
@@ -133,12 +142,16 @@ def _happening(row: tuple[Any, ...], run: Run, *, shown: bool) -> Happening:
     detail = json.loads(raw)
     drawing = drawing_of(run.version_id)
     error = detail.get("error")
+    if kind == "attempt":
+        what = (ATTEMPTS if node >= 0 else UNDO_ATTEMPTS).get(what, what)
+    elif kind == "run" and what in SETTLED:
+        node = detail.get("node")
     return Happening(
         at=at,
         kind=kind,
-        what=ATTEMPTS.get(what, what) if kind == "attempt" else what,
+        what=what,
         actor=actor,
-        step=step_key or detail.get("step") if node is None else drawing.keys[node],
+        step=step_key or detail.get("step") if node is None else drawing.keys[step_of(node)],
         scope=str(scope_id) if scope_id else None,
         attempt=attempt,
         entry=entry,
@@ -149,6 +162,7 @@ def _happening(row: tuple[Any, ...], run: Run, *, shown: bool) -> Happening:
         error=error and {"code": error.get("code", "error"), "message": error.get("message", "")},
         comment=(detail.get("comment") or detail.get("reason") or "") if shown else "",
         task=detail.get("task"),
+        undo=what in SETTLED or (node is not None and node < 0),
     )
 
 

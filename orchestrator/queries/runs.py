@@ -20,6 +20,7 @@ from orchestrator.queries.tasks import tasks_for_actor
 
 #: Of a read: whatever commits later was written by this transaction or a later one.
 POSITION = "pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
+WITH_ERROR = (RunState.FAILED, RunState.CANCELLED, RunState.UNDOING, RunState.UNDONE, RunState.UNDO_STUCK)
 ABSENT_RUN = "No such run in this workspace."
 
 
@@ -103,8 +104,8 @@ class RunFilter:
         }
         condition = Q(**{name: value for name, value in wanted.items() if value not in {"", None}})
         if self.error and not self.states:
-            # Lets run_by_state serve it: only these ends have an error.
-            condition &= Q(state__in=[RunState.FAILED, RunState.CANCELLED])
+            # Lets run_by_state serve it: only these have an error.
+            condition &= Q(state__in=WITH_ERROR)
         if self.states:
             condition &= Q(state__in=sorted(self.states))
         condition &= self._loose()
@@ -121,7 +122,7 @@ class RunFilter:
         if self.error_text:
             condition &= Q(error__code=self.error_text) | Q(error__message__icontains=self.error_text)
             if not self.states:
-                condition &= Q(state__in=[RunState.FAILED, RunState.CANCELLED])
+                condition &= Q(state__in=WITH_ERROR)
         return condition
 
 

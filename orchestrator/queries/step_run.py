@@ -7,7 +7,7 @@ from typing import Literal
 from orchestrator.core.json_types import Json
 from orchestrator.core.states import StepRunState
 
-WaitingKind = Literal["person", "event", "time", "retry", "branch", "worker", "paused", "child", "lock"]
+WaitingKind = Literal["person", "event", "time", "retry", "branch", "worker", "paused", "child", "lock", "undo"]
 
 
 def rfc3339(moment: datetime | None) -> str | None:

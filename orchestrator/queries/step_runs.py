@@ -12,6 +12,7 @@ from orchestrator.core.dead_paths import dead_steps
 from orchestrator.core.errors import NotFound
 from orchestrator.core.json_types import Json
 from orchestrator.core.states import AttemptOutcome, RunState, StepRunState, TokenState
+from orchestrator.core.undo import UndoState
 from orchestrator.engine.keeper import TTL
 from orchestrator.models import Run
 from orchestrator.queries import waiting
@@ -34,6 +35,18 @@ ENDS: dict[str, StepRunState] = {
     AttemptOutcome.TIMEOUT: StepRunState.TIMED_OUT,
     AttemptOutcome.CANCELLED: StepRunState.CANCELLED,
     AttemptOutcome.REPEATED: StepRunState.WAITING,
+}
+#: What the ledger says of a step whose undo has begun; in every other state the step stands as it ended.
+UNDOS: dict[str, StepRunState] = {
+    UndoState.RUNNING: StepRunState.UNDOING,
+    UndoState.UNDONE: StepRunState.UNDONE,
+    UndoState.BY_HAND: StepRunState.UNDONE,
+    UndoState.STUCK: StepRunState.UNDO_FAILED,
+    UndoState.UNKNOWN: StepRunState.UNDO_FAILED,
+}
+NOBODY_KNOWS = {
+    "code": "undo_unknown",
+    "message": "Nobody knows whether the step acted, so its undo waits for a person.",
 }
 
 
@@ -130,7 +143,7 @@ def _shown(rows: Iterable[Row]) -> Iterator[Row]:
 
 def _step_run(row: Row, moment: _Moment) -> StepRun:
     reason = _waiting(row, moment)
-    error = json.loads(row.error) if row.error else {}
+    error = _error(row)
     most = moment.drawing.attempts[row.node]
     return StepRun(
         key=moment.drawing.keys[row.node],
@@ -149,10 +162,25 @@ def _step_run(row: Row, moment: _Moment) -> StepRun:
 
 def _state(row: Row, reason: Waiting | None) -> StepRunState:
     if row.source == "L":
-        return ENDS[row.state]
+        return UNDOS.get(_undo(row).get("state", ""), ENDS[row.state])
     if reason is not None and reason.kind == "retry":
         return StepRunState.RETRYING
     return TOKEN_STATES[row.state]
+
+
+def _undo(row: Row) -> dict[str, Any]:
+    """The line of the undo ledger of a step run that has ended; empty without one."""
+    return (_json(row.waiting) or {}) if row.source == "L" else {}
+
+
+def _error(row: Row) -> dict[str, Any]:
+    """Why the undo is stuck, else why the step failed."""
+    undo = _undo(row)
+    if undo.get("state") == UndoState.STUCK:
+        return undo["error"] or {}
+    if undo.get("state") == UndoState.UNKNOWN:
+        return NOBODY_KNOWS
+    return _json(row.error) or {}
 
 
 def _waiting(row: Row, moment: _Moment) -> Waiting | None:

@@ -17,16 +17,22 @@ WITH asked AS (
 ), tokens AS (
     -- The lanes of a for-each stand in its block itself (models.scope): hands at work, not step runs to show.
     SELECT t.* FROM orchestrator_token t
-    WHERE t.run_id = %(run)s AND (%(node)s::int IS NULL OR t.node = %(node)s)
+    -- Tokens of undo steps (node < 0) are told by the ledger.
+    WHERE t.run_id = %(run)s AND t.node >= 0 AND (%(node)s::int IS NULL OR t.node = %(node)s)
         AND (t.scope_id = 0 OR t.scope_id & 131071 <> 0)
+), undoing AS (
+    SELECT u.node, u.scope_id, u.generation, u.state, u.error, u.xid FROM orchestrator_undo_item u
+    WHERE u.run_id = %(run)s AND (%(node)s::int IS NULL OR u.node = %(node)s)
 ), ended AS (
     -- The order is the primary key's, read backwards: nothing is sorted.
     SELECT DISTINCT ON (l.node, l.scope_id) l.node, l.scope_id, l.generation, l.attempt, l.outcome, l.ports,
         l.started_at, l.finished_at, l.error, l.xid
     FROM orchestrator_steplog l
-    WHERE l.run_id = %(run)s AND l.final AND (%(node)s::int IS NULL OR l.node = %(node)s)
+    WHERE l.run_id = %(run)s AND l.final AND l.node >= 0 AND (%(node)s::int IS NULL OR l.node = %(node)s)
         AND (l.scope_id = 0 OR l.scope_id & 131071 <> 0)
-        AND (l.xid >= (SELECT after FROM asked) OR EXISTS (
+        AND (l.xid >= (SELECT after FROM asked) OR (l.node, l.scope_id) IN (
+            SELECT u.node, u.scope_id FROM undoing u WHERE u.xid >= (SELECT after FROM asked)
+        ) OR EXISTS (
             SELECT FROM tokens t
             WHERE t.state = 'F' AND t.xid >= (SELECT after FROM asked) AND t.node = l.node AND t.scope_id = l.scope_id))
         AND NOT EXISTS (
@@ -69,8 +75,11 @@ SELECT 'L', l.node, l.scope_id, greatest(l.attempt, 0), l.outcome, l.ports,
         SELECT min(p.started_at) FROM orchestrator_steplog p
         WHERE p.run_id = %(run)s AND p.node = l.node AND p.scope_id = l.scope_id AND p.generation = l.generation
     ) END,
-    CASE WHEN l.outcome <> 'R' THEN l.finished_at END, l.error, NULL, NULL, '', l.xid >= a.after
+    CASE WHEN l.outcome <> 'R' THEN l.finished_at END, l.error,
+    CASE WHEN u.state IS NOT NULL THEN jsonb_build_object('state', u.state, 'error', u.error) END, NULL, '',
+    l.xid >= a.after
 FROM asked a CROSS JOIN ended l
+    LEFT JOIN undoing u ON u.node = l.node AND u.scope_id = l.scope_id AND u.generation = l.generation
 UNION ALL
 SELECT 'G', g.node, g.scope_id, 0, 'W', NULL, NULL, NULL, NULL,
     jsonb_build_object('ok', g.ok, 'skip', g.skip, 'fail', g.fail, 'size', g.size, 'need', g.need), g.deadline_at,
@@ -84,7 +93,8 @@ UNION ALL
 SELECT 'E', l.node, 0, l.attempt, l.outcome, l.ports, NULL, NULL, NULL, NULL, NULL, '', l.xid >= a.after
 FROM asked a JOIN LATERAL (
     SELECT DISTINCT ON (p.node) p.node, p.attempt, p.outcome, p.ports, p.xid FROM orchestrator_steplog p
-    WHERE p.run_id = a.id AND p.final AND p.scope_id = 0 ORDER BY p.node, p.generation DESC, p.attempt DESC
+    WHERE p.run_id = a.id AND p.final AND p.scope_id = 0 AND p.node >= 0
+    ORDER BY p.node, p.generation DESC, p.attempt DESC
 ) l ON l.outcome <> 'R'
 WHERE NOT a.closed
     AND (a.only_node IS NOT NULL OR a.after > 0 AND EXISTS (SELECT FROM ended))

@@ -6,7 +6,7 @@ from typing import Literal
 
 from orchestrator.core.states import StepRunState, TokenState
 from orchestrator.models import HumanTask, Run, StepLog, Token
-from orchestrator.queries.drawing import drawing_of
+from orchestrator.queries.drawing import drawing_of, step_of
 
 #: Bars of one timeline: more cannot be read, and the page stays fast for a run of 10,000 steps.
 MOST_SPANS = 1_000
@@ -18,15 +18,23 @@ ENDS = {
     "U": StepRunState.FAILED,
     "K": StepRunState.CANCELLED,
 }
+#: Of undo steps, whose node is -1 - the node of the step they undo.
+UNDO_ENDS = {
+    "S": StepRunState.UNDONE,
+    "F": StepRunState.UNDO_FAILED,
+    "T": StepRunState.UNDO_FAILED,
+    "U": StepRunState.UNDO_FAILED,
+    "K": StepRunState.CANCELLED,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """One bar: an attempt (somebody worked) or a wait (nobody did). `ended` is None while it lasts."""
+    """One bar: an attempt, of the step or of its undo, or a wait for a person. `ended` is None while it lasts."""
 
     key: str
     scope: str | None
-    kind: Literal["attempt", "wait"]
+    kind: Literal["attempt", "undo", "wait"]
     attempt: int
     state: StepRunState
     begun: datetime
@@ -52,11 +60,11 @@ def spans_of(run: Run) -> Spans:
     )
     spans = [
         Span(
-            key=keys[node],
+            key=keys[step_of(node)],
             scope=str(scope) if scope else None,
-            kind="attempt",
+            kind="attempt" if node >= 0 else "undo",
             attempt=attempt,
-            state=ENDS[outcome],
+            state=(ENDS if node >= 0 else UNDO_ENDS)[outcome],
             begun=begun,
             ended=ended,
         )
@@ -72,11 +80,11 @@ def _working(run: Run, keys: tuple[str, ...]) -> list[Span]:
     rows = tokens.order_by("started_at").values_list("node", "scope_id", "attempt", "started_at")[:MOST_SPANS]
     return [
         Span(
-            key=keys[node],
+            key=keys[step_of(node)],
             scope=str(scope) if scope else None,
-            kind="attempt",
+            kind="attempt" if node >= 0 else "undo",
             attempt=attempt,
-            state=StepRunState.RUNNING,
+            state=StepRunState.RUNNING if node >= 0 else StepRunState.UNDOING,
             begun=begun,
             ended=None,
         )

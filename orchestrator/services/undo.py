@@ -8,8 +8,8 @@ from django.db import IntegrityError, connection, transaction
 
 from orchestrator import audit
 from orchestrator.core.actor import Actor
-from orchestrator.core.errors import Conflict, InputInvalid, NotFound
-from orchestrator.core.states import RunState
+from orchestrator.core.errors import Conflict, InputInvalid, NotFound, RunAlreadyClosed
+from orchestrator.core.states import FINAL_RUN, RunState
 from orchestrator.engine import dispatch, statements
 from orchestrator.models import Run
 
@@ -44,6 +44,14 @@ def undo_run(run_id: UUID, actor: Actor, reason: str = "") -> RunState:
         audit.record(actor, "run.undo", target=f"run {run_id}", detail=detail or None)
         transaction.on_commit(lambda: _tell(run, []))
     return RunState(state)
+
+
+def cancel_with_undo(run_id: UUID, actor: Actor, reason: str = "") -> RunState:
+    """Stop an open run and undo what happened in it. Raises NotFound, NotUndoable, RunAlreadyClosed."""
+    run = _run(run_id, actor)
+    if run.state in FINAL_RUN:
+        raise RunAlreadyClosed(f'Run {run_id} has already ended as "{run.state}". Undo it instead of cancelling it.')
+    return undo_run(run_id, actor, reason)
 
 
 def _begin(run: Run, actor: Actor, detail: str) -> str | None:

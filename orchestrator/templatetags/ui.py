@@ -25,6 +25,7 @@ STATES: dict[str, tuple[str, str, str]] = {
     "waiting-child": ("waiting", "nested", "Waiting for a run"),
     "waiting-branch": ("waiting", "merge", "Waiting for branches"),
     "waiting-worker": ("ready", "dots", "Waiting for a worker"),
+    "waiting-undo": ("undone", "undo", "Waiting for an undo"),
     "paused": ("ready", "pause", "Paused"),
     "held": ("ready", "pause", "Held"),
     "retrying": ("retrying", "retry", "Retrying"),

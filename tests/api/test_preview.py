@@ -156,3 +156,25 @@ def test_what_is_shown_is_cut() -> None:
     wide = cut({f"k{n}": [n] for n in range(10_000)})
     assert isinstance(wide, dict)
     assert len(wide) < MOST_PARTS
+
+
+def test_the_undo_of_a_step_reads_what_the_step_gave(cast: Cast) -> None:
+    workflow = flow(cast)
+
+    def asked(expression: str, *, undo: bool) -> dict[str, Any]:
+        body = {"expression": expression, "step": "second", "undo": undo}
+        answer = cast.client.post(cast.url("workflows/flow/draft/preview/"), body, format="json")
+        assert answer.status_code == 200, answer.content
+        found: dict[str, Any] = answer.json()
+        return found
+
+    assert asked("output", undo=True) == {"value": None}  # nothing has run yet
+    run = make_run(publish(workflow=workflow, note="", actor=cast.actor), state="succeeded")
+    make_log(run, "second", output={"id": "R-1"})
+    assert asked("output.id", undo=True) == {"value": "R-1"}
+    assert asked("error", undo=True) == {"value": None}
+    assert "error" in asked("output.id", undo=False)
+    assert "error" in asked("steps.second", undo=True)  # by its own name only as output
+    url = cast.url("workflows/flow/draft/preview/")
+    assert cast.client.get(url, {"step": "second", "undo": "true"}).json()["roots"]["output"] == {"id": "R-1"}
+    assert "output" not in cast.client.get(url, {"step": "second"}).json()["roots"]

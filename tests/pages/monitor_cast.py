@@ -16,6 +16,7 @@ from tests.run_factories import (
     make_session,
     make_task,
     make_token,
+    make_undo_item,
     make_version,
     make_workflow,
 )
@@ -32,14 +33,22 @@ LEAVE = drawn(
         "tell": {"at": [600, 80], "name": "Tell the person", "kind": "call"},
     },
 )
+RELEASE = {"kind": "call", "config": {"function": "shop.release", "arguments": {}}}
+REFUND = {"kind": "call", "config": {"function": "shop.refund", "arguments": {}}}
 ORDER = drawn(
     "reserve -> charge",
     "charge -> ship",
     "charge.error -> apologise",
     name="Order payment",
     steps={
-        "reserve": {"at": [0, 0], "name": "Reserve stock", "kind": "call"},
-        "charge": {"at": [300, 0], "name": "Charge the card", "kind": "call", "retry": {"attempts": 3}},
+        "reserve": {"at": [0, 0], "name": "Reserve stock", "kind": "call", "undo": RELEASE},
+        "charge": {
+            "at": [300, 0],
+            "name": "Charge the card",
+            "kind": "call",
+            "retry": {"attempts": 3},
+            "undo": REFUND,
+        },
         "ship": {"at": [600, -80], "name": "Ship the parcel", "kind": "call"},
         "apologise": {"at": [600, 80], "name": "Apologise", "kind": "call"},
     },
@@ -156,6 +165,26 @@ def _failed_order(day: Day, now: datetime) -> None:
         )
     make_record(run, "failed", actor="", detail={"error": error}, at=run.finished_at)
     day.runs["failed"] = run
+
+
+def stuck_order(day: Day, now: datetime | None = None) -> Run:
+    """An order whose shipping failed; the card could not be refunded, so the stock is still reserved."""
+    began = (now or datetime.now(UTC)) - timedelta(minutes=8)
+    error = {"code": "no_carrier", "message": "No carrier takes this parcel.", "node": 2}
+    run = make_run(day.order, state="undo_stuck", started_at=began, business_key="ORDER-7790", error=error)
+    at = began
+    for key, outcome in (("reserve", "S"), ("charge", "S"), ("ship", "F")):
+        done = at + timedelta(milliseconds=140)
+        make_log(run, key, outcome=outcome, started_at=at, finished_at=done, error=error if outcome == "F" else None)
+        at = done + timedelta(milliseconds=20)
+    refused = {"code": "no_such_payment", "message": "The bank refuses: No such payment."}
+    reserve = make_undo_item(run, "reserve", "waiting", awaits=1, position=1)
+    charge = make_undo_item(run, "charge", "stuck", releases=[reserve.entry], error=refused, at=at)
+    done = at + timedelta(milliseconds=300)
+    make_log(run, "charge", node=-1 - charge.node, outcome="F", started_at=at, finished_at=done, error=refused)
+    make_record(run, "undo_started", actor="", at=at)
+    day.runs["stuck"] = run
+    return run
 
 
 def _retrying_order(day: Day, now: datetime) -> None:

@@ -31,17 +31,6 @@ function problemsOf(document: State["document"]) {
         },
       });
     }
-    if ((step as { undo?: unknown }).undo) {
-      found.push({
-        code: "undo_later",
-        severity: "warning",
-        message: `The undo of "${step.key}" is stored but not executed yet.`,
-        step: step.key,
-        edge: null,
-        field: "undo.kind",
-        fix: null,
-      });
-    }
   }
   for (const edge of document.edges) {
     if (!keys.has(edge.to))
@@ -106,6 +95,7 @@ async function answer(request: IncomingMessage, path: string): Promise<Answer> {
       post ? preview(((await bodyOf(request)) as { expression: string }).expression) : { roots: ROOTS },
     ];
   }
+  if (path.endsWith("/draft/undo-plan/")) return [200, { on_failure: "fail", steps: [], irreversible: [] }];
   if (path.endsWith("/draft/") && put) return save(request);
   if (path.endsWith("/draft/")) return [200, draft()];
   if (path.endsWith("/other-saves/")) {

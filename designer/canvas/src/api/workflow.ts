@@ -27,6 +27,21 @@ export interface Version {
   document: Document;
 }
 
+/** Steps of one stage are undone side by side; without `undo` a step acts and stays. */
+export interface UndoPlanStep {
+  key: string;
+  name: string;
+  stage: number;
+  certainty: "certain" | "possible";
+  undo: string | null;
+  inside: string | null;
+}
+
+export interface UndoPlan {
+  on_failure: "fail" | "undo";
+  steps: UndoPlanStep[];
+}
+
 export type Preview = { value: Json } | { error: { code: string; message: string } };
 
 export interface Listed {
@@ -66,11 +81,21 @@ export class WorkflowApi {
       ...(signal ? { signal } : {}),
     });
 
-  preview = (expression: string, step: string | null, signal: AbortSignal): Promise<Preview> =>
-    this.#api.ask(`${this.#at}draft/preview/`, { method: "POST", body: { expression, step }, signal });
+  preview = (expression: string, step: string | null, undo: boolean, signal: AbortSignal): Promise<Preview> =>
+    this.#api.ask(`${this.#at}draft/preview/`, {
+      method: "POST",
+      body: { expression, step, undo },
+      signal,
+    });
 
-  roots = (step: string | null): Promise<{ roots: JsonObject }> =>
-    this.#api.ask(`${this.#at}draft/preview/${step ? `?step=${encodeURIComponent(step)}` : ""}`);
+  roots = (step: string | null, undo: boolean): Promise<{ roots: JsonObject }> => {
+    const asked = step ? `?step=${encodeURIComponent(step)}${undo ? "&undo=true" : ""}` : "";
+    return this.#api.ask(`${this.#at}draft/preview/${asked}`);
+  };
+
+  /** What would be undone if this step of the saved draft failed. Raises `ApiError` while it has errors. */
+  undoPlan = (step: string, signal: AbortSignal): Promise<UndoPlan> =>
+    this.#api.ask(`${this.#at}draft/undo-plan/?step=${encodeURIComponent(step)}`, { signal });
 
   publish = (note: string): Promise<{ number: number }> =>
     this.#api.ask(`${this.#at}publish/`, { method: "POST", body: { note } });

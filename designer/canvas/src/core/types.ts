@@ -27,6 +27,8 @@ export interface Join {
 export interface Undo {
   kind: string;
   config: JsonObject;
+  /** It may run although nobody knows whether the step acted. */
+  tolerant?: boolean;
 }
 
 export interface Step {

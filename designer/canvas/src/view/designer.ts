@@ -189,12 +189,12 @@ export class Designer {
   }
 
   /** What an expression in this step may read, asked once per saved revision. */
-  roots(step: string | null): Promise<JsonObject> {
-    const id = `${this.sync.revision}:${step ?? ""}`;
+  roots(step: string | null, undo = false): Promise<JsonObject> {
+    const id = `${this.sync.revision}:${step ?? ""}:${undo}`;
     const known = this.#roots.get(id);
     if (known) return known;
     if (this.#roots.size > 50) this.#roots.clear();
-    const asked = this.api.roots(step).then(
+    const asked = this.api.roots(step, undo).then(
       (answer) => answer.roots,
       () => ({}),
     );

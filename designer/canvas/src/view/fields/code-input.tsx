@@ -14,23 +14,23 @@ interface Props {
   label?: string;
 }
 
-function useRoots(step: string | null): JsonObject {
+function useRoots(step: string | null, undo: boolean): JsonObject {
   const designer = useDesigner();
   const [roots, setRoots] = useState<JsonObject>({});
   useEffect(() => {
     let wanted = true;
-    void designer.roots(step).then((found) => wanted && setRoots(found));
+    void designer.roots(step, undo).then((found) => wanted && setRoots(found));
     return () => {
       wanted = false;
     };
-  }, [designer, step]);
+  }, [designer, step, undo]);
   return roots;
 }
 
 /** A text area for Python with completion from the declared inputs and the last run's data. */
 export function CodeInput({ id, value, onChange, rows, placeholder, wrong = false, label }: Props) {
-  const { step, readOnly } = useScope();
-  const roots = useRoots(step);
+  const { step, readOnly, undo = false } = useScope();
+  const roots = useRoots(step, undo);
   const [offer, setOffer] = useState<Completion | null>(null);
   const [at, setAt] = useState(0);
   const area = useRef<HTMLTextAreaElement>(null);

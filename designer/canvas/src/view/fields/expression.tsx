@@ -8,7 +8,7 @@ import { useScope } from "./scope.ts";
 const LOOK_AFTER = 250;
 
 /** The value an expression has right now; an older question is dropped when a newer one is asked. */
-function usePreview(source: string, step: string | null): Preview | null {
+function usePreview(source: string, step: string | null, undo: boolean): Preview | null {
   const designer = useDesigner();
   const [preview, setPreview] = useState<Preview | null>(null);
   useEffect(() => {
@@ -18,7 +18,7 @@ function usePreview(source: string, step: string | null): Preview | null {
     }
     const asking = new AbortController();
     const timer = setTimeout(() => {
-      designer.api.preview(source, step, asking.signal).then(setPreview, (error: Error) => {
+      designer.api.preview(source, step, undo, asking.signal).then(setPreview, (error: Error) => {
         if (error.name !== "AbortError") setPreview(null);
       });
     }, LOOK_AFTER);
@@ -26,7 +26,7 @@ function usePreview(source: string, step: string | null): Preview | null {
       clearTimeout(timer);
       asking.abort();
     };
-  }, [source, step, designer]);
+  }, [source, step, undo, designer]);
   return preview;
 }
 
@@ -38,8 +38,8 @@ interface Props {
 }
 
 export function ExpressionInput({ id, source, placeholder, onChange }: Props) {
-  const { step } = useScope();
-  const preview = usePreview(source, step);
+  const { step, undo = false } = useScope();
+  const preview = usePreview(source, step, undo);
   const wrong = preview !== null && "error" in preview;
   return (
     <div className="expression">

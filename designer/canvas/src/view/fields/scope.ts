@@ -7,6 +7,8 @@ export interface Scope {
   problems: Problem[];
   readOnly: boolean;
   intent: string;
+  /** The form is of the step's undo, whose expressions also read output and error. */
+  undo?: boolean;
 }
 
 export const FormScope = createContext<Scope>({ step: null, problems: [], readOnly: false, intent: "" });
