@@ -21,9 +21,14 @@ class BranchlineError(Exception):
 
 class ExpressionFailed(BranchlineError):
     """An expression or a script could not be evaluated. Codes: expression_invalid, expression_failed,
-    expression_timeout, expression_memory, comprehension_too_deep."""
+    expression_timeout, expression_memory, comprehension_too_deep, sandbox_unavailable."""
 
     code = "expression_failed"
+
+    @property
+    def is_passing(self) -> bool:
+        """Whether the same text may succeed next time: on an overloaded machine any text runs out of its time."""
+        return self.error_code in ("expression_timeout", "sandbox_unavailable")
 
 
 class ConfigInvalid(BranchlineError):

@@ -1,5 +1,7 @@
 """How a run ends: its state, its output, or why it failed."""
 
+from collections.abc import Mapping
+
 from orchestrator.core.errors import ExpressionFailed
 from orchestrator.core.json_types import Json
 from orchestrator.core.kinds import Evaluator
@@ -10,6 +12,8 @@ from orchestrator.engine.plans import VersionFacts
 from orchestrator.engine.roots import Roots
 from orchestrator.engine.sandbox import evaluate_value
 
+#: A run's end has no retry policy; on an overloaded machine an evaluation may run out of its time.
+OUTPUT_TRIES = 3
 End = tuple[str, Json, StepFault | None]
 
 
@@ -32,7 +36,17 @@ def run_end(sandbox: Evaluator, roots: Roots, facts: VersionFacts, lease: Lease,
         outputs: Json = values["steps"]
         return "succeeded", outputs if len(plan.exits) > 1 else next(iter(outputs.values())), None  # type: ignore[union-attr]
     try:
-        return "succeeded", evaluate_value(plan.output, values, sandbox, path="output"), None
+        return "succeeded", _evaluated(sandbox, plan.output, values), None
     except ExpressionFailed as error:
         fault = StepFault(code="output_failed", message=f"The run's output cannot be computed: {error.message}")
         return "failed", None, fault
+
+
+def _evaluated(sandbox: Evaluator, output: Json, values: Mapping[str, Json]) -> Json:
+    for _ in range(OUTPUT_TRIES - 1):
+        try:
+            return evaluate_value(output, values, sandbox, path="output")
+        except ExpressionFailed as error:
+            if not error.is_passing:
+                raise
+    return evaluate_value(output, values, sandbox, path="output")

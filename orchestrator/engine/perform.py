@@ -84,7 +84,7 @@ def prepare(
         assert isinstance(config, Mapping)  # an object goes in, and only its values are evaluated
         model = kind.build(config)
     except (ExpressionFailed, ConfigInvalid) as error:
-        return Fail(fault_of(error))
+        return refused(error)
     context = AttemptContext(
         lease=lease,
         step_key=step.key,
@@ -113,10 +113,16 @@ def fault_of(error: BranchlineError) -> StepFault:
     return StepFault(code=error.error_code, message=error.message, details=error.details)
 
 
+def refused(error: BranchlineError) -> Outcome:
+    """A named error as an outcome: final, unless it may pass."""
+    fault = fault_of(error)
+    return Retry(fault) if isinstance(error, ExpressionFailed) and error.is_passing else Fail(fault)
+
+
 def unexpected(error: BaseException) -> Outcome:
     """A handler raised something that has no name here: it counts as passing, until the budget is spent."""
     if isinstance(error, BranchlineError):
-        return Fail(fault_of(error))
+        return refused(error)
     return Retry(StepFault(code="handler_error", message=f"{type(error).__name__}: {error}"[:2_000]))
 
 

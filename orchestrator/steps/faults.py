@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from orchestrator.core.errors import BranchlineError, JsonInvalid
+from orchestrator.core.errors import BranchlineError, ExpressionFailed, JsonInvalid
 from orchestrator.core.json_text import check_json
 from orchestrator.core.json_types import Json
-from orchestrator.core.outcome import Fail, StepFault
+from orchestrator.core.outcome import Fail, Retry, StepFault
 
 LONGEST_MESSAGE = 2_000
 LONGEST_CODE = 64
@@ -31,3 +31,9 @@ def fault(code: str, message: str, details: Mapping[str, Json] | None = None) ->
 def failed(error: BranchlineError) -> Fail:
     """A refusal with a code becomes a permanent failure with that code."""
     return Fail(fault(error.error_code, error.message, error.details))
+
+
+def not_evaluated(error: ExpressionFailed, where: str = "", details: Mapping[str, Json] | None = None) -> Fail | Retry:
+    """An expression or a script gave nothing: final, unless the same text may succeed next time."""
+    why = fault(error.error_code, where + error.message, {**(details or {}), **error.details})
+    return Retry(why) if error.is_passing else Fail(why)

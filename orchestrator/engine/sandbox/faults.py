@@ -50,7 +50,8 @@ def unusable(reason: str) -> ExpressionFailed:
 
 def unavailable() -> ExpressionFailed:
     """No process took the text."""
-    return ExpressionFailed("No sandbox process could take this: the machine is overloaded. Try again later.")
+    message = "No sandbox process could take this: the machine is overloaded. Try again later."
+    return ExpressionFailed(message, code="sandbox_unavailable")
 
 
 def _while_answering(error: MontyError, last_line: int) -> bool:
@@ -73,9 +74,8 @@ def _timeout(seconds: float) -> ExpressionFailed:
 
 
 def _died() -> ExpressionFailed:
-    return ExpressionFailed(
-        "The sandbox process died while evaluating this. Nothing else was harmed; simplify the text."
-    )
+    message = "The sandbox process died while evaluating this. Nothing else was harmed; simplify the text."
+    return ExpressionFailed(message, code="sandbox_unavailable")
 
 
 def _cut(text: str) -> str:

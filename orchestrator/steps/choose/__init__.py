@@ -7,9 +7,9 @@ from orchestrator.core.errors import ExpressionFailed
 from orchestrator.core.json_types import Json, JsonObject
 from orchestrator.core.json_walk import is_expression
 from orchestrator.core.kinds import Group, StepContext
-from orchestrator.core.outcome import Done, Fail
+from orchestrator.core.outcome import Done, Fail, Retry
 from orchestrator.steps.choose.config import OTHERWISE, Case, ChooseConfig
-from orchestrator.steps.faults import fault
+from orchestrator.steps.faults import not_evaluated
 from orchestrator.steps.kind import Kind
 
 
@@ -32,7 +32,7 @@ class Choose(Kind[ChooseConfig]):
         named = [case.get("port") for case in cases if isinstance(case, Mapping)]
         return (*dict.fromkeys(port for port in named if isinstance(port, str)), OTHERWISE, ERROR_PORT)
 
-    def run(self, config: ChooseConfig, context: StepContext) -> Done | Fail:
+    def run(self, config: ChooseConfig, context: StepContext) -> Done | Fail | Retry:
         ports: list[str] = []
         for case in config.cases:
             try:
@@ -53,5 +53,5 @@ def _holds(when: Json, context: StepContext) -> bool:
     return bool(when)
 
 
-def _failed(case: Case, error: ExpressionFailed) -> Fail:
-    return Fail(fault(error.error_code, f'Case "{case.port}": {error.message}', {"case": case.port, **error.details}))
+def _failed(case: Case, error: ExpressionFailed) -> Fail | Retry:
+    return not_evaluated(error, f'Case "{case.port}": ', {"case": case.port})

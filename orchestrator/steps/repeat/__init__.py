@@ -7,9 +7,9 @@ from orchestrator.core.errors import ExpressionFailed
 from orchestrator.core.json_types import Json, JsonObject
 from orchestrator.core.json_walk import is_expression
 from orchestrator.core.kinds import Group, Resumed, StepContext
-from orchestrator.core.outcome import Done, Fail, Open, TimedOut
+from orchestrator.core.outcome import Done, Fail, Open, Outcome
 from orchestrator.steps.containers import failed_inside, too_late
-from orchestrator.steps.faults import fault
+from orchestrator.steps.faults import fault, not_evaluated
 from orchestrator.steps.kind import Kind
 from orchestrator.steps.repeat.config import RepeatConfig
 
@@ -30,10 +30,10 @@ class Repeat(Kind[RepeatConfig]):
     def ports(self, config: JsonObject) -> tuple[str, ...]:
         return (DEFAULT_PORT, ERROR_PORT, TIMEOUT_PORT)
 
-    def run(self, config: RepeatConfig, context: StepContext) -> Done | Fail | Open:
+    def run(self, config: RepeatConfig, context: StepContext) -> Outcome:
         return self._next(config, context, 0, None)
 
-    def resume(self, config: RepeatConfig, context: StepContext, resumed: Resumed) -> Done | Fail | Open | TimedOut:
+    def resume(self, config: RepeatConfig, context: StepContext, resumed: Resumed) -> Outcome:
         if resumed.signal is None:
             return too_late(context)
         if resumed.fault is not None:
@@ -42,14 +42,14 @@ class Repeat(Kind[RepeatConfig]):
         assert isinstance(turn, int)
         return self._next(config, context, turn, resumed.body)
 
-    def _next(self, config: RepeatConfig, context: StepContext, turn: int, last: Json) -> Done | Fail | Open:
+    def _next(self, config: RepeatConfig, context: StepContext, turn: int, last: Json) -> Outcome:
         try:
             if config.until is not None and turn > 0 and _holds(config.until, context):
                 return Done(last)
             if config.while_ is not None and not _holds(config.while_, context):
                 return Done(last)
         except ExpressionFailed as error:
-            return Fail(fault(error.error_code, error.message, error.details))
+            return not_evaluated(error)
         if turn == config.turns:
             message = f"{turn} turns were not enough. Raise the limit, or see why the condition does not change."
             return Fail(fault("turn_limit", message, {"turns": turn}))

@@ -2,8 +2,8 @@
 
 from orchestrator.core.errors import ExpressionFailed
 from orchestrator.core.kinds import Group, StepContext
-from orchestrator.core.outcome import Done, Fail, TimedOut
-from orchestrator.steps.faults import failed, fault
+from orchestrator.core.outcome import Done, Fail, Retry, TimedOut
+from orchestrator.steps.faults import fault, not_evaluated
 from orchestrator.steps.kind import Kind
 from orchestrator.steps.script.config import ScriptConfig
 
@@ -20,12 +20,12 @@ class Script(Kind[ScriptConfig]):
     literal = ("code",)
     default_timeout = 5.0
 
-    def run(self, config: ScriptConfig, context: StepContext) -> Done | Fail | TimedOut:
+    def run(self, config: ScriptConfig, context: StepContext) -> Done | Fail | Retry | TimedOut:
         roots = {**context.roots, "arguments": config.arguments}
         try:
             value = context.sandbox.script(config.code, roots, seconds=context.timeout, log=context.log.info)
         except ExpressionFailed as error:
             if error.error_code == "expression_timeout":
                 return TimedOut(fault(error.error_code, error.message))
-            return failed(error)
+            return not_evaluated(error)
         return Done(value)
