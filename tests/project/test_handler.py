@@ -10,12 +10,14 @@ import pytest
 from channels.db import database_sync_to_async
 from django.core.signals import request_finished, request_started
 from django.db import connections
+from django.http import FileResponse
 
 from designer.services.publishing import publish
 from orchestrator.models import Run, Workspace
 from orchestrator.project.handler import Pages
 from tests.designer_cast import Cast, document, transform
 from tests.factories import bearer, make_member
+from tests.project.up_process import ROOT
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -44,6 +46,21 @@ async def test_it_serves_files(client: httpx.AsyncClient) -> None:
     answer = await client.get("/static/tokens.css")
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, 'text/css; charset="utf-8"')
     assert answer.text.strip()
+
+
+async def test_a_file_is_read_part_by_part_and_nothing_warns(
+    client: httpx.AsyncClient, recwarn: pytest.WarningsRecorder
+) -> None:
+    # Django warns when it must read a synchronous iterator whole, which holds the event loop as long.
+    source = ROOT / "static/icons.svg"
+    whole = await client.get("/static/icons.svg")
+    assert whole.content == source.read_bytes()
+    assert len(whole.content) > 2 * FileResponse.block_size
+    part = await client.get("/static/icons.svg", headers={"Range": "bytes=4000-5000"})
+    assert (part.status_code, part.content) == (206, source.read_bytes()[4000:5001])
+    unchanged = await client.get("/static/icons.svg", headers={"If-Modified-Since": whole.headers["Last-Modified"]})
+    assert (unchanged.status_code, unchanged.content) == (304, b"")
+    assert [str(warning.message) for warning in recwarn] == []
 
 
 async def test_it_takes_a_body_and_refuses_what_it_cannot_read(
