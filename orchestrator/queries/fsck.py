@@ -125,7 +125,7 @@ INVARIANTS = (
                AND NOT EXISTS (SELECT FROM orchestrator_human_task h
                    WHERE h.token_id = t.id AND h.epoch = t.epoch AND h.state IN ('open', 'claimed'))
                AND NOT EXISTS (SELECT FROM orchestrator_scope s
-                   WHERE s.id = branchline_block(t.inner_scope) AND s.state = 'O')
+                   WHERE s.id = branchline_block(t.inner_scope) AND (s.state = 'O' OR t.waiting->>'kind' = 'undo'))
                AND NOT EXISTS (SELECT FROM orchestrator_run c WHERE c.parent_run_id = t.run_id AND c.parent_token = t.id
                    AND c.parent_epoch = t.epoch AND c.finished_at IS NULL))""",
     ),

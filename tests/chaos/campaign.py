@@ -10,7 +10,7 @@ from random import Random
 from django.db import connection
 
 from orchestrator.models import Run
-from tests.chaos.drawings import random_real_document
+from tests.chaos.drawings import random_any
 from tests.chaos.ledger import Tally
 from tests.chaos.nemesis import Nemesis, Nodes
 from tests.chaos.verdict import MOST_SHOWN, Started, judge
@@ -44,7 +44,7 @@ def play(nodes: Nodes, quota: Quota, seed: int, journal: Path) -> Tally:
     nemesis = Nemesis(nodes, random, stop_seconds=STOP)
     house = make_house()
     published = [
-        (house.publish(raw), wanted) for raw, wanted in (random_real_document(random) for _ in range(DRAWINGS))
+        (house.publish(raw), wanted) for raw, wanted in (random_any(random) for _ in range(DRAWINGS))
     ]
     started: Started = {}
     blows = _blows(nemesis, quota)

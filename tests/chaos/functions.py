@@ -1,30 +1,58 @@
-"""What the steps of chaos drawings call, in real worker processes."""
+"""What the steps of chaos drawings call, in real worker processes; and a witness of what those were told."""
 
-import hashlib
 import os
-from functools import cache
-from pathlib import Path
+import time
+from typing import Any
 
 from orchestrator.core.kinds import StepContext
+from orchestrator.engine import observe
+from orchestrator.engine.lane import Lane
 from orchestrator.steps import Permanent, Transient, step
+from tests.chaos.journal import ACKNOWLEDGED, ACTED, CALLED, FOLDER, write
 
-FOLDER = "BRANCHLINE_CHAOS_JOURNAL"
-
-
-@cache
-def _journal(pid: int) -> int:
-    path = Path(os.environ[FOLDER]) / f"{pid}.journal"
-    return os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY)
+#: Seconds that a call of something outside takes: so long that kills and stops really fall into handlers.
+OUTSIDE = 0.02
 
 
 @step("chaos.act")
 def act(context: StepContext, fails: bool, flaky: int) -> dict[str, str]:
     """Write down that this step acts, work for a moment, then end as the drawing says."""
-    # One write to a file of this process: it outlives a kill, and no two processes share a line.
-    os.write(_journal(os.getpid()), f"{context.run_id} {context.step_key} {context.attempt}\n".encode())
-    digest = hashlib.pbkdf2_hmac("sha256", context.step_key.encode(), b"chaos", 2_000).hex()
+    write(CALLED, context.idempotency_key, context.attempt)
+    time.sleep(OUTSIDE)
+    write(ACTED, context.idempotency_key, context.attempt)
     if context.attempt <= flaky:
         raise Transient("not yet")
     if fails:
         raise Permanent("acted", "as told")
-    return {"step": context.step_key, "digest": digest}
+    return {"step": context.step_key}
+
+
+def _witness_attempts() -> None:
+    told = observe.attempt_ended
+
+    def attempt_ended(attempt: Any, facts: Any, settled: Any, status: str) -> None:
+        if settled is not None and settled.logged == "S" and status != "fenced":
+            write(ACKNOWLEDGED, attempt.lease.idempotency_key, attempt.lease.attempt)
+        told(attempt, facts, settled, status)
+
+    observe.attempt_ended = attempt_ended
+
+
+def _witness_lanes() -> None:
+    flush = Lane._flush
+
+    def _flush(self: Lane, leave: Any) -> dict[str, Any]:
+        lease, rows = self._lease, list(self._buffer.rows)
+        answer = flush(self, leave)
+        for row in rows if answer["status"] != "fenced" else ():
+            if row["o"] == "S":
+                place = f"{lease.run.run_id}:{row['node']}:{lease.scope_id + row['index']}:{lease.generation}"
+                write(ACKNOWLEDGED, place, row["attempt"])
+        return answer
+
+    Lane._flush = _flush  # type: ignore[method-assign]
+
+
+if FOLDER in os.environ:  # a worker of a chaos round, not the test that started it
+    _witness_attempts()
+    _witness_lanes()

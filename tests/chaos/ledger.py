@@ -11,7 +11,14 @@ class Tally:
     """What one round did and saw."""
 
     runs: int = 0
+    nested: int = 0
+    undone: int = 0
+    #: calls that handlers wrote down; those that never came to their end; those on top of what the log tells
     executions: int = 0
+    cut_off: int = 0
+    repeated: int = 0
+    #: successes that a worker was told of
+    acknowledged: int = 0
     attempts: int = 0
     taken_over: int = 0
     #: runs in which a step killed, or seemed to kill, five workers
@@ -54,10 +61,10 @@ class Ledger:
         """The whole campaign as Markdown rows."""
         rows = [
             (name.replace("_", " "), self.total(name))
-            for name in ("runs", "executions", "attempts", "taken_over", "given_up")
+            for name in DONE
         ]
         rows += sorted(self.blows.items())
-        rows += [(name.replace("_", " "), self.total(name)) for name in ("lost", "doubled", "fsck_faults")]
+        rows += [(name.replace("_", " "), self.total(name)) for name in WRONG]
         lines = [f"| {name} | {number:,} |" for name, number in rows]
         delays = sorted(delay for tally in self.rounds for delay in tally.delays)
         if delays:
@@ -67,6 +74,17 @@ class Ledger:
         return "\n".join(lines)
 
 
-DONE = ("runs", "executions", "attempts", "taken_over", "given_up")
+DONE = (
+    "runs",
+    "nested",
+    "undone",
+    "executions",
+    "cut_off",
+    "repeated",
+    "acknowledged",
+    "attempts",
+    "taken_over",
+    "given_up",
+)
 WRONG = ("lost", "doubled", "fsck_faults")
 QUANTILES = (("median", 0.5), ("p90", 0.9), ("p99", 0.99), ("longest", 1.0))
