@@ -96,8 +96,9 @@ INVARIANTS = (
     ),
     Invariant(
         "I4 open runs can go on",
-        "A run that is open has at least one token.",
-        """SELECT r.id::text, r.state FROM orchestrator_run r WHERE r.state IN ('running', 'paused')
+        "A run that is open, or is being undone, has at least one token.",
+        """SELECT r.id::text, r.state FROM orchestrator_run r
+        WHERE (r.state IN ('running', 'paused') OR (r.state = 'undoing' AND r.closing ? 'ledger'))
         AND NOT EXISTS (SELECT FROM orchestrator_token t WHERE t.run_id = r.id)""",
     ),
     Invariant(
@@ -161,6 +162,84 @@ INVARIANTS = (
         UNION ALL SELECT g.run_id::text, 'gate ' || g.gate FROM orchestrator_gate g
         WHERE g.deadline_at < clock_timestamp() - interval '1 minute'""",
         patient=True,
+    ),
+    Invariant(
+        "I13 containers have a body",
+        "A container, or a lane, that waits for what is in it has control in it.",
+        """SELECT t.run_id::text, 'token ' || t.id FROM orchestrator_token t
+        WHERE t.state = 'W' AND t.waiting->>'kind' IN ('body', 'items') AND NOT EXISTS (
+            SELECT FROM orchestrator_token k WHERE k.run_id = t.run_id AND k.scope_id <> 0 AND k.id <> t.id
+                AND CASE WHEN t.inner_scope = branchline_block(t.inner_scope)
+                    THEN branchline_block(k.scope_id) = t.inner_scope ELSE k.scope_id = t.inner_scope END)""",
+    ),
+    Invariant(
+        "I13 scopes have their container",
+        "What stands in a scope stands in an entered one of its own run, and an open one has its container's token.",
+        """SELECT t.run_id::text, 'token ' || t.id FROM orchestrator_token t WHERE t.scope_id <> 0
+        AND NOT EXISTS (SELECT FROM orchestrator_scope s
+            WHERE s.id = branchline_block(t.scope_id) AND s.run_id = t.run_id)
+        UNION ALL SELECT s.run_id::text, 'scope ' || s.id FROM runs r JOIN orchestrator_scope s ON s.run_id = r.id
+        WHERE s.state = 'O' AND EXISTS (SELECT FROM orchestrator_token t WHERE t.scope_id <> 0 AND t.run_id = s.run_id
+            AND t.node >= 0 AND branchline_block(t.scope_id) = s.id)
+        AND NOT EXISTS (SELECT FROM orchestrator_token t WHERE t.id = s.token_id AND t.run_id = s.run_id)""",
+    ),
+    Invariant(
+        "I13 items are counted once",
+        "A for-each counts no more ended items than were given out and left a row in the log (of up to 10,000 items).",
+        """SELECT s.run_id::text, 'scope ' || s.id FROM runs r JOIN orchestrator_scope s ON s.run_id = r.id
+        WHERE s.ok + s.fail > s.next OR s.next > s.total
+           OR (s.total BETWEEN 1 AND 10000 AND s.state = 'O' AND s.ok + s.fail > (SELECT count(DISTINCT l.scope_id)
+               FROM orchestrator_steplog l
+               WHERE l.run_id = s.run_id AND l.scope_id BETWEEN s.id + 1 AND s.id + s.total))""",
+    ),
+    Invariant(
+        "I15 children have a parent",
+        "An open run of a sub-workflow has the run that began it, and does not outlive that by a minute.",
+        """SELECT r.id::text, 'child of ' || r.parent_run_id FROM orchestrator_run r WHERE r.parent_run_id IS NOT NULL
+        AND r.state NOT IN ('succeeded', 'failed', 'cancelled', 'undone', 'undo_stuck')
+        AND NOT EXISTS (SELECT FROM orchestrator_run p WHERE p.id = r.parent_run_id)
+        UNION ALL SELECT r.id::text, 'child of ' || p.id || ', which is ' || p.state FROM orchestrator_run r
+        JOIN orchestrator_run p ON p.id = r.parent_run_id
+        WHERE r.state IN ('running', 'paused') AND p.finished_at < clock_timestamp() - interval '1 minute'""",
+        patient=True,
+    ),
+    Invariant(
+        "I16 a ledger follows the drain",
+        "No forward step goes on where the undo ledger is written: in a run, or in a container.",
+        """SELECT t.run_id::text, 'token ' || t.id FROM orchestrator_token t JOIN orchestrator_run r ON r.id = t.run_id
+        WHERE r.state = 'undoing' AND r.closing ? 'ledger' AND t.node >= 0
+        UNION ALL SELECT t.run_id::text, 'token ' || t.id FROM orchestrator_token t
+        WHERE t.scope_id <> 0 AND t.node >= 0 AND EXISTS (SELECT FROM orchestrator_undo_item u
+            WHERE u.run_id = t.run_id AND u.boundary = branchline_block(t.scope_id))""",
+    ),
+    Invariant(
+        "I16 undo items at work have a token",
+        "A running item of an undo ledger has the one token of its undo step, and such a token its item.",
+        """SELECT u.run_id::text, 'undo of entry ' || u.entry FROM runs r
+        JOIN orchestrator_undo_item u ON u.run_id = r.id WHERE u.state = 'running'
+        AND NOT EXISTS (SELECT FROM orchestrator_token t WHERE t.run_id = u.run_id AND t.node = -1 - u.node
+            AND t.scope_id = u.scope_id AND t.generation = u.generation)
+        UNION ALL SELECT t.run_id::text, 'token ' || t.id FROM orchestrator_token t WHERE t.node < 0
+        AND NOT EXISTS (SELECT FROM orchestrator_undo_item u WHERE u.run_id = t.run_id AND u.node = -1 - t.node
+            AND u.scope_id = t.scope_id AND u.generation = t.generation AND u.state = 'running')""",
+    ),
+    Invariant(
+        "I16 what is undone was settled in order",
+        "An item is settled or begun only when nothing later holds it, and undone only with a log row that says so.",
+        """SELECT u.run_id::text, 'undo of entry ' || u.entry FROM runs r
+        JOIN orchestrator_undo_item u ON u.run_id = r.id
+        WHERE (u.state IN ('running', 'undone', 'stuck') AND u.awaits > 0)
+           OR (u.state = 'undone' AND NOT EXISTS (SELECT FROM orchestrator_steplog l WHERE l.run_id = u.run_id
+               AND l.node = -1 - u.node AND l.scope_id = u.scope_id AND l.generation = u.generation
+               AND l.outcome = 'S'))""",
+    ),
+    Invariant(
+        "I16 undone runs are undone",
+        "Nothing of the ledger of an undone run is open; that of a stuck one is.",
+        """SELECT r.id::text, r.state FROM runs JOIN orchestrator_run r USING (id)
+        WHERE r.state IN ('undone', 'undo_stuck') AND (r.state = 'undone') = EXISTS (
+            SELECT FROM orchestrator_undo_item u WHERE u.run_id = r.id AND u.boundary = 0
+                AND u.state IN ('waiting', 'running', 'stuck', 'unknown'))""",
     ),
     Invariant(
         "I17 nothing remains of a closed run",

@@ -43,9 +43,7 @@ def play(nodes: Nodes, quota: Quota, seed: int, journal: Path) -> Tally:
     random = Random(seed)
     nemesis = Nemesis(nodes, random, stop_seconds=STOP)
     house = make_house()
-    published = [
-        (house.publish(raw), wanted) for raw, wanted in (random_any(random) for _ in range(DRAWINGS))
-    ]
+    published = [(house.publish(raw), wanted) for raw, wanted in (random_any(random) for _ in range(DRAWINGS))]
     started: Started = {}
     blows = _blows(nemesis, quota)
     random.shuffle(blows)

@@ -59,10 +59,7 @@ class Ledger:
 
     def report(self) -> str:
         """The whole campaign as Markdown rows."""
-        rows = [
-            (name.replace("_", " "), self.total(name))
-            for name in DONE
-        ]
+        rows = [(name.replace("_", " "), self.total(name)) for name in DONE]
         rows += sorted(self.blows.items())
         rows += [(name.replace("_", " "), self.total(name)) for name in WRONG]
         lines = [f"| {name} | {number:,} |" for name, number in rows]

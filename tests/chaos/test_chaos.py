@@ -14,7 +14,7 @@ from django.db import connection
 
 from orchestrator.models import Run, WorkerSession
 from orchestrator.steps import load_modules
-from tests.chaos import functions
+from tests.chaos import functions, journal
 from tests.chaos.campaign import TTL, Quota, forget, missing, play
 from tests.chaos.drawings import random_real_document
 from tests.chaos.ledger import Ledger
@@ -60,7 +60,7 @@ def nodes(process_environment: dict[str, str], movable_clock: None, tmp_path: Pa
         "BRANCHLINE_STEP_MODULES": functions.__name__,
         "BRANCHLINE_LEASE_TTL": str(TTL),
         "BRANCHLINE_LOG_LEVEL": "ERROR",
-        functions.FOLDER: str(tmp_path),
+        journal.FOLDER: str(tmp_path),
     }
     nodes = Nodes(environment, tmp_path / "nodes.log")
     try:

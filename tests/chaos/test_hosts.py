@@ -13,7 +13,7 @@ from orchestrator.models import Run, StepLog, WorkerSession
 from orchestrator.project.embedded.child import ChildOptions, start_child
 from orchestrator.queries.fsck import breaches
 from orchestrator.steps import load_modules
-from tests.chaos import functions
+from tests.chaos import functions, journal
 from tests.engine.drawings import document, step
 from tests.engine.house import make_house
 from tests.waiting import wait_until
@@ -33,7 +33,7 @@ def hosts(process_environment: dict[str, str], tmp_path: Path) -> Iterator[list[
         "BRANCHLINE_STEP_MODULES": functions.__name__,
         "BRANCHLINE_LEASE_TTL": "2",
         "BRANCHLINE_LOG_LEVEL": "ERROR",
-        functions.FOLDER: str(tmp_path),
+        journal.FOLDER: str(tmp_path),
     }
     arguments = [sys.executable, "manage.py", "work", "--processes", "1"]
     nodes = [start_child(arguments, ChildOptions(environment=shared)) for _ in range(2)]

@@ -11,7 +11,7 @@ from django.db import connection
 from django.utils import timezone
 from prometheus_client import REGISTRY
 
-from orchestrator.models import Gate, GateArrival, HumanTask, Run, RunRecord, StepLog, Token
+from orchestrator.models import Gate, GateArrival, HumanTask, Run, RunRecord, Scope, StepLog, Token, UndoItem
 from orchestrator.project.inspector import Inspector
 from orchestrator.queries.fsck import INVARIANTS, breaches
 from tests.engine.drawings import document, step
@@ -127,6 +127,39 @@ def paused_without_control(run: UUID) -> None:
     Run.objects.filter(pk=run).update(state="paused")
 
 
+def no_body(run: UUID) -> None:
+    Token.objects.filter(run_id=run).update(waiting={"kind": "body"}, inner_scope=5 * 131_072 + 1)
+
+
+def no_container(run: UUID) -> None:
+    Token.objects.filter(run_id=run).update(scope_id=5 * 131_072 + 1)
+
+
+def item_counted_twice(run: UUID) -> None:
+    Scope.objects.create(id=5 * 131_072, run_id=run, parent=0, node=0, token_id=1, total=2, next=1, ok=2)
+
+
+def orphan(run: UUID) -> None:
+    Run.objects.filter(pk=run).update(parent_run_id=uuid4())
+
+
+def ledger_too_early(run: UUID) -> None:
+    Run.objects.filter(pk=run).update(state="undoing", control="K", closing={"ledger": True})
+
+
+def undo_without_token(run: UUID) -> None:
+    UndoItem.objects.create(run_id=run, entry=1, node=0, state="running")
+
+
+def undone_unseen(run: UUID) -> None:
+    UndoItem.objects.create(run_id=run, entry=1, node=0, state="undone")
+
+
+def undone_too_early(run: UUID) -> None:
+    UndoItem.objects.create(run_id=run, entry=1, node=0, state="waiting", awaits=1)
+    Run.objects.filter(pk=run).update(state="undone", finished_at=timezone.now())
+
+
 FAULTS: dict[str, Callable[[UUID], None]] = {
     "I1 one success": two_successes,
     "I1 one token per step": two_tokens,
@@ -143,6 +176,14 @@ FAULTS: dict[str, Callable[[UUID], None]] = {
     "I5 leases have an owner": waits_for_nothing,
     "I7 dead workers hold nothing": dead_owner,
     "I11 timers fire": late_timer,
+    "I13 containers have a body": no_body,
+    "I13 scopes have their container": no_container,
+    "I13 items are counted once": item_counted_twice,
+    "I15 children have a parent": orphan,
+    "I16 a ledger follows the drain": ledger_too_early,
+    "I16 undo items at work have a token": undo_without_token,
+    "I16 what is undone was settled in order": undone_unseen,
+    "I16 undone runs are undone": undone_too_early,
     "I17 nothing remains of a closed run": remains,
     "I17 decided joins let go": still_cancels,
     "I17 tasks have their token": lost_token,

@@ -9,6 +9,7 @@ import pytest
 
 from orchestrator.engine.sandbox import Sandbox
 from orchestrator.models import Gate, Run, Scope, StepLog, UndoItem, Version
+from orchestrator.queries.fsck import breaches
 from tests.engine.house import House, keeper_at_work, leftovers, make_tools, worker_at_work
 from tests.nested_graphs import NESTED, Happened, as_drawn, nested_expected, random_nested, undone_expected
 from tests.waiting import wait_until
@@ -43,6 +44,7 @@ def assert_invariants(run_ids: list[UUID]) -> None:
     for scope in Scope.objects.filter(run_id__in=run_ids, total__gt=0):
         assert (scope.ok + scope.fail, scope.next) == (scope.total, scope.total)
     assert [leftovers(run_id) for run_id in run_ids] == [{}] * len(run_ids)
+    assert list(breaches()) == []
 
 
 def run_all(

@@ -41,7 +41,7 @@ def undone_while_a_step_runs(house: House) -> None:
 
 
 def failed_scope_while_a_step_runs(house: House) -> None:
-    """The same for a container whose body has failed: it is closed just as one of its steps moves, which is passed over."""
+    """The same for a container whose body has failed: it is closed just as one of its steps moves."""
     box = step("box", "scope", config={"on_failure": "undo"})
     inside = [step("a", undo=UNDO, parent="box"), step("b", undo=UNDO, parent="box")]
     run_id = house.start(house.publish(document([box, *inside])))
