@@ -1,4 +1,4 @@
-"""What the sample workflows call: a shop, a report, and plain arithmetic. Nothing here leaves the process."""
+"""What the sample workflows call: a shop, a journey, a report, and arithmetic. Nothing here leaves the process."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -30,6 +30,18 @@ class Summary(BaseModel):
     quantity: int
     total: float
     mean: float
+
+
+Fare = Literal["flexible", "saver"]
+
+
+class Booking(BaseModel):
+    """A hotel or a flight that was booked."""
+
+    id: str
+    what: Literal["hotel", "flight"]
+    to: str
+    fare: Fare = "flexible"
 
 
 @step("shop.reserve")
@@ -69,6 +81,22 @@ def release(id: str) -> dict[str, object]:
 def refund(id: str, amount: Amount | None = None) -> dict[str, object]:
     """Pay a charge back."""
     return {"id": id, "refunded": True, "amount": amount}
+
+
+@step("travel.book")
+def book_travel(context: StepContext, what: Literal["hotel", "flight"], to: str, fare: Fare = "flexible") -> Booking:
+    """Book a hotel or a flight. A place that starts with "nowhere" has none."""
+    if to.startswith("nowhere"):
+        raise Permanent("none_left", f"There is no {what} to {to}.", {"to": to})
+    return Booking(id=_number(what, context), what=what, to=to, fare=fare)
+
+
+@step("travel.cancel")
+def cancel_travel(booking: Booking) -> dict[str, object]:
+    """Cancel a booking. Flights of the fare "saver" cannot be cancelled."""
+    if booking.what == "flight" and booking.fare == "saver":
+        raise Permanent("not_refundable", f"The airline does not take back {booking.id}: its fare is saver.")
+    return {"id": booking.id, "cancelled": True}
 
 
 @step("reports.parse", effects="none")

@@ -44,6 +44,8 @@ def _tell(attempt: Attempt, facts: VersionFacts, settled: Settlement, outcome: s
     spent = time.monotonic() - attempt.began
     metrics.ATTEMPTS.labels(step.kind, outcome).inc()
     metrics.ATTEMPT_SECONDS.labels(step.kind).observe(spent)
+    if lease.node < 0 and settled.then == "go":
+        metrics.UNDO_ITEMS.labels("undone" if settled.fault is None else "stuck").inc()
     if lease.run.trace is not None and tracing.is_recording():
         _record(lease.run.trace, lease, facts, settled, spent)
 

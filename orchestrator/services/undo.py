@@ -10,7 +10,7 @@ from orchestrator import audit
 from orchestrator.core.actor import Actor
 from orchestrator.core.errors import Conflict, InputInvalid, NotFound, RunAlreadyClosed
 from orchestrator.core.states import FINAL_RUN, RunState
-from orchestrator.engine import dispatch, statements
+from orchestrator.engine import dispatch, metrics, statements
 from orchestrator.models import Run
 
 How = Literal["retry", "skip", "by_hand"]
@@ -83,6 +83,8 @@ def settle_undo(run_id: UUID, entry: int, how: How, actor: Actor, reason: str = 
             raise UndoItemNotStuck("This item of the ledger is not stuck (any more). Read the ledger again.")
         audit.record(actor, f"run.undo_{how}", target=f"run {run_id}", detail={"entry": entry, "reason": reason})
         transaction.on_commit(lambda: _tell(run, queues))
+    if how != "retry":
+        metrics.UNDO_ITEMS.labels("skipped" if how == "skip" else how).inc()
 
 
 def _run(run_id: UUID, actor: Actor) -> Run:

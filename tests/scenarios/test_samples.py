@@ -7,8 +7,9 @@ import pytest
 
 from orchestrator.core.csv_rows import csv_input
 from orchestrator.core.errors import Forbidden
-from orchestrator.models import StepLog
+from orchestrator.models import StepLog, UndoItem
 from orchestrator.models.workspace import Role
+from orchestrator.services.undo import settle_undo
 from tests.engine.house import House, leftovers, output
 from tests.scenarios.conftest import begin, person
 from tests.scenarios.driver import decide
@@ -32,6 +33,27 @@ def test_an_order_is_paid_or_apologised_for(samples: House) -> None:
     assert output(paid)["receipt"]
     assert refused.state == "failed"
     assert done(refused.pk) == {"reserve", "release", "sorry"}, "stock is given back and the customer is told"
+
+
+def test_a_trip_is_booked_or_taken_back(samples: House) -> None:
+    wish = {"traveller": "Ann", "email": "ann@example.org", "to": "Lisbon", "amount": 640}
+    booked = samples.end_of(begin(samples, "trip-booking", wish), 30)
+    refused = samples.end_of(begin(samples, "trip-booking", {**wish, "card": "declined"}), 30)
+    assert booked.state == "succeeded", booked.error
+    assert refused.state == "undone"
+    assert {item.state for item in UndoItem.objects.filter(run=refused)} == {"undone", "not_needed"}
+    assert leftovers(refused.pk) == {}
+
+
+def test_a_flight_that_cannot_be_cancelled_waits_for_a_person(samples: House) -> None:
+    wish = {"traveller": "Ann", "email": "ann@example.org", "to": "Lisbon", "amount": 640}
+    run = samples.end_of(begin(samples, "trip-booking", {**wish, "card": "declined", "fare": "saver"}), 30)
+    assert run.state == "undo_stuck"
+    stuck = UndoItem.objects.get(run=run, state="stuck")
+    assert stuck.error is not None
+    assert stuck.error["code"] == "not_refundable"
+    settle_undo(run.pk, stuck.entry, "by_hand", samples.actor, "The airline gave a voucher.")
+    assert samples.end_of(run.pk, 30).state == "undone"
 
 
 def test_a_report_of_ten_thousand_rows_adds_up(samples: House, tmp_path: Path) -> None:

@@ -27,7 +27,13 @@ from orchestrator.services.members import machine_actor
 from orchestrator.services.runs import start_run
 
 MOST_INPUT = 8_200_000  # bytes
-EXIT_CODES = {RunState.SUCCEEDED: 0, RunState.FAILED: 1, RunState.CANCELLED: 2}
+EXIT_CODES = {
+    RunState.SUCCEEDED: 0,
+    RunState.FAILED: 1,
+    RunState.UNDONE: 1,
+    RunState.UNDO_STUCK: 1,
+    RunState.CANCELLED: 2,
+}
 
 
 class Command(ServedCommand):
@@ -35,7 +41,7 @@ class Command(ServedCommand):
 
     help = (
         "Start a run of a workflow (its slug) or of a document (a file). "
-        "Exit code 0 succeeded, 1 failed, 2 cancelled, 3 undone or stuck undoing."
+        "Exit code 0 succeeded, 1 failed (undone or not), 2 cancelled."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -56,7 +62,7 @@ class Command(ServedCommand):
             details = [f"  {problem['message']}" for problem in error.details.get("problems", [])]  # type: ignore[union-attr, index, call-overload]
             raise CommandError("\n".join([error.message, *details[:20]])) from error
         if ended is not None:
-            raise SystemExit(EXIT_CODES.get(RunState(ended.state), 3))
+            raise SystemExit(EXIT_CODES[RunState(ended.state)])
 
     def started(
         self,
