@@ -57,7 +57,7 @@ from orchestrator.queries.runs import (
 from orchestrator.queries.startable import startable_workflow
 from orchestrator.queries.step_detail import StepDetail, step_detail
 from orchestrator.queries.step_run import StepRun, StepRuns
-from orchestrator.queries.step_runs import step_runs
+from orchestrator.queries.step_runs import StepRunRows, step_run_rows, step_runs
 from orchestrator.queries.task_views import TaskCard, TaskDetail
 from orchestrator.queries.tasks import TABS as TASK_TABS
 from orchestrator.queries.tasks import card_for, inbox, people_for, task_counts, task_detail, task_page, tasks_of_run
@@ -125,6 +125,7 @@ __all__ = [
     "StaleRevision",
     "StepDetail",
     "StepRun",
+    "StepRunRows",
     "StepRunState",
     "StepRuns",
     "TaskCard",
@@ -204,6 +205,7 @@ __all__ = [
     "startable_workflow",
     "step_detail",
     "step_kinds_json",
+    "step_run_rows",
     "step_runs",
     "stuck_runs",
     "successors",

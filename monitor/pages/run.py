@@ -20,6 +20,7 @@ from orchestrator.api import (
     RunState,
     RunView,
     StepDetail,
+    StepRunRows,
     StepRunState,
     captions_of,
     document_of,
@@ -30,7 +31,7 @@ from orchestrator.api import (
     run_views,
     spans_of,
     step_detail,
-    step_runs,
+    step_run_rows,
     tasks_of_run,
     undo_counts,
     undo_ledger_of,
@@ -39,7 +40,7 @@ from orchestrator.web.access import WorkspaceRequest, workspace_view
 
 TABS = ("graph", "timeline", "steps", "history", "undo", "data")
 UNDO_BEGUN = frozenset({"undoing", "undone", "undo_stuck"})
-MOST_STEPS = 500  # rows of the steps tab
+PAGE_OF_STEPS = 200  # rows of the steps tab
 OPEN_STATES = {RunState.RUNNING, RunState.PAUSED}
 PARKED = {StepRunState.READY, StepRunState.WAITING, StepRunState.RETRYING, StepRunState.HELD}
 MOST_REASONS = 5  # lines "waiting because" in the header
@@ -75,7 +76,8 @@ def run_context(request: WorkspaceRequest, found: Run) -> dict[str, Any]:
     """The header, and what the chosen tab shows."""
     actor, tab, view = request.actor, tab_of(request), view_of(found)
     is_open = view.state not in FINAL_RUN
-    items = step_runs(found).items if is_open or tab == "steps" else ()
+    steps = step_run_rows(found) if is_open or tab == "steps" else None
+    waiting = steps.waiting(MOST_REASONS) if steps and is_open else ()
     captions = captions_of(found.version_id)
     undo = undo_counts(found.pk)
     tasks = tasks_of_run(actor, found.pk) if is_open and may(actor, Action.TASK_READ) else ()
@@ -86,17 +88,17 @@ def run_context(request: WorkspaceRequest, found: Run) -> dict[str, Any]:
         "is_open": is_open,
         "ended": view.finished_at or timezone.now(),
         "captions": captions,
-        "reasons": [(item, captions.get(item.key)) for item in items if item.waiting][:MOST_REASONS] if is_open else (),
+        "reasons": [(item, captions.get(item.key)) for item in waiting],
         "tasks": [task for task in tasks if task.closed_at is None],
         "undo": undo,
         "undo_stuck": undo["stuck"] + undo["unknown"],
         "undoable": view.state not in UNDO_BEGUN,
         "live": socket_config(actor, {"watch": "run", "id": str(found.pk), "after": view.seq}),
-        **TAB_CONTEXTS[tab](request, found, items),
+        **TAB_CONTEXTS[tab](request, found, steps),
     }
 
 
-def graph_context(request: WorkspaceRequest, found: Run, items: Any) -> dict[str, Any]:
+def graph_context(request: WorkspaceRequest, found: Run, steps: StepRunRows | None) -> dict[str, Any]:
     """What the canvas needs to watch this run."""
     slug, workflow = request.actor.workspace_slug, found.workflow.slug
     run_address = reverse("run", args=[slug, found.pk])
@@ -120,33 +122,38 @@ def graph_context(request: WorkspaceRequest, found: Run, items: Any) -> dict[str
     return {"canvas_config": config}
 
 
-def timeline_context(request: WorkspaceRequest, found: Run, items: Any) -> dict[str, Any]:
+def timeline_context(request: WorkspaceRequest, found: Run, steps: StepRunRows | None) -> dict[str, Any]:
     spans = spans_of(found)
     names = {key: caption.name for key, caption in captions_of(found.version_id).items()}
     drawn = lay_out(spans.items, start=found.started_at, end=found.finished_at or timezone.now(), names=names)
     return {"timeline": drawn, "timeline_cut": spans.cut}
 
 
-def steps_context(request: WorkspaceRequest, found: Run, items: Any) -> dict[str, Any]:
+def steps_context(request: WorkspaceRequest, found: Run, steps: StepRunRows | None) -> dict[str, Any]:
+    assert steps is not None, "the steps tab reads them"
     captions = captions_of(found.version_id)
-    rows = [(item, captions.get(item.key)) for item in items[:MOST_STEPS]]
-    told = {item.key for item in items}
-    unreached = [(key, caption) for key, caption in captions.items() if key not in told]
-    left = max(len(items) - MOST_STEPS, 0)
-    return {"steps": rows, "steps_left": left, "unreached": () if left else unreached[:MOST_STEPS]}
+    items, following = steps.page(request.GET.get("cursor", ""), PAGE_OF_STEPS)
+    told = steps.keys
+    unreached = () if following else [(key, caption) for key, caption in captions.items() if key not in told]
+    return {
+        "steps": [(item, captions.get(item.key)) for item in items],
+        "steps_next": following,
+        "steps_count": len(steps.places),
+        "unreached": unreached[:PAGE_OF_STEPS],
+    }
 
 
-def history_context(request: WorkspaceRequest, found: Run, items: Any) -> dict[str, Any]:
+def history_context(request: WorkspaceRequest, found: Run, steps: StepRunRows | None) -> dict[str, Any]:
     page = history(request.actor, found.pk, {"cursor": request.GET.get("cursor", ""), "limit": "200"})
     return {"history": page.items, "history_next": page.next}
 
 
-def undo_context(request: WorkspaceRequest, found: Run, items: Any) -> dict[str, Any]:
+def undo_context(request: WorkspaceRequest, found: Run, steps: StepRunRows | None) -> dict[str, Any]:
     query = {"cursor": request.GET.get("cursor", ""), "limit": "200"}
     return {"ledger": undo_ledger_of(request.actor, found.pk, query)}
 
 
-def data_context(request: WorkspaceRequest, found: Run, items: Any) -> dict[str, Any]:
+def data_context(request: WorkspaceRequest, found: Run, steps: StepRunRows | None) -> dict[str, Any]:
     detail = run_detail(request.actor, found.pk)
     base = reverse("run", args=[request.actor.workspace_slug, found.pk])
     return {

@@ -1,5 +1,6 @@
 """The monitor's pages by a plain client: what each shows, and that looking changes nothing."""
 
+import re
 import uuid
 
 import pytest
@@ -258,6 +259,31 @@ def test_lists_ask_as_often_for_many_rows_as_for_few(day, path):
     more_work(day, 25)
     assert queries(day.carol, f"/w/demo/{path}") == few
     assert few <= 22
+
+
+def test_the_steps_tab_shows_a_page_at_a_time(day, monkeypatch):
+    monkeypatch.setattr("monitor.pages.run.PAGE_OF_STEPS", 2)
+    run = make_run(day.leave, state="failed")
+    make_log(run, "check")
+    for scope in range(1, 4):
+        make_log(run, "check", scope_id=scope)
+    address = f"/w/demo/runs/{run.pk}/?tab=steps"
+    first = main_of(page(day.alice, address))
+    assert ("item 1<" in first, "item 2<" in first) == (True, False)
+    (following,) = re.findall(r'href="\?tab=steps&amp;cursor=([0-9.]+)"', first)
+    second = main_of(page(day.alice, f"{address}&cursor={following}"))
+    assert ("item 1<" in second, "item 2<" in second, "item 3<" in second) == (False, True, True)
+    assert "made by this list" in page(day.alice, f"{address}&cursor=x", 400)
+
+
+def test_the_steps_tab_asks_as_often_for_many_items_as_for_few(day):
+    run = make_run(day.leave, state="failed")
+    make_log(run, "check")
+    address = f"/w/demo/runs/{run.pk}/?tab=steps"
+    few = queries(day.alice, address)
+    for scope in range(1, 30):
+        make_log(run, "check", scope_id=scope)
+    assert queries(day.alice, address) == few
 
 
 def more_work(day: Day, count: int) -> None:

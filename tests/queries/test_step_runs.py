@@ -8,8 +8,9 @@ from django.db import connection
 
 from orchestrator.core.errors import NotFound
 from orchestrator.models import Run, Version, Workspace
+from orchestrator.queries.cursor import CursorInvalid
 from orchestrator.queries.step_run import StepRun
-from orchestrator.queries.step_runs import step_runs
+from orchestrator.queries.step_runs import step_run_rows, step_runs
 from tests.run_factories import (
     drawn,
     make_gate,
@@ -200,6 +201,38 @@ def test_it_keeps_scopes_apart(run: Run) -> None:
     make_log(run, "a", scope_id=7)
     make_token(run, "a", scope_id=8)
     assert [(item.scope, str(item.state)) for item in step_runs(run).items] == [("7", "succeeded"), ("8", "ready")]
+
+
+def test_pages_follow_one_another_without_a_gap(run: Run) -> None:
+    make_log(run, "a")
+    make_log(run, "b", scope_id=8)
+    make_log(run, "b", scope_id=7)
+    Run.objects.filter(pk=run.pk).update(state="cancelled", finished_at=datetime.now(UTC))
+    rows = step_run_rows(run)
+    whole = step_runs(run).items
+    page, cursor = rows.page("", 2)
+    pages = [page]
+    while cursor is not None:
+        page, cursor = rows.page(cursor, 2)
+        pages.append(page)
+    assert [len(page) for page in pages] == [2, 2, 1]
+    assert tuple(item for page in pages for item in page) == whole
+    assert [(item.key, item.scope) for item in whole] == [("a", None), ("b", "7"), ("b", "8"), ("c", None), ("d", None)]
+
+
+@pytest.mark.parametrize("cursor", ["x", "1", "1.", "-1.0", "1.0;", "9" * 30 + ".0", "٣.0"])
+def test_a_foreign_cursor_is_refused(run: Run, cursor: str) -> None:
+    with pytest.raises(CursorInvalid):
+        step_run_rows(run).page(cursor, 2)
+
+
+def test_it_finds_the_first_that_wait(run: Run) -> None:
+    make_log(run, "a")
+    make_token(run, "b", state="W", wake_at=SOON, waiting={"kind": "time", "text": ""})
+    make_gate(run, "d", size=2, ok=1)
+    rows = step_run_rows(run)
+    assert [item.key for item in rows.waiting(5)] == ["b", "d"]
+    assert [item.key for item in rows.waiting(1)] == ["b"]
 
 
 def test_it_knows_no_such_run_or_step(run: Run) -> None:
