@@ -32,7 +32,7 @@ class RunFacts:
     depth: int = 0
     #: node -> (output, error), of steps of this scope that ended in this worker's hands
     seen: dict[int, tuple[Json, Json]] = field(default_factory=dict)
-    #: the same of steps in the scopes around, as far as they were read: they have ended for good
+    #: the same of steps in the scopes around, as far as they were read: they have ended for good; a large input too
     outer: dict[int, tuple[Json, Json]] = field(default_factory=dict)
 
 

@@ -14,8 +14,9 @@ from orchestrator.engine.lease import Lease, RunFacts
 from orchestrator.engine.plans import VersionFacts
 from orchestrator.engine.scopes import Scopes
 
-#: Where `RunFacts.seen` keeps an input that had to be fetched.
+#: Where `RunFacts.outer` keeps an input that had to be fetched.
 INPUT = -1
+ALL = ("input", "run")
 
 
 class Roots:
@@ -29,7 +30,7 @@ class Roots:
         """The roots of the step that `lease` stands at."""
         plan = facts.plan
         step = plan.step(lease.node)
-        roots = self._common(facts, lease, step.reads)
+        roots = self._common(facts, lease, step.reads, step.roots)
         if lease.node < 0:
             roots |= self._forward(lease)
         if lease.scope_id:
@@ -76,13 +77,22 @@ class Roots:
     def of_end(self, facts: VersionFacts, lease: Lease) -> dict[str, Json]:
         """The roots of the run's output: what it reads, or every step after which a path ended."""
         plan = facts.plan
-        return self._common(facts, lease, plan.output_reads if plan.has_output else plan.exits)
+        return self._common(facts, lease, plan.output_reads if plan.has_output else plan.exits, ALL)
 
-    def _common(self, facts: VersionFacts, lease: Lease, nodes: tuple[int, ...]) -> dict[str, Json]:
+    def _common(
+        self, facts: VersionFacts, lease: Lease, nodes: tuple[int, ...], wanted: tuple[str, ...]
+    ) -> dict[str, Json]:
         outputs, errors = self._outputs(facts.plan, lease, nodes)
-        return {"input": self._input(lease.run), "steps": outputs, "errors": errors, "run": _run(facts, lease)}
+        found: dict[str, Json] = {"steps": outputs, "errors": errors}
+        if "input" in wanted or lease.run.input_ref is None:
+            found["input"] = self._input(lease.run)
+        if "run" in wanted:
+            found["run"] = _run(facts, lease)
+        return found
 
     def _outputs(self, plan: Plan, lease: Lease, nodes: tuple[int, ...]) -> tuple[dict[str, Json], dict[str, Json]]:
+        if not nodes:
+            return {}, {}
         run = lease.run
         found = run.outer | run.seen
         missing = [node for node in nodes if node not in found]
@@ -112,11 +122,11 @@ class Roots:
     def _input(self, run: RunFacts) -> Json:
         if run.input_ref is None:
             return run.input
-        if INPUT not in run.seen:
+        if INPUT not in run.outer:
             with self._pool.connection() as connection:
                 row = connection.execute(statements.PAYLOAD, (run.input_ref,)).fetchone()
-            run.seen[INPUT] = (row["body"], None)
-        return run.seen[INPUT][0]
+            run.outer[INPUT] = (row["body"], None)
+        return run.outer[INPUT][0]
 
     def _join(self, plan: Plan, lease: Lease) -> Json:
         with self._pool.connection() as connection:

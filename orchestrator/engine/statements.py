@@ -20,12 +20,19 @@ WHERE s.run_id = %s AND (s.node, s.scope_id) IN (SELECT * FROM unnest(%s::int[],
 ORDER BY s.node, s.generation DESC, s.attempt DESC
 """
 
-# What the items of a for-each gave, in order.
+# What the items of a for-each gave, in order, as text: no more of it than fits, and the row that no longer does.
 ITEM_OUTPUTS = """
-SELECT DISTINCT ON (s.scope_id, s.node) s.scope_id, s.node, coalesce(s.output, p.body) AS output
-FROM orchestrator_steplog s LEFT JOIN orchestrator_payload p ON p.id = s.output_ref
-WHERE s.run_id = %s AND s.node = ANY(%s::int[]) AND s.scope_id BETWEEN %s AND %s AND s.final AND s.outcome = 'S'
-ORDER BY s.scope_id, s.node, s.generation DESC, s.attempt DESC
+SELECT scope_id, node, CASE WHEN so_far <= %s THEN output END AS output, so_far FROM (
+    SELECT scope_id, node, output,
+        sum(coalesce(octet_length(output), 0) + 1) OVER (ORDER BY scope_id, node) AS so_far,
+        coalesce(octet_length(output), 0) + 1 AS bytes
+    FROM (
+        SELECT DISTINCT ON (s.scope_id, s.node) s.scope_id, s.node, coalesce(s.output, p.body)::text AS output
+        FROM orchestrator_steplog s LEFT JOIN orchestrator_payload p ON p.id = s.output_ref
+        WHERE s.run_id = %s AND s.node = ANY(%s::int[]) AND s.scope_id BETWEEN %s AND %s AND s.final AND s.outcome = 'S'
+        ORDER BY s.scope_id, s.node, s.generation DESC, s.attempt DESC
+    ) given
+) summed WHERE so_far - bytes <= %s ORDER BY scope_id, node
 """
 
 # The first failure that ended a body, or an item of a for-each (of the lowest item).

@@ -53,6 +53,14 @@ def fan_out(width: int, n: int) -> dict[str, Any]:
     return between(f"Fan-out of {width}", [fibonacci(f"b{number}", n) for number in range(width)])
 
 
+def for_each() -> dict[str, Any]:
+    """One trivial step for every item of the input."""
+    config = {"items": {"$": "input.items"}}
+    each = {"key": "each", "name": "each", "kind": "for_each", "config": config, "at": [0, 0], "timeout": "PT2M"}
+    body = {"key": "body", "name": "body", "kind": "transform", "config": {"value": {"$": "item"}}, "at": [0, 0]}
+    return document("For each", [each, {**body, "parent": "each"}], [])
+
+
 def between(name: str, branches: list[dict[str, Any]]) -> dict[str, Any]:
     """One step, these branches at once, one join."""
     first = {"key": "first", "name": "first", "kind": "transform", "config": {"value": 1}, "at": [0, 0]}

@@ -32,6 +32,17 @@ def single_commits(count: int) -> float:
         return time.perf_counter() - began
 
 
+def copied_rows(count: int) -> float:
+    """Seconds to COPY `count` rows in one transaction."""
+    with psycopg.connect(**connection_arguments(), autocommit=True) as connection:
+        connection.execute(TABLE)
+        began = time.perf_counter()
+        with connection.cursor().copy("COPY bench_floor (body) FROM STDIN") as copy:
+            for _ in range(count):
+                copy.write_row(("x",))
+        return time.perf_counter() - began
+
+
 def commits_by_two(count: int) -> float:
     """Seconds for `count` single-row commits by two processes at once."""
     context = multiprocessing.get_context("spawn")

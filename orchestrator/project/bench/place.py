@@ -48,9 +48,9 @@ class Place:
         document = parse_document(raw)
         return publish_version(workflow=workflow, document=document, raw=raw, note="bench", actor=self.actor)
 
-    def run(self, version: Version) -> float:
+    def run(self, version: Version, value: Json = None) -> float:
         """Seconds from asking for the start to the commit of the end, by the database's clock."""
-        return self.span(self.ended([self.start(version)]))
+        return self.span(self.ended([self.start(version, value)]))
 
     def run_many(self, version: Version, count: int) -> float:
         """The same for `count` runs started as fast as they are accepted."""

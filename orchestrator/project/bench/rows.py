@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 
-from orchestrator.project.bench import engine, history, latency, live, memory, waits
+from orchestrator.project.bench import engine, for_each, history, latency, live, memory, waits
 from orchestrator.project.bench.place import Place
 from orchestrator.project.bench.row import Row
 
@@ -12,6 +12,7 @@ MEASUREMENTS: Mapping[str, Measurement] = {
     "line": engine.line,
     "heavy": engine.heavy,
     "fan-out": engine.fan_out,
+    "for-each": for_each.for_each,
     "throughput": engine.throughput,
     "start": latency.start,
     "decision": latency.decision,

@@ -3,7 +3,7 @@
 from orchestrator.core.document import DEFAULT_PORT, ERROR_PORT, MAX_ITEMS, TIMEOUT_PORT
 from orchestrator.core.errors import ConfigInvalid
 from orchestrator.core.json_types import JsonObject
-from orchestrator.core.kinds import Group, Resumed, StepContext
+from orchestrator.core.kinds import ConfigProblem, Group, Resumed, StepContext
 from orchestrator.core.outcome import Done, Fail, Items, TimedOut
 from orchestrator.steps.containers import failed_inside, too_late
 from orchestrator.steps.faults import fault
@@ -34,12 +34,19 @@ class ForEach(Kind[ForEachConfig]):
             found = "nothing" if items is None else f"a {_SPOKEN.get(type(items), type(items).__name__)}"
             raise ConfigInvalid(f"The items must be a list, but there is {found}.", code="items_not_a_list")
         if len(items) > MAX_ITEMS:
-            message = f"The list has {len(items):,} items; {MAX_ITEMS:,} is the most. Split it, or group the items."
-            raise ConfigInvalid(message, code="too_many_items", details={"items": len(items), "most": MAX_ITEMS})
+            raise ConfigInvalid(
+                _too_many(len(items)), code="too_many_items", details={"items": len(items), "most": MAX_ITEMS}
+            )
         return super().build(config)
 
     def ports(self, config: JsonObject) -> tuple[str, ...]:
         return (DEFAULT_PORT, ERROR_PORT, TIMEOUT_PORT)
+
+    def check(self, config: JsonObject) -> list[ConfigProblem]:
+        items = config.get("items")
+        if isinstance(items, list) and len(items) > MAX_ITEMS:
+            return [ConfigProblem(code="too_many_items", message=_too_many(len(items)), path="items")]
+        return super().check(config)
 
     def run(self, config: ForEachConfig, context: StepContext) -> Done | Fail | Items:
         if not config.items:
@@ -68,3 +75,7 @@ class ForEach(Kind[ForEachConfig]):
         return Fail(
             fault("items_failed", message, {"failed": failed, "total": total, "first": inner.code, **inner.details})
         )
+
+
+def _too_many(count: int) -> str:
+    return f"The list has {count:,} items; {MAX_ITEMS:,} is the most. Split it, or group the items."
