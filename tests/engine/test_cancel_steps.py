@@ -199,3 +199,13 @@ def test_an_operator_may_have_a_cancelled_step_done_again(house: House, at_work:
     rerun_step(run_id, "b", house.actor)
     house.worker.poke()
     assert outcomes(ended(house, run_id).pk)["cut"] == "SS"
+
+
+def test_a_cancelled_sub_workflow_step_takes_its_run_along(house: House, at_work: None) -> None:
+    house.publish(document([step("long", "delay", config={"for": "PT1H"})]), slug="child")
+    sub = step("sub", "sub_workflow", config={"workflow": "child"})
+    raw = document([sub, step("b", "delay", config={"for": "PT0.3S"}), cut("sub")], "b > cut")
+    run = house.end_of(house.start(house.publish(raw)))
+    child = house.end_of(Run.objects.get(parent_run=run).pk)
+    assert (run.state, child.state) == ("succeeded", "cancelled")
+    assert outcomes(run.pk) == {"b": "S", "cut": "S", "sub": "K"}
