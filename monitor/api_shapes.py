@@ -9,7 +9,7 @@ from orchestrator.rest.serializers import StrictSerializer
 
 RUN_STATES = [str(state) for state in RunState]
 STEP_RUN_STATES = [str(state) for state in StepRunState]
-KINDS_OF_WAITING = ("person", "event", "time", "retry", "branch", "worker", "paused", "child", "lock", "undo")
+KINDS_OF_WAITING = ("person", "event", "time", "retry", "branch", "worker", "paused", "child", "lock", "limit", "undo")
 Shape = serializers.Serializer[Any]
 
 

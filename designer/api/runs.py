@@ -49,6 +49,7 @@ class StartView(WorkspaceView):
             business_key=business_key,
             idempotency_key=idempotency_key(request),
             priority=asked.get("priority"),
+            deadline=asked.get("deadline"),
         )
         if seconds:
             wait_for_end(str(started.run_id), self.actor.workspace_id, seconds)

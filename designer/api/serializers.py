@@ -59,6 +59,11 @@ class RunRequest(StrictSerializer):
         required=False,
         help_text="Higher goes first.",
     )
+    deadline = serializers.CharField(
+        max_length=64,
+        required=False,
+        help_text='Instead of the workflow\'s own: "PT2H", or a time like "2030-01-31T18:00:00Z".',
+    )
 
 
 class FixView(serializers.Serializer[Any]):

@@ -20,6 +20,7 @@ HAPPENED = {
     "deadline_passed": "The run's deadline passed",
     "paused": "Run paused",
     "resumed": "Run resumed",
+    "released": "Left the queue of runs",
     "retried": "Retried",
     "rerun": "Run again from",
     "step_skipped": "Skipped",
@@ -111,4 +112,5 @@ def wait_icon(kind: str) -> str:
         "child": "nested",
         "lock": "lock",
         "undo": "undo",
+        "limit": "runs",
     }.get(kind, "clock")

@@ -14,6 +14,7 @@ from orchestrator.core.document import (
     FAILURE_PORTS,
     SUB_WORKFLOW,
     TIMEOUT_PORT,
+    Concurrency,
     Document,
     Edge,
     Join,
@@ -146,6 +147,7 @@ class Plan:
     output_reads: tuple[int, ...] = ()
     deadline: float | None = None
     on_failure: str = "fail"
+    concurrency: Concurrency | None = None
     regions: tuple[JsonObject, ...] = field(default=())
 
     @property
@@ -254,6 +256,7 @@ def compile_plan(document: Document, kinds: Kinds) -> Plan:
         output_reads=output_reads,
         deadline=document.settings.deadline,
         on_failure=document.settings.on_failure,
+        concurrency=document.settings.concurrency,
         regions=tuple(
             {"key": r.key, "name": r.name, "pattern": r.pattern, "steps": list(r.steps)} for r in document.regions
         ),

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any, cast
 
-from orchestrator.core.document import Retry
+from orchestrator.core.document import Concurrency, Retry
 from orchestrator.core.json_types import Json
 from orchestrator.core.plan import PLAN_FORMAT, Arrow, Body, Plan, PlanGate, PlanStep
 
@@ -24,6 +24,7 @@ def plan_as_json(plan: Plan) -> dict[str, Json]:
         "output_reads": list(plan.output_reads),
         "deadline": plan.deadline,
         "on_failure": plan.on_failure,
+        "concurrency": None if plan.concurrency is None else asdict(plan.concurrency),
         "regions": list(plan.regions),
     }
 
@@ -42,6 +43,7 @@ def plan_from_json(raw: dict[str, Any]) -> Plan:
         output_reads=tuple(raw["output_reads"]),
         deadline=raw["deadline"],
         on_failure=raw["on_failure"],
+        concurrency=None if raw["concurrency"] is None else Concurrency(**raw["concurrency"]),
         regions=tuple(raw["regions"]),
     )
 

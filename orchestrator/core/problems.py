@@ -130,9 +130,6 @@ def _input_problems(document: Document) -> Iterator[Problem]:
 def _concurrency_problems(drawing: Drawing) -> Iterator[Problem]:
     if drawing.document.settings.concurrency is not None:
         yield from concurrency_key_problems(drawing)
-        message = "The limit of runs at once is stored but not kept yet: every run starts at once."
-        field = "settings.concurrency.limit"
-        yield Problem(code="concurrency_not_kept_yet", message=message, severity="warning", field=field)
 
 
 def _extra_problems(drawing: Drawing) -> Iterator[Problem]:

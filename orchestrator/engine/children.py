@@ -2,12 +2,15 @@
 
 from typing import Any
 
+from orchestrator.core.errors import ExpressionFailed
+from orchestrator.core.kinds import Evaluator
 from orchestrator.core.outcome import Child, Fail, StepFault
 from orchestrator.core.schema import check_input
 from orchestrator.engine import statements, tracing
 from orchestrator.engine.identity import uuid7
 from orchestrator.engine.items import starts_as_json
 from orchestrator.engine.lease import Lease
+from orchestrator.engine.limits import limit_fields
 from orchestrator.engine.plans import Plans
 from orchestrator.engine.values import Packed
 
@@ -15,7 +18,7 @@ DEEPEST = 8  # runs below the one at the top
 MOST_CHILDREN = 1_000  # of one run at the top, at all depths
 
 
-def child_item(pool: Any, plans: Plans, lease: Lease, child: Child) -> dict[str, Any] | Fail:
+def child_item(pool: Any, plans: Plans, sandbox: Evaluator, lease: Lease, child: Child) -> dict[str, Any] | Fail:
     """`child`, `starts` and `pay` of an advance item, or why nothing can be started. Raises `JsonInvalid`."""
     run = lease.run
     if run.depth >= DEEPEST:
@@ -33,6 +36,10 @@ def child_item(pool: Any, plans: Plans, lease: Lease, child: Child) -> dict[str,
     if refused := _refused(row, child):
         return refused
     plan = plans.get(row["version_id"]).plan
+    try:
+        limited = limit_fields(plan.concurrency, child.input, sandbox)
+    except ExpressionFailed as error:
+        return Fail(StepFault(code=error.error_code, message=error.message, details=error.details))
     packed = Packed({})
     packed.put(child.input, "input", "input_ref")
     payloads, packed.payloads = packed.payloads, []
@@ -50,6 +57,7 @@ def child_item(pool: Any, plans: Plans, lease: Lease, child: Child) -> dict[str,
         "parent_run": str(run.run_id),
         "root_run": str(root),
         "depth": run.depth + 1,
+        **limited,
     }
     if run.trace is not None:
         place = (run.run_id, lease.node, lease.scope_id, lease.generation)

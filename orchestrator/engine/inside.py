@@ -12,6 +12,7 @@ from orchestrator.core.plan import Plan
 from orchestrator.engine import statements
 from orchestrator.engine.database import Row
 from orchestrator.engine.lease import Lease
+from orchestrator.engine.limits import refusal
 from orchestrator.engine.plans import VersionFacts
 from orchestrator.engine.roots import Roots
 from orchestrator.engine.scopes import Block, nodes_inside
@@ -42,7 +43,7 @@ class Insides:
         if signal is None or ("undone" in signal and "scope" not in signal):
             return None, None  # its time ran out
         if step.kind == SUB_WORKFLOW:
-            return self._child(signal["run"])
+            return self._child(signal)
         if step.kind == FOR_EACH:
             return self._items(facts.plan, lease, failed=signal["state"] == "failed")
         return self._body(facts.plan, lease, signal["scope"], failed=signal["state"] == "failed")
@@ -65,7 +66,12 @@ class Insides:
             raise JsonInvalid(_too_large(rows[-1]["scope_id"] - block.id, block.total), code="too_large")
         return _in_order(plan, exits, block, rows), None
 
-    def _child(self, run_id: str) -> Inside:
+    def _child(self, signal: Any) -> Inside:
+        if signal["state"] == "refused":
+            return None, StepFault(
+                code="concurrency_limit", message=refusal(signal["workflow"], signal["limit"], signal["key"])
+            )
+        run_id = signal["run"]
         with self._pool.connection() as connection:
             row = connection.execute(statements.CHILD_END, (run_id,)).fetchone()
         if row["state"] == "succeeded":

@@ -105,6 +105,7 @@ class Keeper:
         connection.execute(statements.STOP_CANCELLED, (self._grace, LIMIT))
         self._cancel_branches(connection)
         connection.execute(statements.CANCEL_ORPHANS, (LIMIT,))
+        self._settle_limits(connection)
         for queue in write_ledgers(connection, self._plans.of):
             self._wake(queue, 1)
         for row in connection.execute(statements.OVERDUE_RUNS, (LIMIT,)).fetchall():
@@ -131,6 +132,14 @@ class Keeper:
         due = connection.execute(statements.NEXT_TIMER).fetchone()
         seconds = TICK if due is None or due["seconds"] is None else due["seconds"]
         return min(TICK, max(0.005, seconds))
+
+    def _settle_limits(self, connection: Connection) -> None:
+        """Queued runs that have a slot: the run that ended did not see them, or found them held by somebody."""
+        for limit in connection.execute(statements.UNSETTLED_LIMITS, (LIMIT,)).fetchall():
+            place = (limit["workflow_id"], limit["concurrency_key"])
+            row = connection.execute(statements.SETTLE_LIMIT, place).fetchone()
+            for queue in row["queues"] if row else ():
+                self._wake(queue, 1)
 
     def _cancel_branches(self, connection: Connection) -> None:
         """What the worker that decided a join did not live to do, or found held by somebody."""

@@ -179,6 +179,10 @@ STOP_CANCELLED = "SELECT branchline_stop_cancelled(%s, %s) AS closed"
 # Sub-workflows whose parent went on without them: it was cancelled, or its container ended early.
 CANCEL_ORPHANS = "SELECT branchline_cancel_orphans(%s)"
 OVERDUE_RUNS = "SELECT branchline_overdue_runs(%s) AS id"
+# Limits of open runs. One call settles one workflow and key; see sql/limits.sql.
+UNSETTLED_LIMITS = "SELECT * FROM branchline_unsettled_limits(%s)"
+SETTLE_LIMIT = "SELECT * FROM branchline_settle_limit(%s::bigint, %s)"
+RELEASED = "SELECT branchline_released(%s::bigint, %s)"
 NEGLECTED_QUEUES = "SELECT * FROM branchline_neglected_queues(%s)"
 SET_CONTROL = "SELECT branchline_set_control(%s, %s, %s::jsonb, %s, %s, %s::jsonb) AS state"
 START_RUN = "SELECT * FROM branchline_start_run(%s::jsonb, %s::jsonb)"

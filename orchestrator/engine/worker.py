@@ -295,7 +295,7 @@ class Worker:
         lease = attempt.lease
         child: dict[str, Any] = {}
         if isinstance(outcome, Child):
-            made = child_item(self._pool, self._plans, lease, outcome)
+            made = child_item(self._pool, self._plans, self._tools.sandbox, lease, outcome)
             outcome, child = (made, {}) if isinstance(made, Fail) else (outcome, made)
         spent_tries = lease.lost + lease.tried_before
         tries = Tries(attempt=max(1, lease.attempt - spent_tries), spent=attempt.spent(), draw=random.random())

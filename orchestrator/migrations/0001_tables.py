@@ -96,6 +96,10 @@ class Migration(migrations.Migration):
                 ('idempotency_digest', models.CharField(blank=True, default='', max_length=64)),
                 ('trace_context', models.JSONField(null=True)),
                 ('trigger', models.CharField(max_length=16)),
+                ('concurrency_key', models.CharField(max_length=200, null=True)),
+                ('concurrency_limit', models.IntegerField(null=True)),
+                ('replaces', models.BooleanField(db_default=False, default=False)),
+                ('queued', models.BooleanField(db_default=False, default=False)),
                 ('priority', models.SmallIntegerField(default=100)),
                 ('generation', models.IntegerField(default=0)),
                 ('started_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
@@ -447,6 +451,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='run',
             index=models.Index(condition=models.Q(('state__in', [orchestrator.core.states.RunState['CANCELLED'], orchestrator.core.states.RunState['FAILED'], orchestrator.core.states.RunState['SUCCEEDED'], orchestrator.core.states.RunState['UNDO_STUCK'], orchestrator.core.states.RunState['UNDONE']]), _negated=True), fields=['deadline_at'], name='run_open_by_deadline'),
+        ),
+        migrations.AddIndex(
+            model_name='run',
+            index=models.Index(condition=models.Q(('concurrency_key__isnull', False), ('finished_at', None)), fields=['workflow', 'concurrency_key', 'queued', 'id'], name='run_under_limit'),
         ),
         migrations.AddConstraint(
             model_name='run',

@@ -65,6 +65,13 @@ class Run(models.Model):
         "self", models.DO_NOTHING, null=True, related_name="+", db_constraint=False, db_index=False
     )
     depth = models.SmallIntegerField(default=0)
+    #: Under a limit of open runs: which of them share it (the key's value, "" without a key), and how many may be open.
+    concurrency_key = models.CharField(max_length=200, null=True)  # noqa: DJ001  NULL: no limit, so the index ignores it
+    concurrency_limit = models.IntegerField(null=True)
+    #: It takes the place of the oldest when the limit is reached.
+    replaces = models.BooleanField(default=False, db_default=False)
+    #: Its tokens are held until one of the others ends (sql/limits.sql).
+    queued = models.BooleanField(default=False, db_default=False)
     priority = models.SmallIntegerField(default=100)
     generation = models.IntegerField(default=0)
     started_at = models.DateTimeField(db_default=Now())
@@ -107,6 +114,11 @@ class Run(models.Model):
                 name="run_open_by_parent_token",
             ),
             models.Index(fields=["root_run"], condition=Q(root_run__isnull=False), name="run_by_root"),
+            models.Index(
+                fields=["workflow", "concurrency_key", "queued", "id"],
+                condition=Q(concurrency_key__isnull=False, finished_at=None),
+                name="run_under_limit",
+            ),
             models.Index(fields=["deadline_at"], condition=~Q(state__in=FINAL), name="run_open_by_deadline"),
         ]
 

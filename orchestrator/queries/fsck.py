@@ -113,9 +113,15 @@ INVARIANTS = (
     ),
     Invariant(
         "I4 only a pause holds",
-        "A held token belongs to a paused run.",
+        "A held token belongs to a paused run, or to one that its workflow's limit has queued.",
         """SELECT t.run_id::text, 'token ' || t.id FROM orchestrator_token t JOIN orchestrator_run r ON r.id = t.run_id
-        WHERE t.state = 'H' AND r.control <> 'P'""",
+        WHERE t.state = 'H' AND r.control <> 'P' AND NOT r.queued""",
+    ),
+    Invariant(
+        "I4 a queued run begins nothing",
+        "The tokens of a queued run are all held.",
+        """SELECT t.run_id::text, 'token ' || t.id FROM orchestrator_run r JOIN orchestrator_token t ON t.run_id = r.id
+        WHERE r.queued AND r.finished_at IS NULL AND r.concurrency_key IS NOT NULL AND t.state <> 'H'""",
     ),
     Invariant(
         "I5 leases have an owner",

@@ -1,14 +1,12 @@
 """Trying an expression on what really ran: the data of a workflow's last run, and the sandbox to evaluate in."""
 
-import atexit
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from uuid import UUID
 
 from orchestrator.core.json_types import Json
 from orchestrator.core.states import FINAL_RUN
-from orchestrator.engine.sandbox import Sandbox
+from orchestrator.engine.sandbox import own_sandbox
 from orchestrator.models import Payload, Run, StepLog
 from orchestrator.queries.drawing import drawing_of
 
@@ -61,14 +59,6 @@ def _value(inline: Json, reference: UUID | None, bodies: Mapping[UUID, Json]) ->
     return inline if reference is None else bodies.get(reference)
 
 
-@cache
-def _sandbox() -> Sandbox:
-    """One for this process, started at the first evaluation."""
-    sandbox = Sandbox(processes=1)
-    atexit.register(sandbox.close)
-    return sandbox
-
-
 def evaluate(expression: str, roots: Mapping[str, Json]) -> Json:
     """The value of an expression on these roots. Raises ExpressionFailed."""
-    return _sandbox().expression(expression, roots)
+    return own_sandbox().expression(expression, roots)

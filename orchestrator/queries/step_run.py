@@ -7,7 +7,9 @@ from typing import Literal
 from orchestrator.core.json_types import Json
 from orchestrator.core.states import StepRunState
 
-WaitingKind = Literal["person", "event", "time", "retry", "branch", "worker", "paused", "child", "lock", "undo"]
+WaitingKind = Literal[
+    "person", "event", "time", "retry", "branch", "worker", "paused", "child", "lock", "limit", "undo"
+]
 
 
 def rfc3339(moment: datetime | None) -> str | None:

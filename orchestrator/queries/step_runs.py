@@ -86,6 +86,8 @@ class _Moment:
     now: datetime
     paused: bool
     paused_by: str | None
+    #: What a queued run waits for: {open, limit, key}.
+    queued: dict[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +162,9 @@ def step_run_rows(run: Run, *, after: int | None = None, key: str | None = None)
         # What was to run again and was not reached, was skipped.
         rows = [row for row in rows if row.state != AttemptOutcome.REPEATED or row.source != "L"]
     paused = head.state == RunState.PAUSED
-    moment = _Moment(drawing, datetime.fromisoformat(head.begun or ""), paused, _json(head.waiting))
+    told = _json(head.waiting)
+    by, queued = (None, told) if isinstance(told, dict) else (told, None)
+    moment = _Moment(drawing, datetime.fromisoformat(head.begun or ""), paused, by, queued)
     shown: dict[tuple[int, int], Row | None] = {**_shown(rows)}
     # Among them may be steps that were to run again, on a path that was not taken this time.
     skipped = _skipped(head, rows, moment, whole=after is None, only=key)
@@ -248,6 +252,8 @@ def _waiting(row: Row, moment: _Moment) -> Waiting | None:
         return waiting.for_turn() if row.state == AttemptOutcome.REPEATED else None
     if row.source == "G":
         return waiting.for_branches(_json(row.waiting), _time(row.clock), moment.now)
+    if row.state == TokenState.HELD and moment.queued is not None:
+        return waiting.for_slot(moment.queued)
     if row.state == TokenState.HELD or (row.state == TokenState.READY and moment.paused):
         return waiting.for_resume(moment.paused_by)
     if row.state == TokenState.READY:

@@ -6,7 +6,8 @@
 STEP_RUNS = """
 WITH asked AS (
     -- The end of a run says something of every step (what never ran is skipped): it is read whole once more.
-    SELECT r.id, r.state, r.error, r.finished_at, r.finished_at IS NOT NULL AS closed, r.xid >= %(after)s AS fresh,
+    SELECT r.id, r.state, r.error, r.workflow_id, r.queued, r.concurrency_limit, r.concurrency_key,
+        r.finished_at, r.finished_at IS NOT NULL AS closed, r.xid >= %(after)s AS fresh,
         CASE WHEN r.finished_at IS NOT NULL AND r.xid >= %(after)s THEN 0 ELSE %(after)s::bigint END AS after,
         %(node)s::int AS only_node, pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS seq
     FROM orchestrator_run r WHERE r.id = %(run)s
@@ -47,7 +48,9 @@ SELECT 'R' AS source, 0 AS node, a.seq AS scope_id, 0 AS attempt, a.state::text 
     clock_timestamp() AS begun, a.finished_at AS ended, a.error,
     CASE WHEN a.state = 'paused' THEN to_jsonb((
         SELECT p.actor FROM orchestrator_runrecord p
-        WHERE p.run_id = a.id AND p.kind IN ('paused', 'pause_requested') ORDER BY p.id DESC LIMIT 1)) END AS waiting,
+        WHERE p.run_id = a.id AND p.kind IN ('paused', 'pause_requested') ORDER BY p.id DESC LIMIT 1))
+        WHEN a.queued THEN jsonb_build_object('limit', a.concurrency_limit, 'key', a.concurrency_key,
+            'open', branchline_slots_taken(a.workflow_id, a.concurrency_key)) END AS waiting,
     NULL::timestamptz AS clock, '' AS queue, a.fresh
 FROM asked a
 UNION ALL

@@ -58,6 +58,12 @@ def for_resume(paused_by: str | None) -> Waiting:
     return Waiting(kind="paused", text=f"Paused by {paused_by}" if paused_by else "Paused")
 
 
+def for_slot(told: Mapping[str, Any]) -> Waiting:
+    """A run that its workflow's limit has queued."""
+    of_key = f" with key {told['key']}" if told["key"] else ""
+    return Waiting(kind="limit", text=f"{told['open']} of {told['limit']} runs of this workflow{of_key} are open")
+
+
 def clock(moment: datetime, now: datetime) -> str:
     """A time of today by its clock, any other with its date."""
     pattern = "%H:%M:%S UTC" if moment.date() == now.date() else "%d %b %Y %H:%M UTC"

@@ -68,8 +68,18 @@ def _change(
             raise RunAlreadyClosed(f'Run {run_id} has already ended as "{_state_now(run_id)}".')
         audit.record(actor, f"run.{kind}", target=f"run {run_id}", detail={"reason": reason} if reason else None)
         queues = list(Token.objects.filter(run_id=run_id, state="R").values_list("queue", flat=True).distinct())
+        queues += _released(run)
         transaction.on_commit(lambda: _tell(run, queues))
     return RunState(state)
+
+
+def _released(run: Run) -> list[str]:
+    """The queues of a run that gets the slot of one that has ended right now."""
+    if run.concurrency_key is None:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(statements.RELEASED, [run.workflow_id, run.concurrency_key])
+        return list(cursor.fetchone()[0])
 
 
 def _state_now(run_id: UUID) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -24,7 +25,7 @@ from orchestrator.core.states import FINAL_RUN, RunState
 from orchestrator.engine import dispatch, statements
 from orchestrator.models import Run, RunRecord, Token, Version
 from orchestrator.services.plans import plan_of
-from orchestrator.services.runs import BusinessKeyOpen
+from orchestrator.services.runs import BusinessKeyOpen, settle_limit
 from orchestrator.services.standing import XID, RunBusy, Scope
 
 T = TypeVar("T")
@@ -167,8 +168,14 @@ def reopen(it: Opened, generation: int) -> None:
         run.state, run.control = RunState.RUNNING, "-"
         changes |= {"state": run.state, "control": "-", "closing": None, "finished_at": None, "error": None}
         changes |= {"output": None, "output_ref": None}
-    if run.deadline_at is not None and run.deadline_at <= timezone.now() and it.plan.deadline is not None:
-        changes["deadline_at"] = timezone.now() + timedelta(seconds=it.plan.deadline)
+        if run.concurrency_key is not None:
+            # It had given its slot away: it waits for one like a new run.
+            run.queued = changes["queued"] = True
+            transaction.on_commit(partial(settle_limit, run.workflow_id, run.concurrency_key))
+    if run.deadline_at is not None and run.deadline_at <= timezone.now():
+        # One that was given at the start has been used up.
+        own = it.plan.deadline
+        changes["deadline_at"] = None if own is None else timezone.now() + timedelta(seconds=own)
     try:
         with transaction.atomic():
             Run.objects.filter(pk=run.pk).update(**changes, xid=XID)

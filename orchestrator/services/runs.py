@@ -4,10 +4,12 @@ import hashlib
 import json
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
+from django.db import connection, transaction
+from django.utils import timezone
 
 from orchestrator.core.actor import Actor
 from orchestrator.core.errors import Conflict, InputInvalid
@@ -18,9 +20,12 @@ from orchestrator.core.schema import check_input
 from orchestrator.engine import dispatch, metrics, statements, tracing
 from orchestrator.engine.identity import uuid7
 from orchestrator.engine.items import starts_as_json
+from orchestrator.engine.limits import limit_fields, refusal
 from orchestrator.engine.prepared import fetch_one
+from orchestrator.engine.sandbox import own_sandbox
 from orchestrator.engine.values import Packed
 from orchestrator.models import Version, Workflow
+from orchestrator.services.deadlines import deadline_at
 from orchestrator.services.plans import plan_of
 
 DEFAULT_PRIORITY = 100
@@ -37,6 +42,12 @@ class IdempotencyKeyReused(Conflict):
     """The same Idempotency-Key came with another request."""
 
     code = "idempotency_key_reused"
+
+
+class LimitReached(Conflict):
+    """As many runs are open as the workflow's limit allows, and it refuses more."""
+
+    code = "concurrency_limit"
 
 
 class BusinessKeyOpen(Conflict):
@@ -60,7 +71,7 @@ class Started:
 
     run_id: UUID
     created: bool
-    #: Of the version that was asked to start. None when the run had been started before.
+    #: Of the version that was asked to start. None when the run had been started before, or is under a limit.
     beginning: Beginning | None = None
 
 
@@ -75,12 +86,17 @@ def start_run(  # noqa: PLR0913  keyword-only: the whole request
     idempotency_key: str | None = None,
     version: Version | None = None,
     priority: int | None = None,
+    deadline: str | None = None,
 ) -> Started:
     """Start a run of `version`, else of the live version, and wake a worker.
 
-    `priority`: higher goes first; None for the workflow's own.
+    `priority`: higher goes first; None for the workflow's own. `deadline`: a duration or a time; None for
+    the workflow's.
 
-    Raises InputInvalid, NotPublished, IdempotencyKeyReused, BusinessKeyOpen.
+    Under a limit of open runs it may be queued until another ends, or replace the oldest.
+
+    Raises InputInvalid, NotPublished, IdempotencyKeyReused, BusinessKeyOpen, LimitReached, ExpressionFailed (the
+    limit's key), DeadlinePast, DeadlineInvalid, DurationInvalid.
     """
     chosen = version or _live(workflow)
     known = _known(chosen)
@@ -89,6 +105,10 @@ def start_run(  # noqa: PLR0913  keyword-only: the whole request
     row = _run_row(workflow, chosen, actor, input, trigger)
     row |= {"id": str(run_id), "correlation_id": correlation_id or str(run_id), "business_key": business_key}
     row["priority"] = place_in_line(known.priority if priority is None else priority)
+    if deadline is not None:
+        row["deadline_at"] = deadline_at(deadline, timezone.now()).isoformat()
+    if known.plan.concurrency is not None:
+        row |= limit_fields(known.plan.concurrency, input, own_sandbox())
     if idempotency_key is not None:
         digest = hashlib.sha256(json.dumps([chosen.workflow_id, input], sort_keys=True).encode()).hexdigest()
         row |= {"idempotency_key": idempotency_key, "digest": digest}
@@ -103,13 +123,39 @@ def start_run(  # noqa: PLR0913  keyword-only: the whole request
         )
     if status == "business_key_open":
         raise BusinessKeyOpen(f'A run with business key "{business_key}" is still open. Wait for its end or cancel it.')
+    if status == "concurrency_limit":
+        raise LimitReached(refusal(workflow.slug, row["concurrency_limit"], row["concurrency_key"]))
     if status == "repeated":
         return Started(run_id=started, created=False)
     transaction.on_commit(metrics.RUNS_STARTED.labels(trigger).inc)
+    if status == "queued":
+        transaction.on_commit(partial(settle_limit, workflow.pk, row["concurrency_key"]))
     _tell(known.plan, workflow.workspace_id, run_id)
-    return Started(
-        run_id=started, created=True, beginning=Beginning(version=chosen.number, started_at=began_at, seq=seq)
-    )
+    beginning = Beginning(version=chosen.number, started_at=began_at, seq=seq)
+    # Under a limit more may have happened since: it is read.
+    return Started(run_id=started, created=True, beginning=None if "concurrency_key" in row else beginning)
+
+
+def settle_limit(workflow_id: int, key: str) -> None:
+    """Let queued runs go while there are slots, and cancel what newer runs replace: each in a transaction of its own,
+    for a cancellation takes that run's lock. What is left undone here the keeper finds.
+    """
+    replaced: UUID | None = None
+    while True:
+        before, (queues, replaced) = replaced, _settled(workflow_id, key)
+        for queue in queues:
+            dispatch.wake(queue)
+        if replaced is None or replaced == before:
+            return
+
+
+def _settled(workflow_id: int, key: str) -> tuple[list[str], UUID | None]:
+    with connection.cursor() as cursor:
+        cursor.execute(statements.SETTLE_LIMIT, [workflow_id, key])
+        row = cursor.fetchone()
+    assert row is not None, "the function answers every call with one row"
+    queues, replaced = row
+    return queues, replaced
 
 
 def place_in_line(priority: int) -> int:

@@ -170,7 +170,7 @@ class Scope:
             node=node,
             scope_id=self.scope_id,
             generation=own,
-            state=TokenState.HELD if self.run.control == "P" else TokenState.READY,
+            state=TokenState.HELD if self.run.control == "P" or self.run.queued else TokenState.READY,
             queue=step.queue if step else self._last_queue(),
             priority=self.run.priority,
             attempt=tried,

@@ -1,7 +1,10 @@
--- Close a run that is still open. Returns NULL when it was closed before, else the queue of the step that waited for it.
+-- Close a run that is still open. Returns NULL when it was closed before, else the queues on which something became ready:
+-- the step that waited for it, and the queued run that gets its slot.
 CREATE FUNCTION branchline_end_run(p_run uuid, p_state text, p_output jsonb, p_output_ref uuid, p_error jsonb)
-RETURNS text LANGUAGE plpgsql AS $$
-DECLARE v orchestrator_run;
+RETURNS text[] LANGUAGE plpgsql AS $$
+DECLARE
+    v orchestrator_run;
+    v_queues text[] := '{}';
 BEGIN
     UPDATE orchestrator_run r SET state = p_state, finished_at = clock_timestamp(), 
         output = CASE WHEN r.state = 'undoing' THEN r.output ELSE p_output END,
@@ -11,8 +14,11 @@ BEGIN
     INSERT INTO orchestrator_runrecord (run_id, at, kind, actor, detail, xid)
     VALUES (p_run, clock_timestamp(), p_state, '', coalesce(jsonb_strip_nulls(jsonb_build_object('error', p_error)), '{}'),
         branchline_xid());
-    IF v.parent_token IS NULL THEN RETURN ''; END IF;
-    RETURN coalesce(branchline_wake(v.parent_token, v.parent_epoch, jsonb_build_object('state', p_state, 'run', p_run)), '');
+    IF v.concurrency_key IS NOT NULL AND NOT v.queued THEN v_queues := branchline_unqueue(v.workflow_id, v.concurrency_key); END IF;
+    IF v.parent_token IS NOT NULL THEN
+        v_queues := v_queues || branchline_wake(v.parent_token, v.parent_epoch, jsonb_build_object('state', p_state, 'run', p_run));
+    END IF;
+    RETURN array_remove(v_queues, NULL);
 END $$;
 -- The failure a run, or a body, ends with: its first step that failed for good and whose failure nobody took. What a
 -- later attempt or generation has replaced counts no more.

@@ -167,16 +167,17 @@ RETURNS TABLE(kind text, run_id uuid, queue text) LANGUAGE plpgsql AS $$
 DECLARE
     s record;
     v_queue text;
+    v_queues text[];
 BEGIN
     FOR s IN SELECT * FROM branchline_signal_gates(p_signals) LOOP
         IF s.kind = 'failed' THEN
             RETURN QUERY SELECT 'ended', s.run_id, NULL::text;
-            v_queue := branchline_fail_run(s.run_id, branchline_first_failure(s.run_id, 0));
+            v_queues := branchline_fail_run(s.run_id, branchline_first_failure(s.run_id, 0));
         ELSIF s.kind = 'scope' THEN
-            v_queue := branchline_scope_ended(s.run_id, s.scope_id, s.queue);
+            v_queues := ARRAY[branchline_scope_ended(s.run_id, s.scope_id, s.queue)];
         END IF;
         IF s.kind IN ('failed', 'scope') THEN
-            RETURN QUERY SELECT 'ready', s.run_id, v_queue WHERE v_queue <> '';
+            RETURN QUERY SELECT 'ready', s.run_id, q FROM unnest(v_queues) q WHERE q <> '';
             CONTINUE;
         END IF;
         v_queue := coalesce(nullif(s.queue, ''), p_queue);

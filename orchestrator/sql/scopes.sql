@@ -21,14 +21,17 @@ DECLARE
     v_block bigint := (t.waiting->>'block')::bigint;
     v_inner bigint;
     v_queues text[];
+    v_status text;
     v_xid bigint := branchline_xid();
 BEGIN
     IF i->>'then' = 'child' THEN
-        PERFORM branchline_start_run(i->'child' || jsonb_build_object('parent_token', t.id, 'parent_epoch', t.epoch + 1,
+        SELECT c.status INTO v_status FROM branchline_start_run(i->'child' || jsonb_build_object('parent_token', t.id, 'parent_epoch', t.epoch + 1,
             'parent_node', t.node, 'parent_scope', t.scope_id,
             'priority', t.priority),
-            i->'starts');
-        v_queues := ARRAY(SELECT x->>'queue' FROM jsonb_array_elements(i->'starts') x);
+            i->'starts') c;
+        IF v_status = 'started' THEN
+            v_queues := ARRAY(SELECT x->>'queue' FROM jsonb_array_elements(i->'starts') x);
+        END IF;
     ELSE
         IF v_block IS NULL THEN
             IF v_open ? 'lock' AND NOT branchline_lock_is_free(t.run_id, v_open->>'lock') THEN
@@ -63,6 +66,10 @@ BEGIN
         waiting = (i->'waiting') || jsonb_build_object('since', p_now) || jsonb_strip_nulls(jsonb_build_object('block', v_block)),
         xid = v_xid
     WHERE k.id = t.id;
+    IF v_status = 'concurrency_limit' THEN
+        RETURN ARRAY[branchline_wake(t.id, t.epoch + 1, jsonb_build_object('state', 'refused', 'workflow',
+            i->'child'->>'workflow_slug', 'limit', i->'child'->'concurrency_limit', 'key', i->'child'->>'concurrency_key'))];
+    END IF;
     RETURN v_queues;
 END $$;
 

@@ -32,15 +32,15 @@ BEGIN
         VALUES (p_run, clock_timestamp(), p_kind, p_actor, p_detail, branchline_xid());
 END $$;
 
--- A run has failed: it ends, or what happened in it is undone first. Returns the queue of a step that waited for it, or ''.
-CREATE FUNCTION branchline_fail_run(p_run uuid, p_error jsonb) RETURNS text LANGUAGE plpgsql AS $$
+-- A run has failed: it ends, or what happened in it is undone first. Returns as branchline_end_run.
+CREATE FUNCTION branchline_fail_run(p_run uuid, p_error jsonb) RETURNS text[] LANGUAGE plpgsql AS $$
 BEGIN
     IF EXISTS (SELECT 1 FROM orchestrator_run r JOIN orchestrator_plan_gate g ON g.version_id = r.version_id
         WHERE r.id = p_run AND r.state IN ('running', 'paused') AND g.queue = '' AND g.owner IS NULL AND g.on_failure = 'u')
     THEN
         PERFORM branchline_mark_undoing(p_run, jsonb_build_object('error', p_error), '', 'undo_started',
             coalesce(jsonb_strip_nulls(jsonb_build_object('error', p_error)), '{}'));
-        RETURN '';
+        RETURN '{}';
     END IF;
     RETURN branchline_end_run(p_run, 'failed', NULL, NULL, p_error);
 END $$;
@@ -49,7 +49,7 @@ END $$;
 -- generation, state, position, awaits, releases, queue, timeout}]. Returns the queues on which undo steps became ready,
 -- or NULL when it stands already or something forward is still under way.
 CREATE FUNCTION branchline_write_ledger(p_run uuid, p_boundary bigint, p_items jsonb) RETURNS text[] LANGUAGE plpgsql AS $$
-DECLARE v_queues text[]; v_queue text;
+DECLARE v_queues text[]; v_more text[];
 BEGIN
     PERFORM branchline_lock_run(p_run);
     IF NOT branchline_undo_due(p_run, p_boundary) THEN RETURN NULL; END IF;
@@ -68,8 +68,8 @@ BEGIN
           AND p_boundary <> 0;
     SELECT array_agg(branchline_spawn_undo(u)) INTO v_queues FROM orchestrator_undo_item u
         WHERE u.run_id = p_run AND u.boundary = p_boundary AND u.state = 'running' AND u.xid = branchline_xid();
-    v_queue := branchline_undo_progress(p_run, p_boundary);
-    RETURN array_remove(array_remove(coalesce(v_queues, '{}') || v_queue, NULL), '');
+    v_more := branchline_undo_progress(p_run, p_boundary);
+    RETURN array_remove(array_remove(coalesce(v_queues, '{}') || v_more, NULL), '');
 END $$;
 
 -- Is it time to write this ledger? The caller holds the exclusive run lock.
@@ -165,8 +165,8 @@ BEGIN
     RETURN array_remove(array_remove(v_queues || branchline_undo_progress(p_run, u.boundary), NULL), '');
 END $$;
 
--- Has a ledger been worked through, or is it stuck? Then its run ends, or its scope goes on. Returns a queue to wake, or ''.
-CREATE FUNCTION branchline_undo_progress(p_run uuid, p_boundary bigint) RETURNS text LANGUAGE plpgsql AS $$
+-- Has a ledger been worked through, or is it stuck? Then its run ends, or its scope goes on. Returns queues to wake.
+CREATE FUNCTION branchline_undo_progress(p_run uuid, p_boundary bigint) RETURNS text[] LANGUAGE plpgsql AS $$
 DECLARE
     v_running int; v_open int;
     v_error jsonb;
@@ -177,7 +177,7 @@ BEGIN
     SELECT count(*) FILTER (WHERE u.state = 'running'),
         count(*) FILTER (WHERE u.state IN ('waiting', 'stuck', 'unknown')) INTO v_running, v_open
     FROM orchestrator_undo_item u WHERE u.run_id = p_run AND u.boundary = p_boundary;
-    IF v_running > 0 THEN RETURN ''; END IF;
+    IF v_running > 0 THEN RETURN '{}'; END IF;
     IF p_boundary = 0 THEN
         RETURN branchline_end_run(p_run, CASE WHEN v_open = 0 THEN 'undone' ELSE 'undo_stuck' END, NULL, NULL,
             nullif(v_error, 'null'));
@@ -186,9 +186,9 @@ BEGIN
             signal = coalesce(k.waiting->'failed', '{}') || '{"undone": true}', xid = branchline_xid()
         WHERE k.run_id = p_run AND k.state = 'W' AND k.waiting->>'kind' = 'undo'
             AND (k.waiting->>'block')::bigint = p_boundary RETURNING k.queue INTO v_queue;
-        RETURN coalesce(v_queue, '');
+        RETURN array_remove(ARRAY[v_queue], NULL);
     END IF;
-    RETURN '';
+    RETURN '{}';
 END $$;
 
 -- A token parks until what it asked to undo is undone: what is in its own body, or the run of a sub-workflow step.

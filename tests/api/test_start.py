@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -176,3 +177,57 @@ def test_a_priority_is_kept(cast: Cast, workflow: Workflow, priority: int | None
 def test_an_absurd_priority_is_refused(cast: Cast, workflow: Workflow, priority: Any) -> None:
     assert start(cast, {"input": {"amount": 3}, "priority": priority}).status_code == 400
     assert not Run.objects.exists()
+
+
+def limited(cast: Cast, on_limit: str) -> None:
+    drawn = document(transform("a"), name="Flow", settings={"concurrency": {"limit": 1, "on_limit": on_limit}})
+    publish(workflow=cast.workflow(drawn), note="", actor=cast.actor)
+
+
+def test_a_start_above_the_limit_is_refused(cast: Cast) -> None:
+    limited(cast, "refuse")
+    assert start(cast, {}).status_code == 201
+    answer = start(cast, {})
+    assert (answer.status_code, answer.json()["code"]) == (409, "concurrency_limit")
+    assert 'runs of "flow" are open' in answer.json()["message"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_start_above_the_limit_is_queued_and_says_so(cast: Cast) -> None:
+    limited(cast, "queue")
+    start(cast, {})
+    body = start(cast, {}).json()
+    steps = cast.client.get(cast.url(f"runs/{body['id']}/steps/")).json()
+    (step,) = steps["steps"]
+    assert body["state"] == "running"
+    assert step["waiting"] == {
+        "kind": "limit",
+        "text": "1 of 1 runs of this workflow are open",
+        "until": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("deadline", "code"),
+    [
+        ("PT0S", "deadline_past"),
+        ("2020-01-31T18:00:00Z", "deadline_past"),
+        ("-PT1H", "duration_negative"),
+        ("P1Y", "duration_calendar"),
+        ("soon", "deadline_invalid"),
+        ("9999-01-01T00:00:00Z", "deadline_invalid"),
+        ("2030-02-31T00:00:00Z", "deadline_invalid"),
+    ],
+)
+def test_a_deadline_that_makes_no_sense_is_refused(cast: Cast, workflow: Workflow, deadline: str, code: str) -> None:
+    answer = start(cast, {"input": {"amount": 3}, "deadline": deadline})
+    assert (answer.status_code, answer.json()["code"]) == (400, code)
+    assert not Run.objects.exists()
+
+
+def test_a_deadline_is_given_as_a_time_or_a_duration(cast: Cast, workflow: Workflow) -> None:
+    at = start(cast, {"input": {"amount": 3}, "deadline": "2031-01-31T18:00:00+02:00"}).json()["id"]
+    after = Run.objects.get(pk=start(cast, {"input": {"amount": 3}, "deadline": "PT2H"}).json()["id"])
+    assert Run.objects.get(pk=at).deadline_at == datetime(2031, 1, 31, 16, tzinfo=UTC)
+    assert after.deadline_at is not None
+    assert timedelta(minutes=119) < after.deadline_at - after.started_at <= timedelta(hours=2)

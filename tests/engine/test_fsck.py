@@ -117,6 +117,10 @@ def held_for_ever(run: UUID) -> None:
     Token.objects.filter(run_id=run).update(state="H")
 
 
+def queued_at_work(run: UUID) -> None:
+    Run.objects.filter(pk=run).update(queued=True, concurrency_key="")
+
+
 def no_payload(run: UUID) -> None:
     row = StepLog.objects.filter(run_id=run).values().first()
     assert row is not None
@@ -171,6 +175,7 @@ FAULTS: dict[str, Callable[[UUID], None]] = {
     "I4 open runs can go on": no_token,
     "I4 cancelled runs drain": never_drains,
     "I4 only a pause holds": held_for_ever,
+    "I4 a queued run begins nothing": queued_at_work,
     "I9 payloads are there": no_payload,
     "I10 state and control agree": paused_without_control,
     "I5 leases have an owner": waits_for_nothing,
