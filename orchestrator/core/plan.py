@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Literal
 
@@ -155,6 +155,11 @@ class Plan:
         """The number of the end gate."""
         return len(self.steps)
 
+    @property
+    def holder(self) -> int | None:
+        """The container whose steps this plan is about; None for the run itself."""
+        return None
+
     def step(self, node: int) -> PlanStep:
         """The step, or for a negative node the undo step, of this number."""
         return self.steps[node] if node >= 0 else self.undo[-1 - node]
@@ -212,6 +217,32 @@ class Plan:
     def owner_of(self) -> dict[int, int]:
         """The last gate of a body to its container."""
         return {body.end: node for node, body in self.bodies.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class BodyPlan(Plan):
+    """The same plan, seen from inside one container: its body starts and ends it."""
+
+    container: int
+
+    @property
+    def holder(self) -> int | None:
+        """The container."""
+        return self.container
+
+    @property
+    def end(self) -> int:
+        """The number of the body's last gate."""
+        return self.bodies[self.container].end
+
+
+def plan_of_body(plan: Plan, container: int) -> BodyPlan:
+    """The plan of what happens in one scope of a container."""
+    body = plan.bodies[container]
+    inside = {step.node for step in plan.steps if step.parent == container} | {body.end}
+    values = {one.name: getattr(plan, one.name) for one in fields(Plan)}
+    values["gates"] = {node: gate for node, gate in plan.gates.items() if node in inside or gate.by in inside}
+    return BodyPlan(**{**values, "starts": body.starts}, container=container)
 
 
 #: The arrow from a gate that may fire early to the end gate: the run is not over before its late branches are.

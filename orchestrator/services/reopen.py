@@ -24,6 +24,7 @@ from orchestrator.core.replay import unhandled
 from orchestrator.core.states import FINAL_RUN, RunState
 from orchestrator.engine import dispatch, statements
 from orchestrator.models import Run, RunRecord, Token, Version
+from orchestrator.services.inside import is_child_step, open_inside, wait_for_child
 from orchestrator.services.plans import plan_of
 from orchestrator.services.runs import BusinessKeyOpen, settle_limit
 from orchestrator.services.standing import XID, RunBusy, Scope
@@ -117,11 +118,28 @@ def _retry(it: Opened, actor: Actor, roots: frozenset[int], detail: JsonObject) 
     if forgotten:
         generation += 1
         kept = standing.counted | standing.blocked | roots
-        scope.renew(forgotten | {gate for gate in it.plan.gates if gate not in kept})
+        scope.renew(forgotten | {gate for gate in scope.drawn_gates() if gate not in kept})
     reopen(it, generation)
-    made = scope.rewrite(standing, generation, again=())
+    made = _inside(it, actor, scope.rewrite(standing, generation, again=()))
     retried = [it.plan.steps[token.node].key for token in made if token.node < it.plan.end]
     return finish(it, actor, "retried", {"steps": retried, **detail}, made)
+
+
+def _inside(it: Opened, actor: Actor, made: Collection[Token]) -> list[Token]:
+    """Containers and sub-workflows among the steps to retry go on where they stood inside."""
+    found = [token for one in made for token in open_inside(it.run, it.plan, one)]
+    for token in found:
+        if is_child_step(it.plan, token) and token.phase == 0:
+            _retry_child(it, actor, token)
+    return found
+
+
+def _retry_child(it: Opened, actor: Actor, token: Token) -> None:
+    child = wait_for_child(it.run, token, f'Waiting for the run of "{it.plan.steps[token.node].name}"')
+    if child is None:
+        return  # a new one is started
+    with opened(child.pk, actor) as inner:
+        _retry(inner, actor, failed_steps(inner.scope), {"by_run": str(it.run.pk)})
 
 
 @contextmanager

@@ -180,6 +180,11 @@ class Scope:
             xid=XID,
         )
 
+    def drawn_gates(self) -> set[int]:
+        """The joins of this level of the drawing, and its end."""
+        inside = {step.node for step in self.plan.steps if step.parent == self.plan.holder}
+        return set(self.plan.gates) & (inside | {self.plan.end})
+
     def renew(self, nodes: Collection[int]) -> None:
         """Have these steps, and what starts behind these gates, belong to the new generation."""
         self._newer = frozenset(nodes)

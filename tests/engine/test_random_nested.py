@@ -10,7 +10,9 @@ import pytest
 from orchestrator.engine.sandbox import Sandbox
 from orchestrator.models import Gate, Run, Scope, StepLog, UndoItem, Version
 from orchestrator.queries.fsck import breaches
+from orchestrator.services.reopen import RunNotFailed, retry_run
 from tests.engine.house import House, keeper_at_work, leftovers, make_tools, worker_at_work
+from tests.graphs import Acted, ActedConfig
 from tests.nested_graphs import NESTED, Happened, as_drawn, nested_expected, random_nested, undone_expected
 from tests.waiting import wait_until
 
@@ -84,6 +86,46 @@ def test_what_happened_in_nested_drawings_is_undone_in_causal_order(house: House
             assert undone(run, version) == undone_expected(raw, wanted)
             assert_causal_order(run)
     assert_invariants([run.pk for run, _, _ in runs])
+
+
+class Mended(Acted):
+    """Fails as told until it is mended."""
+
+    mended = False
+
+    def run(self, config: ActedConfig, context: Any) -> Any:
+        return super().run(config.model_copy(update={"fails": config.fails and not self.mended}), context)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_failed_in_nested_drawings_is_retried_where_it_stood(house: House, sandbox: Sandbox, seed: int) -> None:
+    """A step that succeeded is not run again: the rows would show two successes, or another block of scopes."""
+    random, acts = Random(seed), Mended()
+    known = {**NESTED, "acted": acts}
+    drawn = [random_nested(random) for _ in range(4 * GRAPHS)]
+    failing = [raw for raw in drawn if nested_expected(raw).state == "failed"][:GRAPHS]
+    versions = [house.publish(as_drawn(raw), kinds=known) for raw in failing]  # type: ignore[arg-type]
+    tools = make_tools(sandbox, known)  # type: ignore[arg-type]
+    with worker_at_work(tools) as house.worker, worker_at_work(tools) as second, keeper_at_work(second.poke):
+        run_ids = [house.start(version) for version in versions]
+        wait_until(lambda: not Run.objects.open().exists(), 90, "all runs to fail")
+        acts.mended = True
+        retried = [run_id for run_id in run_ids if is_retried(house, run_id)]
+        wait_until(lambda: not Run.objects.open().exists(), 90, "all runs to end")
+    assert retried
+    for run in Run.objects.filter(pk__in=retried):
+        # A join whose branches were skipped cannot be helped by trying again.
+        assert run.state == "succeeded" or (run.error or {})["code"] == "branch_failed"
+    assert_invariants(run_ids)
+
+
+def is_retried(house: House, run_id: UUID) -> bool:
+    """False when no step failed: only joins whose branches did not come."""
+    try:
+        retry_run(run_id, house.actor)
+    except RunNotFailed:
+        return False
+    return True
 
 
 def undone(run: Run, version: Version) -> Counter[str]:
