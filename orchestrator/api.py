@@ -2,6 +2,7 @@
 
 from orchestrator.audit import record
 from orchestrator.core.actor import Actor
+from orchestrator.core.compile import compile_plan
 from orchestrator.core.csv_rows import CsvInvalid, csv_input
 from orchestrator.core.document import FORMAT, Document
 from orchestrator.core.document_json import document_as_json
@@ -22,7 +23,7 @@ from orchestrator.core.json_text import parse_json
 from orchestrator.core.json_types import Json, JsonObject
 from orchestrator.core.parse import invalid as invalid_document
 from orchestrator.core.parse import parse_document
-from orchestrator.core.plan import Plan, compile_plan
+from orchestrator.core.plan import Plan
 from orchestrator.core.problem import Problem
 from orchestrator.core.problems import find_problems
 from orchestrator.core.references import references

@@ -11,8 +11,8 @@ from typing import Any
 from django.db import connection
 from django.db.models import BigIntegerField, Func
 
+from orchestrator.core.compile import compile_plan
 from orchestrator.core.parse import parse_document
-from orchestrator.core.plan import compile_plan
 from orchestrator.core.plan_json import plan_as_json
 from orchestrator.core.states import FINAL_RUN
 from orchestrator.models import (

@@ -11,10 +11,11 @@ from django.db.models import Max
 from orchestrator import audit
 from orchestrator.core.actor import Actor
 from orchestrator.core.advance import closed, fail, skip
+from orchestrator.core.compile import compile_plan
 from orchestrator.core.document import Document
 from orchestrator.core.json_types import JsonObject
 from orchestrator.core.kinds import Kinds
-from orchestrator.core.plan import Plan, compile_plan, failure_port
+from orchestrator.core.plan import Plan, failure_port
 from orchestrator.core.plan_json import plan_as_json
 from orchestrator.models import PlanGate, Version, Workflow
 from orchestrator.steps.registry import KINDS

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.core.advance import Effects, Signal, advance, closed, fail, skip
+from orchestrator.core.compile import compile_plan
 from orchestrator.core.parse import parse_document
-from orchestrator.core.plan import CLOSED_PORT, Plan, compile_plan
+from orchestrator.core.plan import CLOSED_PORT, Plan
 from orchestrator.core.plan_json import plan_as_json, plan_from_json
 from tests.graphs import ACTED, Expected, expected, random_document
 

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from orchestrator.core.compile import compile_plan
 from orchestrator.core.join_result import Arrival, join_result
-from orchestrator.core.plan import Plan, compile_plan
+from orchestrator.core.plan import Plan
 from orchestrator.steps import KINDS
 from tests.core.drawings import choose, document, step
 

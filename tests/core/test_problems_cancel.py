@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from orchestrator.core.advance import Signal
+from orchestrator.core.compile import compile_plan
 from orchestrator.core.outcome import Done, Fail, Retry, StepFault, Unwanted
 from orchestrator.core.parse import parse_document
-from orchestrator.core.plan import Plan, compile_plan
+from orchestrator.core.plan import Plan
 from orchestrator.core.plan_json import plan_as_json, plan_from_json
 from orchestrator.core.problems import find_problems
 from orchestrator.core.settle import Tries, may_cancel, settle

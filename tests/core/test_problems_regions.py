@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from orchestrator.core.compile import compile_plan
 from orchestrator.core.parse import parse_document
-from orchestrator.core.plan import compile_plan
 from orchestrator.core.problem import Problem
 from orchestrator.core.problems import find_problems
 from orchestrator.steps import KINDS

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.core.advance import Effects, Signal, advance, closed, fail, skip
+from orchestrator.core.compile import compile_plan
 from orchestrator.core.parse import parse_document
-from orchestrator.core.plan import Plan, compile_plan
+from orchestrator.core.plan import Plan
 from orchestrator.core.replay import Verdict, descendants, judge, replay, unhandled
 from tests.graphs import ACTED, expected, random_document
 

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from orchestrator.core.compile import compile_plan
 from orchestrator.core.parse import parse_document
-from orchestrator.core.plan import Plan, compile_plan
+from orchestrator.core.plan import Plan
 from orchestrator.core.undo import Entered, Handler, Happened, UndoEntry, UndoState, undo_ledger
 from orchestrator.core.undo_preview import undo_preview
 from orchestrator.steps import KINDS

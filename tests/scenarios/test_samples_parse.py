@@ -11,10 +11,10 @@ from pydantic import TypeAdapter
 
 from designer.samples.functions import RegionRows, totals
 from designer.samples.load import NAMES, load, sample
+from orchestrator.core.compile import compile_plan
 from orchestrator.core.csv_rows import csv_input
 from orchestrator.core.document_json import document_as_json
 from orchestrator.core.parse import parse_document
-from orchestrator.core.plan import compile_plan
 from orchestrator.core.problems import find_problems
 from orchestrator.core.schema import check_input
 from orchestrator.core.schema_example import example_of
