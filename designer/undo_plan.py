@@ -2,29 +2,31 @@
 
 from typing import Any
 
-from designer.errors import DraftHasProblems, StepMissing
+from designer.errors import StepMissing
 from designer.problems import find
-from orchestrator.api import KINDS, Document, Json, NotFound, Plan, compile_plan, undo_preview
+from orchestrator.api import KINDS, BranchlineError, Document, Json, NotFound, Plan, compile_plan, undo_preview
 
 
 def undo_plan_of_draft(document: Document, step: str) -> dict[str, Json]:
-    """The undo plan of a draft. Raises DraftHasProblems while it does not compile, StepMissing, NotFound."""
+    """The undo plan of a draft; while it does not compile, `why_not` instead. Raises StepMissing, NotFound."""
     problems = find(document)
     if problems.errors:
         message = (
             f"The drawing has {problems.errors} errors, so nobody can say what an undo would do. Repair them first."
         )
-        raise DraftHasProblems(message, details={"problems": problems.as_json()})
+        known = any(one.key == step for one in document.steps)
+        if not known:
+            raise _missing(step)
+        on_failure = document.settings.on_failure
+        return {"step": step, "on_failure": on_failure, "steps": [], "irreversible": [], "why_not": message}
     return undo_plan(compile_plan(document, KINDS), step)
 
 
 def undo_plan(plan: Plan, step: str) -> dict[str, Json]:
     """The steps that are undone, in order, when `step` fails for good. Raises StepMissing, NotFound."""
-    if not step:
-        raise StepMissing('Say which step fails: "?step=" and its key.')
     nodes = {one.key: one.node for one in plan.steps}
     if step not in nodes:
-        raise NotFound(f'This drawing has no step "{step}".')
+        raise _missing(step)
     told = undo_preview(plan, nodes[step])
     steps: list[dict[str, Any]] = [
         {
@@ -37,4 +39,17 @@ def undo_plan(plan: Plan, step: str) -> dict[str, Json]:
         }
         for one in told.steps
     ]
-    return {"step": step, "on_failure": plan.on_failure, "steps": steps, "irreversible": list(told.irreversible)}
+    irreversible = list(told.irreversible)
+    return {
+        "step": step,
+        "on_failure": plan.on_failure,
+        "steps": steps,
+        "irreversible": irreversible,
+        "why_not": None,
+    }
+
+
+def _missing(step: str) -> BranchlineError:
+    if not step:
+        return StepMissing('Say which step fails: "?step=" and its key.')
+    return NotFound(f'This drawing has no step "{step}".')

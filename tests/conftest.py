@@ -6,11 +6,20 @@ import pytest
 from django.conf import settings
 from django.core.cache import cache
 
+from orchestrator.engine import log_context
 from tests.servers import child_environment, servers, stop_servers
 
 
 def pytest_unconfigure() -> None:
     stop_servers()
+
+
+@pytest.fixture(autouse=True)
+def own_context() -> Iterator[None]:
+    """A test that does a worker's work in its own thread leaves nothing for the log lines of the next."""
+    token = log_context.about(dict)
+    yield
+    log_context.forget(token)
 
 
 @pytest.fixture(scope="session")

@@ -86,7 +86,7 @@ class UndoPlanView(WorkflowView):
     def get(self, request: Request, **kwargs: Any) -> Response:
         """What would be undone, and in which order, if this step of the saved draft failed for good.
 
-        400 draft_has_problems while the drawing has errors, 400 step_missing, 404 for a step it does not have.
+        While the drawing has errors `why_not` says so. 400 step_missing, 404 for a step it does not have.
         """
         document = parse_document(load_draft(self.workflow()).document)
         return Response(undo_plan_of_draft(document, request.query_params.get("step", "")[:63]))

@@ -191,6 +191,7 @@ class UndoPlanView(serializers.Serializer[Any]):
     irreversible = serializers.ListField(
         child=serializers.CharField(), help_text="Keys of steps that stay as they are."
     )
+    why_not = serializers.CharField(allow_null=True, help_text="Why it cannot be told: the drawing has errors.")
 
 
 class PreviewError(serializers.Serializer[Any]):

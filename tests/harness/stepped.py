@@ -4,6 +4,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
@@ -60,7 +61,8 @@ class InHand:
         return SLOTS
 
     def submit(self, work: Callable[[], None]) -> None:
-        work()
+        # As a slot's thread does: what lines and requests are about ends with the work.
+        copy_context().run(work)
 
     def stop(self) -> None: ...
 

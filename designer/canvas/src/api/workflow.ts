@@ -40,6 +40,8 @@ export interface UndoPlanStep {
 export interface UndoPlan {
   on_failure: "fail" | "undo";
   steps: UndoPlanStep[];
+  /** Why nothing can be told: the drawing has errors. */
+  why_not: string | null;
 }
 
 export type Preview = { value: Json } | { error: { code: string; message: string } };
@@ -93,7 +95,7 @@ export class WorkflowApi {
     return this.#api.ask(`${this.#at}draft/preview/${asked}`);
   };
 
-  /** What would be undone if this step of the saved draft failed. Raises `ApiError` while it has errors. */
+  /** What would be undone if this step of the saved draft failed. */
   undoPlan = (step: string, signal: AbortSignal): Promise<UndoPlan> =>
     this.#api.ask(`${this.#at}draft/undo-plan/?step=${encodeURIComponent(step)}`, { signal });
 

@@ -16,7 +16,7 @@ function useUndoPlan(step: string): Answer {
   useEffect(() => {
     const asking = new AbortController();
     designer.api.undoPlan(step, asking.signal).then(
-      (plan) => setAnswer({ plan }),
+      (plan) => setAnswer(plan.why_not ? { refused: plan.why_not } : { plan }),
       (error: Error) => {
         if (error.name === "AbortError") return;
         setAnswer(error instanceof ApiError ? { refused: error.message } : null);
