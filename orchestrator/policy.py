@@ -138,6 +138,7 @@ ROUTES: Final[Mapping[str, Mapping[str, Need]]] = {
     # Pages of a workspace
     "members": reads(Action.MEMBER_MANAGE) | posts(Action.MEMBER_MANAGE),
     "member-remove": posts(Action.MEMBER_MANAGE),
+    "keep-runs": posts(Action.SETTINGS_EDIT),
     "tokens": reads(Action.TOKEN_MANAGE) | posts(Action.TOKEN_MANAGE),
     "token-revoke": posts(Action.TOKEN_MANAGE),
     "audit": reads(Action.AUDIT_READ),
@@ -151,6 +152,7 @@ ROUTES: Final[Mapping[str, Mapping[str, Need]]] = {
     "api-tokens": reads(Action.TOKEN_MANAGE) | posts(Action.TOKEN_MANAGE),
     "api-token": {"GET": Action.TOKEN_MANAGE, "DELETE": Action.TOKEN_MANAGE},
     "api-audit": reads(Action.AUDIT_READ),
+    "api-settings": {"GET": Action.SETTINGS_EDIT, "PATCH": Action.SETTINGS_EDIT},
     # Designer: pages
     "workflows": reads(Action.WORKFLOW_READ) | posts(Action.DRAFT_EDIT),
     "workflow": reads(Action.WORKFLOW_READ),

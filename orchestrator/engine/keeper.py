@@ -25,6 +25,8 @@ GRACE = 10.0  # seconds that a cancelled step may take to end politely
 LIMIT = 500  # rows per sweep
 TICK = 0.25  # seconds between sweeps of timers
 SLOW = 1.0  # seconds between all other sweeps
+FORGET = 60.0  # seconds between looks for ended runs to forget
+FORGET_LIMIT = 200  # runs forgotten in one sweep
 NEGLECT = 1.0  # seconds that a ready token may lie before its queue is woken again
 
 
@@ -58,6 +60,7 @@ class Keeper:
         self._connection: Connection | None = None
         self._mine = False
         self._ended = EndedRuns()
+        self._next_forget = 0.0
         self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
 
     def start(self) -> None:
@@ -114,6 +117,7 @@ class Keeper:
             self._wake(row["queue"], row["n"])
         connection.execute(statements.FORGET_SESSIONS)
         self._ended.look(connection)
+        self._forget_runs(connection)
         untold = connection.execute(statements.UNTOLD_TASKS).fetchone()
         if untold is not None and untold["some"]:
             self._notify()
@@ -140,6 +144,16 @@ class Keeper:
             row = connection.execute(statements.SETTLE_LIMIT, place).fetchone()
             for queue in row["queues"] if row else ():
                 self._wake(queue, 1)
+
+    def _forget_runs(self, connection: Connection) -> None:
+        """One small batch; the next follows with the next sweep while there are more."""
+        if time.monotonic() < self._next_forget:
+            return
+        row = connection.execute(statements.FORGET_RUNS, (FORGET_LIMIT,)).fetchone()
+        if row is None or not row["forgotten"]:
+            self._next_forget = time.monotonic() + FORGET
+            return
+        log.info("forgot ended runs", runs=row["forgotten"])
 
     def _cancel_branches(self, connection: Connection) -> None:
         """What the worker that decided a join did not live to do, or found held by somebody."""

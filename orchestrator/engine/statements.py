@@ -187,6 +187,9 @@ NEGLECTED_QUEUES = "SELECT * FROM branchline_neglected_queues(%s)"
 SET_CONTROL = "SELECT branchline_set_control(%s, %s, %s::jsonb, %s, %s, %s::jsonb) AS state"
 START_RUN = "SELECT * FROM branchline_start_run(%s::jsonb, %s::jsonb)"
 
+# Ended runs that their workspace does not keep any longer; see sql/retention.sql.
+FORGET_RUNS = "SELECT branchline_forget_runs(%s) AS forgotten"
+
 # One keeper of all hosts acts at a time; the lock dies with the connection.
 KEEPER_LOCK = "SELECT pg_try_advisory_lock(7351, 1) AS mine"
 

@@ -47,8 +47,12 @@ class Migration(migrations.Migration):
                 ('slug', models.SlugField(max_length=63, unique=True)),
                 ('name', models.CharField(max_length=120)),
                 ('allowed_hosts', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=255), blank=True, default=list, size=None)),
+                ('keep_runs_days', models.IntegerField(blank=True, null=True)),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
             ],
+            options={
+                'constraints': [models.CheckConstraint(condition=models.Q(('keep_runs_days', None), models.Q(('keep_runs_days__gte', 1), ('keep_runs_days__lte', 36500)), _connector='OR'), name='workspace_keeps_runs_days')],
+            },
         ),
         migrations.CreateModel(
             name='User',

@@ -9,6 +9,8 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
+MOST_KEPT_DAYS = 36_500
+
 
 class Role(StrEnum):
     """Additive sets of rights, not a ladder."""
@@ -27,7 +29,17 @@ class Workspace(models.Model):
     name = models.CharField(max_length=120)
     #: Internal hosts ("host" or "host:port") that steps may reach; set by admins only.
     allowed_hosts = ArrayField(models.CharField(max_length=255), default=list, blank=True)
+    #: Days that an ended run is kept with all that belongs to it; NULL: for ever.
+    keep_runs_days = models.IntegerField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(keep_runs_days=None) | Q(keep_runs_days__gte=1, keep_runs_days__lte=MOST_KEPT_DAYS),
+                name="workspace_keeps_runs_days",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.slug

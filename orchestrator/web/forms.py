@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 from django.utils import timezone
 
-from orchestrator.models.workspace import Role
+from orchestrator.models.workspace import MOST_KEPT_DAYS, Role
 
 ROLE_CHOICES = [(str(role), str(role).capitalize()) for role in Role]
 
@@ -58,6 +58,19 @@ class MemberForm(PlainForm):
         max_length=4000,
         help_text="Names that forms are assigned to, such as managers. Separate them by commas.",
         widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": "managers, finance"}),
+    )
+
+
+class KeepRunsForm(PlainForm):
+    """How long ended runs are kept."""
+
+    days = forms.IntegerField(
+        label="Days",
+        required=False,
+        min_value=1,
+        max_value=MOST_KEPT_DAYS,
+        help_text="Empty: for ever. Older runs are deleted with their steps, values, tasks and decisions.",
+        widget=forms.NumberInput(attrs={"autocomplete": "off", "placeholder": "for ever"}),
     )
 
 

@@ -1,4 +1,4 @@
-"""The members page: who belongs here, with which roles and groups."""
+"""The members page: who belongs here, with which roles and groups; and how long ended runs are kept."""
 
 from django.contrib import messages
 from django.http import HttpResponse, HttpResponseRedirect
@@ -8,9 +8,11 @@ from django.urls import reverse
 from orchestrator.core.errors import BranchlineError
 from orchestrator.models.workspace import Role
 from orchestrator.queries.members import members_for_actor
+from orchestrator.queries.settings import workspace_for_settings
 from orchestrator.services.members import LastAdmin, remove_member, set_member
+from orchestrator.services.settings import keep_runs_for
 from orchestrator.web.access import WorkspacePage, WorkspaceRequest, workspace_view
-from orchestrator.web.forms import MemberForm
+from orchestrator.web.forms import KeepRunsForm, MemberForm
 
 
 class Members(WorkspacePage):
@@ -50,13 +52,41 @@ class Members(WorkspacePage):
             messages.success(request, f"{name} is saved.")
         return form.is_valid()
 
-    def show(self, request: WorkspaceRequest, form: MemberForm, *, edit: str, status: int = 200) -> HttpResponse:
+    def show(
+        self,
+        request: WorkspaceRequest,
+        form: MemberForm,
+        *,
+        edit: str,
+        keep: KeepRunsForm | None = None,
+        status: int = 200,
+    ) -> HttpResponse:
         context = {
             "members": members_for_actor(request.actor),
             "form": form,
             "edit": edit,
+            "keep": keep or keep_form(request),
         }
         return render(request, "web/members.html", context, status=status)
+
+
+class KeepRuns(Members):
+    """How long ended runs are kept."""
+
+    def post(self, request: WorkspaceRequest) -> HttpResponse:
+        keep = KeepRunsForm(request.POST)
+        if not keep.is_valid():
+            return self.show(request, MemberForm(initial={"roles": [Role.VIEWER]}), edit="", keep=keep, status=400)
+        days = keep_runs_for(actor=request.actor, days=keep.cleaned_data["days"]).keep_runs_days
+        kept = "for ever" if days is None else "for 1 day" if days == 1 else f"for {days} days"
+        messages.success(request, f"Ended runs are kept {kept}.")
+        return HttpResponseRedirect(reverse("members", args=[request.actor.workspace_slug]))
+
+
+def keep_form(request: WorkspaceRequest) -> KeepRunsForm | None:
+    """What is set now, for those who may change it."""
+    workspace = workspace_for_settings(request.actor).first()
+    return KeepRunsForm(initial={"days": workspace.keep_runs_days}) if workspace else None
 
 
 @workspace_view

@@ -13,6 +13,7 @@ urlpatterns = [
     path("account/", account.account, name="account"),
     path("account/password/", account.password, name="password"),
     path("w/<slug:workspace>/members/", members.Members.as_view(), name="members"),
+    path("w/<slug:workspace>/keep-runs/", members.KeepRuns.as_view(), name="keep-runs"),
     path("w/<slug:workspace>/members/<str:username>/remove/", members.remove, name="member-remove"),
     path("w/<slug:workspace>/tokens/", tokens.Tokens.as_view(), name="tokens"),
     path("w/<slug:workspace>/tokens/<int:token_id>/revoke/", tokens.revoke, name="token-revoke"),

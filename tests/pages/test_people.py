@@ -236,3 +236,29 @@ def test_an_actor_is_who_they_are_now(demo: Workspace, admin: User) -> None:
     Membership.objects.update(roles=["viewer"], groups=["g"])
     actor = actor_of(demo, admin)
     assert (actor.roles, actor.groups, actor.label) == (frozenset({"viewer"}), frozenset({"g"}), "Maren Aldag")
+
+
+@pytest.mark.parametrize(
+    ("typed", "days", "said"), [("90", 90, "for 90 days"), ("1", 1, "for 1 day."), ("", None, "for ever")]
+)
+def test_how_long_runs_are_kept_is_set_by_a_plain_form(
+    client: Client, admin: User, demo: Workspace, typed: str, days: int | None, said: str
+) -> None:
+    Workspace.objects.update(keep_runs_days=7)
+    page = text(client.get("/w/demo/members/"))
+    assert 'action="/w/demo/keep-runs/"' in page
+    assert re.search(r'name="days"[^>]* value="7"|value="7"[^>]* name="days"', page)
+    saved = client.post("/w/demo/keep-runs/", {"days": typed}, follow=True)
+    assert f"Ended runs are kept {said}" in text(saved)
+    demo.refresh_from_db()
+    assert demo.keep_runs_days == days
+
+
+@pytest.mark.parametrize("typed", ["0", "-1", "36501", "soon", "1.5"])
+def test_a_refused_number_of_days_is_shown_again(client: Client, admin: User, demo: Workspace, typed: str) -> None:
+    answer = client.post("/w/demo/keep-runs/", {"days": typed})
+    assert answer.status_code == 400
+    assert f'value="{typed}"' in text(answer)
+    assert 'id="id_days_error"' in text(answer)
+    demo.refresh_from_db()
+    assert demo.keep_runs_days is None

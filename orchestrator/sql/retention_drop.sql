@@ -1,0 +1,3 @@
+DROP FUNCTION branchline_forget_runs(int);
+DROP FUNCTION branchline_forget_run(uuid);
+DROP FUNCTION branchline_forgettable(int);
