@@ -8,6 +8,9 @@ from typing import Any
 
 from orchestrator.engine.lease import Lease
 
+SUSPECT = 2  # deaths, as in `claim`
+TRUSTED = 30.0  # seconds at work
+
 
 @dataclass(slots=True, kw_only=True)
 class Attempt:
@@ -19,6 +22,7 @@ class Attempt:
     thread_id: int | None = None
     task: asyncio.Task[None] | None = None
     lane: Any = None  # a `lane.Lane`, which itself knows attempts
+    is_cleared: bool = False  # of what it was suspected of
     stop: threading.Event = field(default_factory=threading.Event)
     _settled: threading.Lock = field(default_factory=threading.Lock)
 
@@ -29,6 +33,11 @@ class Attempt:
     def is_settled(self) -> bool:
         """True once somebody has decided its end."""
         return self._settled.locked()
+
+    def is_suspect(self) -> bool:
+        """Whether it may be what killed the workers it was lost with: it has not lived long enough to be trusted."""
+        is_young = time.monotonic() - self.began < TRUSTED
+        return self.lease.lost >= SUSPECT and is_young and not self.is_cleared
 
     def spent(self) -> float:
         """Seconds since the step's first attempt began."""

@@ -220,6 +220,7 @@ class Lane:
                 statements.FLUSH, (self._session_id, json.dumps(call, ensure_ascii=False))
             ).fetchone()
         self._stored_at = time.monotonic()
+        self._attempt.is_cleared = self._attempt.is_cleared or bool(buffer.rows)
         if row["status"] == "go":
             self._epoch, self._at, self._to = row["epoch"], row["lo"], row["hi"]
         return row

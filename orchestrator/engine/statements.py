@@ -1,7 +1,7 @@
 """Every statement of the hot path, by name, with its reason."""
 
 # Lease ready tokens: the only way work begins.
-CLAIM = "SELECT * FROM branchline_claim(%s::bigint, %s::text[], %s::int)"
+CLAIM = "SELECT * FROM branchline_claim(%s::bigint, %s::text[], %s::int, %s::boolean)"
 
 # End or park attempts: the only way control moves.
 ADVANCE = "SELECT * FROM branchline_advance(%s::bigint, %s::jsonb)"

@@ -21,7 +21,7 @@ from orchestrator.core.errors import JsonInvalid
 from orchestrator.core.outcome import Child, Fail, Outcome, StepFault
 from orchestrator.core.settle import Settlement, Tries, may_cancel, settle
 from orchestrator.engine import items, metrics, observe, statements
-from orchestrator.engine.attempt import Attempt
+from orchestrator.engine.attempt import SUSPECT, Attempt
 from orchestrator.engine.children import child_item
 from orchestrator.engine.committer import Committer
 from orchestrator.engine.database import AWAY, Connection, Row, open_pool
@@ -123,12 +123,13 @@ class Worker:
         room = min(self._slots.free, MOST_AWAY - len(self._attempts))
         if room <= 0:
             return False
+        suspects = not any(attempt.is_suspect() for attempt in list(self._attempts.values()))
         with self._pool.connection() as connection:
-            rows = connection.execute(statements.CLAIM, (self.session_id, self.queues, room)).fetchall()
+            rows = connection.execute(statements.CLAIM, (self.session_id, self.queues, room, suspects)).fetchall()
         metrics.claimed(rows)
         for row in rows:
             self._begin(Lease.from_row(row))
-        return len(rows) == room
+        return len(rows) == room or any(row["lost"] >= SUSPECT for row in rows)
 
     def _begin(self, lease: Lease) -> None:
         attempt = Attempt(lease=lease)

@@ -1,6 +1,8 @@
 -- Lease up to p_n ready tokens to a session. Commits without waiting for the flush: losing a claim is harmless,
 -- because the fence is (session, epoch) and a lost epoch may be issued again to another session only.
-CREATE FUNCTION branchline_claim(p_session bigint, p_queues text[], p_n int)
+-- A suspect is a token that two workers died with: one of them may be what kills workers. A session gets one of them at
+-- a time, and none if it says so (p_suspects): a step that kills takes an innocent one along twice at most.
+CREATE FUNCTION branchline_claim(p_session bigint, p_queues text[], p_n int, p_suspects boolean)
 RETURNS TABLE(id bigint, run_id uuid, version_id bigint, node int, scope_id bigint, generation int, epoch int,
     attempt int, lost smallint, tried_before int, phase smallint, verdict text, started_at timestamptz, first_started_at timestamptz,
     waiting jsonb, signal jsonb, cause bigint[], queue text, timeout float8,
@@ -11,13 +13,16 @@ DECLARE
     t orchestrator_token;
     r record;
     v_now timestamptz := clock_timestamp();
+    v_suspects boolean := p_suspects;
 BEGIN
     PERFORM set_config('synchronous_commit', 'off', true);
     FOR t IN
         SELECT k.* FROM orchestrator_token k
         WHERE k.state = 'R' AND k.queue = ANY(p_queues) AND k.ready_at <= v_now
+            AND (p_suspects OR k.lost < 2)
         ORDER BY k.priority, k.ready_at, k.id FOR UPDATE SKIP LOCKED LIMIT p_n
     LOOP
+        CONTINUE WHEN t.lost >= 2 AND NOT v_suspects;
         PERFORM branchline_share_run(t.run_id);
         SELECT q.control, q.workspace_id, q.workflow_id, q.input, q.input_ref, q.correlation_id, q.started_at, q.trigger,
             q.business_key, q.started_by_id, q.trace_context, q.root_run_id, q.depth INTO r
@@ -39,6 +44,7 @@ BEGIN
             correlation_id := r.correlation_id; run_started_at := r.started_at; trigger := r.trigger;
             business_key := r.business_key; started_by_id := r.started_by_id; trace_context := r.trace_context;
             root_run_id := r.root_run_id; depth := r.depth;
+            v_suspects := v_suspects AND lost < 2;
             RETURN NEXT;
         ELSIF r.control = 'P' THEN
             UPDATE orchestrator_token k SET state = 'H', epoch = k.epoch + 1, xid = branchline_xid() WHERE k.id = t.id;

@@ -1,1 +1,1 @@
-DROP FUNCTION branchline_claim(bigint, text[], int);
+DROP FUNCTION branchline_claim(bigint, text[], int, boolean);

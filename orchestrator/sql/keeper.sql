@@ -61,10 +61,8 @@ BEGIN
         FROM orchestrator_token k JOIN lost ON lost.id = k.id AND lost.dead
         ON CONFLICT DO NOTHING
     ), freed AS (
-        -- Whoever died with a step that kills workers would be blamed with it if they met again and again: spread them.
         UPDATE orchestrator_token k SET state = 'R', session_id = NULL, epoch = k.epoch + 1,
-            ready_at = clock_timestamp() + make_interval(secs => CASE WHEN lost.dead THEN k.lost * random() ELSE 0 END),
-            deadline_at = NULL, lost = k.lost + lost.dead::int,
+            ready_at = clock_timestamp(), deadline_at = NULL, lost = k.lost + lost.dead::int,
             -- `claim` counts no attempt for a verdict: its row in the log must not meet the one just written.
             attempt = k.attempt + (lost.dead AND (k.lost >= 4 OR k.verdict <> ''))::int,
             verdict = CASE WHEN NOT lost.dead THEN 'T' WHEN k.lost >= 4 THEN 'U' ELSE k.verdict END,

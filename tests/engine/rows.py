@@ -6,11 +6,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.db import connection
-from django.db.models.functions import Now
 
 from orchestrator.engine import statements
 from orchestrator.engine.database import Connection, connect
-from orchestrator.models import Token
 
 
 def rows(statement: str, *arguments: Any) -> list[dict[str, Any]]:
@@ -21,16 +19,14 @@ def rows(statement: str, *arguments: Any) -> list[dict[str, Any]]:
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
-def claim(session: int, count: int = 1) -> list[dict[str, Any]]:
+def claim(session: int, count: int = 1, *, suspects: bool = True) -> list[dict[str, Any]]:
     """Lease ready tokens of the queue `default` to a session."""
-    return rows(statements.CLAIM, session, ["default"], count)
+    return rows(statements.CLAIM, session, ["default"], count, suspects)
 
 
 def take_over() -> list[dict[str, Any]]:
-    """Sweep once: sessions that do not exist are dead. Who is lost again comes back at some later moment: now."""
-    taken = rows(statements.TAKE_OVER, 15.0, 100)
-    Token.objects.filter(state="R").update(ready_at=Now())
-    return taken
+    """Sweep once: sessions that do not exist are dead."""
+    return rows(statements.TAKE_OVER, 15.0, 100)
 
 
 def finish(session: int, lease: dict[str, Any], **more: Any) -> str:

@@ -34,7 +34,7 @@ def rows(statement: str, *arguments: Any) -> list[dict[str, Any]]:
 
 
 def claim(session: int) -> dict[str, Any]:
-    found = rows(statements.CLAIM, session, ["default"], 1)
+    found = rows(statements.CLAIM, session, ["default"], 1, True)
     assert len(found) == 1
     return found[0]
 

@@ -317,7 +317,7 @@ def _drain(session: int, began: threading.Barrier) -> None:
     connection = connect("test")
     try:
         began.wait()
-        while leases := connection.execute(statements.CLAIM, (session, ["default"], 1)).fetchall():
+        while leases := connection.execute(statements.CLAIM, (session, ["default"], 1, True)).fetchall():
             for lease in leases:
                 item = {"t": lease["id"], "e": lease["epoch"], "then": "go", "o": "S", "ports": ["out"]}
                 connection.execute(statements.ADVANCE, (session, json.dumps([item])))

@@ -238,13 +238,13 @@ def test_a_retried_resume_is_asked_with_what_it_waited_for(house: House, sandbox
     with connection.cursor() as cursor:
         cursor.execute("SELECT waiting->'memo' FROM orchestrator_token WHERE id = %s", [task.token_id])
         (memo,) = cursor.fetchone()
-    (lease,) = rows(statements.CLAIM, 5, ["default"], 1)
+    (lease,) = rows(statements.CLAIM, 5, ["default"], 1, True)
     item = [{"t": lease["id"], "e": lease["epoch"], "then": "retry", "o": "F", "delay": 0}]
     item[0]["waiting"] = {"kind": "retry", "text": "Retry 2 of 3", "memo": None}
     with own_connection() as own:
         own.execute(statements.ADVANCE, (5, json.dumps(item)))
     fire()
-    (again,) = rows(statements.CLAIM, 5, ["default"], 1)
+    (again,) = rows(statements.CLAIM, 5, ["default"], 1, True)
     assert (again["phase"], again["attempt"]) == (1, 2)
     as_value = json.loads
     assert as_value(again["signal"]) == {"outcome": "yes"}

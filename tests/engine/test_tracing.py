@@ -215,7 +215,7 @@ def test_a_lost_attempt_and_a_cancelled_run_are_told_by_the_keeper(house, sandbo
     known = kinds(acted=held)
     version = house.publish(document([step("one", "acted")]), slug="lost", kinds=known)
     run_id = house.start(version)
-    (dead,) = rows(statements.CLAIM, 4711, ["default"], 1)
+    (dead,) = rows(statements.CLAIM, 4711, ["default"], 1, True)
     assert take_over()[0]["dead"]
     with worker_at_work(make_tools(sandbox, known)) as house.worker, keeper_at_work(house.worker.poke):
         house.worker.poke()
@@ -261,7 +261,7 @@ class AwayTold(Told):
 def test_without_a_recorder_nothing_is_made(house, sandbox):
     version = house.publish(document([step("one")]))
     run_id = house.start(version)
-    (row,) = rows(statements.CLAIM, 4711, ["default"], 1)
+    (row,) = rows(statements.CLAIM, 4711, ["default"], 1, True)
     assert row["run_id"] == run_id
     assert tracing.trace_of(run_id, row["trace_context"]) is None
 

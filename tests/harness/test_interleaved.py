@@ -86,7 +86,7 @@ def go(lease: dict[str, Any], session: int = A) -> tuple[Any, ...]:
 
 
 def take(session: int, count: int = 1) -> tuple[Any, ...]:
-    return statements.CLAIM, session, ["default"], count
+    return statements.CLAIM, session, ["default"], count, True
 
 
 def control(run_id: UUID, letter: str) -> tuple[Any, ...]:

@@ -33,7 +33,7 @@ class Broker:
     def ready(self, queues: list[str]) -> None:
         for process in self.world.processes:
             if not set(queues).isdisjoint(process.queues):
-                arguments = (process.session_id, process.queues, MANY)
+                arguments = (process.session_id, process.queues, MANY, True)
                 for row in self.looker.execute(statements.CLAIM, arguments).fetchall():
                     self.world.owners[row["id"]] = process, row["epoch"]
                     process.take(row)

@@ -111,7 +111,7 @@ class World:
 
     def claim(self, process: Process, most: int, fate: str) -> None:
         """Lease tokens. `fate`: "heard", "unheard" (its reply is lost) or "forgotten" (by a crash of PostgreSQL)."""
-        arguments = (process.session_id, process.queues, most)
+        arguments = (process.session_id, process.queues, most, True)
         if fate == "forgotten":
             with self.database.transaction(force_rollback=True):
                 rows = self.database.execute(statements.CLAIM, arguments).fetchall()

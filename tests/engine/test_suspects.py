@@ -1,0 +1,79 @@
+"""A step that kills its workers takes innocent ones along twice at most: suspects are claimed apart."""
+
+import time
+
+from orchestrator.engine.attempt import SUSPECT, TRUSTED, Attempt
+from orchestrator.engine.lease import Lease
+from orchestrator.models import StepLog, Token
+from tests.engine.drawings import document, step
+from tests.engine.house import House
+from tests.engine.rows import claim, take_over
+
+A, B = 11, 22
+
+
+def begin(house: House, steps: int = 6) -> None:
+    house.start(house.publish(document([step(f"s{n}") for n in range(steps)])))
+
+
+def lost(session: int) -> int:
+    """Claim what there is, and die with it; how many were claimed."""
+    count = 0
+    while leases := claim(session, 10):
+        count += len(leases)
+    take_over()
+    return count
+
+
+def suspect(house: House) -> None:
+    """Six tokens of which each has seen two workers die."""
+    begin(house)
+    assert [lost(A), lost(A)] == [6, 6]
+    assert set(Token.objects.values_list("lost", "state")) == {(SUSPECT, "R")}
+
+
+def test_a_session_gets_one_suspect_at_a_time(house: House) -> None:
+    suspect(house)
+    begin(house, 3)
+    assert sorted(row["lost"] for row in claim(A, 10)) == [0, 0, 0, SUSPECT]
+    assert claim(A, 10, suspects=False) == []
+    assert [row["lost"] for row in claim(B, 10)] == [SUSPECT]
+
+
+def test_suspects_do_not_keep_others_from_a_session(house: House) -> None:
+    suspect(house)
+    begin(house, 3)
+    Token.objects.filter(lost=SUSPECT).update(priority=0)  # in front of all others
+    assert [row["lost"] for row in claim(A, 2)] == [SUSPECT]
+    assert [row["lost"] for row in claim(A, 2, suspects=False)] == [0, 0]
+
+
+def test_a_step_that_kills_is_given_up_and_spares_the_rest(house: House) -> None:
+    """Every session that holds the killer dies with all it holds, as often as it takes."""
+    begin(house)
+    killer = Token.objects.order_by("id").first()
+    assert killer is not None
+    for session in range(100, 200):
+        held = claim(session, 10)
+        if not held:
+            break
+        if killer.pk in [row["id"] for row in held if row["verdict"] == ""]:
+            take_over()
+            continue
+        # All of these live, and end.
+        for row in held:
+            Token.objects.filter(pk=row["id"]).delete()
+    blamed = StepLog.objects.filter(outcome="U").values_list("node", flat=True)
+    deaths = {node: list(blamed).count(node) for node in set(blamed)}
+    assert deaths.pop(killer.node) == 5
+    assert set(deaths.values()) == {SUSPECT}
+
+
+def test_a_suspect_is_trusted_after_a_while(house: House) -> None:
+    suspect(house)
+    (row,) = claim(A, 10)
+    attempt = Attempt(lease=Lease.from_row(row))
+    assert attempt.is_suspect()
+    attempt.is_cleared = True
+    assert not attempt.is_suspect()
+    assert not Attempt(lease=Lease.from_row(row), began=time.monotonic() - TRUSTED).is_suspect()
