@@ -13,13 +13,16 @@ from orchestrator.api import (
     RunFilter,
     RunView,
     StepRuns,
+    Tally,
     find_run,
     history,
+    items_of,
     list_runs,
     run_detail,
     run_views,
     step_detail,
     step_runs,
+    tallies_of,
 )
 
 RUN = path_id("run")
@@ -60,23 +63,36 @@ class RunDetailView(MonitorView):
 class RunStepsView(MonitorView):
     """The step runs of a run."""
 
-    query = shape.AfterQuery
+    query = shape.StepsQuery
 
-    @extend_schema(operation_id="run_steps", parameters=[RUN, shape.AfterQuery], responses=shape.StepRunsView)
+    @extend_schema(operation_id="run_steps", parameters=[RUN, shape.StepsQuery], responses=shape.StepRunsView)
     def get(self, request: Request, **kwargs: Any) -> Response:
-        """All step runs, or with `after` those that changed since; a change may be told twice, none is left out."""
-        after = self.asked().get("after")
-        run, steps = self.read(after)
-        return Response({"seq": steps.seq, "run": run.as_json(), "steps": [item.as_json() for item in steps.items]})
+        """All step runs, or with `after` those that changed since; a change may be told twice, none is left out.
 
-    def read(self, after: int | None) -> tuple[RunView, StepRuns]:
-        """The steps, then the run as it stood with them."""
+        What runs inside the items of a for-each is listed by `scope` only: see `items/` of the for-each. `tallies` says
+        how each step inside stands over all items.
+        """
+        asked = self.asked()
+        scope = asked.get("scope")
+        run, steps, tallies = self.read(asked.get("after"), None if scope is None else int(scope))
+        return Response(
+            {
+                "seq": steps.seq,
+                "run": run.as_json(),
+                "steps": [item.as_json() for item in steps.items],
+                "tallies": [tally.as_json() for tally in tallies],
+            }
+        )
+
+    def read(self, after: int | None, scope: int | None) -> tuple[RunView, StepRuns, tuple[Tally, ...]]:
+        """The steps, how those inside a for-each stand, then the run as it stood with them."""
         run = find_run(self.actor, self.id_of("run"))
-        steps = step_runs(run, after=after)
+        steps = step_runs(run, after=after, scope=scope)
+        tallies = tallies_of(run, steps) if scope is None else ()
         if steps.run_state != run.state:
             run = find_run(self.actor, run.pk)
         (view,) = run_views([run])
-        return replace(view, seq=steps.seq), steps
+        return replace(view, seq=steps.seq), steps, tallies
 
 
 class RunStepView(MonitorView):
@@ -89,6 +105,19 @@ class RunStepView(MonitorView):
         """The step with its input, output and attempts."""
         scope = self.asked().get("scope")
         return Response(step_detail(self.actor, self.id_of("run"), self.kwargs["key"], scope=scope).as_json())
+
+
+class RunItemsView(MonitorView):
+    """The items of a for-each."""
+
+    query = shape.ItemsQuery
+
+    @extend_schema(operation_id="run_items", parameters=[RUN, shape.ItemsQuery], responses=shape.ItemPage)
+    def get(self, request: Request, **kwargs: Any) -> Response:
+        """Its items, failed ones first, then in order. `steps/?scope=` lists the step runs of one."""
+        scope = self.asked().get("scope")
+        page = items_of(self.actor, self.id_of("run"), self.kwargs["key"], request.query_params.dict(), scope=scope)
+        return Response(page.as_json())
 
 
 class RunHistoryView(MonitorView):

@@ -4,7 +4,15 @@ from typing import Any
 
 from rest_framework import serializers
 
-from orchestrator.api import BULK_ACTIONS, MOST_BULK_RUNS, MOST_ITEMS, TASK_TABS, RunState, StepRunState
+from orchestrator.api import (
+    BULK_ACTIONS,
+    ITEM_STATES,
+    MOST_BULK_RUNS,
+    MOST_ITEMS,
+    TASK_TABS,
+    RunState,
+    StepRunState,
+)
 from orchestrator.rest.serializers import StrictSerializer
 
 RUN_STATES = [str(state) for state in RunState]
@@ -69,6 +77,14 @@ class Waiting(Shape):
     until = serializers.DateTimeField(allow_null=True)
 
 
+class Progress(Shape):
+    """How far a for-each is."""
+
+    total = serializers.IntegerField()
+    ok = serializers.IntegerField()
+    failed = serializers.IntegerField()
+
+
 class StepRunView(Shape):
     """A step's life inside the run."""
 
@@ -82,6 +98,17 @@ class StepRunView(Shape):
     port = serializers.ListField(child=serializers.CharField(), allow_null=True)
     error = StepError(allow_null=True)
     waiting = Waiting(allow_null=True)
+    progress = Progress(allow_null=True, help_text="Of a for-each that has begun.")
+
+
+class Tally(Shape):
+    """A step inside a for-each, over all of its items."""
+
+    key = serializers.CharField()
+    state = serializers.ChoiceField(STEP_RUN_STATES, help_text="The one that asks for attention most.")
+    counts = serializers.DictField(child=serializers.IntegerField(), help_text="Step runs by state.")
+    port = serializers.ListField(child=serializers.CharField(), help_text="The ways by which control left it.")
+    more = serializers.BooleanField(help_text="True: there are more, for counts stop at 1,000.")
 
 
 class StepRunsView(Shape):
@@ -90,6 +117,7 @@ class StepRunsView(Shape):
     seq = serializers.IntegerField(help_text="Send it as `after` to get later changes only.")
     run = RunView()
     steps = StepRunView(many=True)
+    tallies = Tally(many=True, help_text="Always whole.")
 
 
 class LogLine(Shape):
@@ -194,6 +222,33 @@ class ScopeQuery(Shape):
     """Which of a step's scopes is asked for."""
 
     scope = serializers.RegexField(r"^[0-9]{1,18}$", required=False, max_length=18)
+
+
+class StepsQuery(AfterQuery, ScopeQuery):
+    """Which step runs are asked for."""
+
+
+class ItemsQuery(PageQuery, ScopeQuery):
+    """Which items of a for-each are asked for; `scope` is where the for-each itself stands."""
+
+    state = serializers.ChoiceField(ITEM_STATES, required=False)
+
+
+class ItemView(Shape):
+    """One item of a for-each."""
+
+    index = serializers.IntegerField(help_text="From 0.")
+    scope = serializers.CharField(help_text="That of its step runs.")
+    state = serializers.ChoiceField(ITEM_STATES)
+    error = StepError(allow_null=True)
+
+
+class ItemPage(Shape):
+    """Items of a for-each, failed ones first."""
+
+    progress = Progress(allow_null=True, help_text="Null while the for-each has not begun.")
+    items = ItemView(many=True)
+    next = serializers.CharField(allow_null=True)
 
 
 class TaskQuery(PageQuery):

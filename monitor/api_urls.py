@@ -10,6 +10,7 @@ urlpatterns = [
     path("runs/<str:run>/", api_runs.RunDetailView.as_view(), name="api-run"),
     path("runs/<str:run>/steps/", api_runs.RunStepsView.as_view(), name="api-run-steps"),
     path("runs/<str:run>/steps/<str:key>/", api_runs.RunStepView.as_view(), name="api-run-step"),
+    path("runs/<str:run>/steps/<str:key>/items/", api_runs.RunItemsView.as_view(), name="api-run-items"),
     path("runs/<str:run>/history/", api_runs.RunHistoryView.as_view(), name="api-run-history"),
     path("runs/<str:run>/cancel/", api_control.CancelView.as_view(), name="api-run-cancel"),
     path("runs/<str:run>/pause/", api_control.PauseView.as_view(), name="api-run-pause"),

@@ -55,6 +55,7 @@ class Watched:
     joining: dict[Socket, int | None] = field(default_factory=dict)
     position: int | None = None
     state: str = ""
+    tallies: tuple[Any, ...] = ()
 
 
 class Room:
@@ -248,8 +249,8 @@ class Room:
         watched = self.runs.get(run.pk)
         if watched is None or frame is None:
             return
-        news = bool(frame.changes) or frame.state != watched.state
-        watched.position, watched.state = frame.seq, frame.state
+        news = bool(frame.changes) or frame.state != watched.state or frame.tallies != watched.tallies
+        watched.position, watched.state, watched.tallies = frame.seq, frame.state, frame.tallies
         if news:
             offer(watched.sockets, frame)
 

@@ -40,6 +40,7 @@ from orchestrator.queries.cursor import MOST as MOST_ITEMS
 from orchestrator.queries.dashboard import Dashboard, dashboard, oldest_waiting, recent_runs, stuck_runs
 from orchestrator.queries.drawing import plan_of
 from orchestrator.queries.history import history
+from orchestrator.queries.items import ITEM_STATES, Items, items_of
 from orchestrator.queries.live import Frame, Lost, Viewer, admit, read_changes, standings, watchable
 from orchestrator.queries.preview import RanData, evaluate, last_run_data
 from orchestrator.queries.runs import (
@@ -59,6 +60,7 @@ from orchestrator.queries.startable import startable_workflow
 from orchestrator.queries.step_detail import StepDetail, step_detail
 from orchestrator.queries.step_run import StepRun, StepRuns
 from orchestrator.queries.step_runs import StepRunRows, step_run_rows, step_runs
+from orchestrator.queries.tallies import Tally, tallies_of
 from orchestrator.queries.task_views import TaskCard, TaskDetail
 from orchestrator.queries.tasks import TABS as TASK_TABS
 from orchestrator.queries.tasks import card_for, inbox, people_for, task_counts, task_detail, task_page, tasks_of_run
@@ -84,6 +86,7 @@ __all__ = [
     "BULK_ACTIONS",
     "FINAL_RUN",
     "FORMAT",
+    "ITEM_STATES",
     "KINDS",
     "MOST_BULK_RUNS",
     "MOST_ITEMS",
@@ -108,6 +111,7 @@ __all__ = [
     "Frame",
     "How",
     "InputInvalid",
+    "Items",
     "Json",
     "JsonInvalid",
     "JsonObject",
@@ -129,6 +133,7 @@ __all__ = [
     "StepRunRows",
     "StepRunState",
     "StepRuns",
+    "Tally",
     "TaskCard",
     "TaskDetail",
     "UndoLedger",
@@ -162,6 +167,7 @@ __all__ = [
     "history",
     "inbox",
     "invalid_document",
+    "items_of",
     "last_run_data",
     "list_runs",
     "machine_actor",
@@ -210,6 +216,7 @@ __all__ = [
     "step_runs",
     "stuck_runs",
     "successors",
+    "tallies_of",
     "task_counts",
     "task_detail",
     "task_page",

@@ -203,6 +203,7 @@ ROUTES: Final[Mapping[str, Mapping[str, Need]]] = {
     "api-run": reads(Action.RUN_READ),
     "api-run-steps": reads(Action.RUN_READ),
     "api-run-step": reads(Action.RUN_READ),
+    "api-run-items": reads(Action.RUN_READ),
     "api-run-history": reads(Action.RUN_READ),
     "api-run-pause": posts(Action.RUN_CONTROL),
     "api-run-resume": posts(Action.RUN_CONTROL),

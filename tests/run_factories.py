@@ -22,6 +22,7 @@ from orchestrator.models import (
     PlanGate,
     Run,
     RunRecord,
+    Scope,
     StepLog,
     Token,
     UndoItem,
@@ -31,6 +32,7 @@ from orchestrator.models import (
     Workflow,
     Workspace,
 )
+from orchestrator.models.scope import BLOCK
 from orchestrator.services.versions import gate_rows
 
 numbers = itertools.count(1)
@@ -44,8 +46,9 @@ class PlainKind:
 
     default_timeout = 30.0
     kind = ""
-    inside = None
+    inside: tuple[str, ...] | None = None
     effects = "external"
+    group = "do"
 
     def __init__(self, ports: Sequence[str] = ("out", "error", "timeout")) -> None:
         self._ports = tuple(ports)
@@ -53,12 +56,29 @@ class PlainKind:
     def ports(self, config: object) -> tuple[str, ...]:
         return self._ports
 
+    def is_async(self, config: object) -> bool:
+        return True
+
+
+class QuickKind(PlainKind):
+    """A lane of a for-each does it itself."""
+
+    def is_async(self, config: object) -> bool:
+        return False
+
+
+class ForEachKind(PlainKind):
+    """A container."""
+
+    inside = ("item", "index")
+
 
 KINDS: Any = {
     "call": PlainKind(),
-    "transform": PlainKind(),
+    "transform": QuickKind(),
     "merge": PlainKind(),
     "choose": PlainKind(("left", "right", "otherwise", "error")),
+    "for_each": ForEachKind(("out", "error", "timeout")),
     "human_task": PlainKind(("approved", "rejected", "error", "timeout")),
 }
 
@@ -176,6 +196,12 @@ def make_undo_item(run: Run, key: str, state: str, **fields: Any) -> UndoItem:
     row = StepLog.objects.filter(run=run, node=node_of(run, key)).order_by("-entry")[0]
     values = {"entry": row.entry, "node": row.node, "scope_id": row.scope_id, "generation": row.generation, "xid": XID}
     return UndoItem.objects.create(run=run, state=state, **(values | fields))
+
+
+def make_items(run: Run, key: str, *, total: int, ok: int = 0, fail: int = 0, **fields: Any) -> Scope:
+    """The block of a for-each that has been entered."""
+    values = {"parent": 0, "node": node_of(run, key), "token_id": 1, "lanes": 1, "chunk": 1, **fields}
+    return Scope.objects.create(id=next(numbers) * BLOCK, run=run, total=total, ok=ok, fail=fail, **values)
 
 
 def make_gate(run: Run, key: str, *, size: int, ok: int = 0, skip: int = 0, fail: int = 0, **fields: Any) -> Gate:

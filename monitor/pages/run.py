@@ -16,6 +16,7 @@ from orchestrator.api import (
     FINAL_RUN,
     Action,
     Actor,
+    Items,
     Run,
     RunState,
     RunView,
@@ -26,6 +27,7 @@ from orchestrator.api import (
     document_of,
     find_run,
     history,
+    items_of,
     may,
     run_detail,
     run_views,
@@ -43,6 +45,7 @@ UNDO_BEGUN = frozenset({"undoing", "undone", "undo_stuck"})
 PAGE_OF_STEPS = 200  # rows of the steps tab
 OPEN_STATES = {RunState.RUNNING, RunState.PAUSED}
 PARKED = {StepRunState.READY, StepRunState.WAITING, StepRunState.RETRYING, StepRunState.HELD}
+LONGEST_SCOPE = 18  # digits
 MOST_REASONS = 5  # lines "waiting because" in the header
 
 
@@ -132,15 +135,26 @@ def timeline_context(request: WorkspaceRequest, found: Run, steps: StepRunRows |
 def steps_context(request: WorkspaceRequest, found: Run, steps: StepRunRows | None) -> dict[str, Any]:
     assert steps is not None, "the steps tab reads them"
     captions = captions_of(found.version_id)
+    scope = item_of(request)
+    if scope is not None:
+        steps = step_run_rows(found, scope=scope)
     items, following = steps.page(request.GET.get("cursor", ""), PAGE_OF_STEPS)
     told = steps.keys
-    unreached = () if following else [(key, caption) for key, caption in captions.items() if key not in told]
+    ends = following is None and scope is None
+    unreached = [(key, caption) for key, caption in captions.items() if key not in told] if ends else []
     return {
         "steps": [(item, captions.get(item.key)) for item in items],
         "steps_next": following,
         "steps_count": len(steps.places),
+        "steps_item": scope,
         "unreached": unreached[:PAGE_OF_STEPS],
     }
+
+
+def item_of(request: WorkspaceRequest) -> int | None:
+    """The scope, an item's of a for-each, to which the steps tab is narrowed."""
+    asked = request.GET.get("item", "")
+    return int(asked) if asked.isascii() and asked.isdecimal() and len(asked) <= LONGEST_SCOPE else None
 
 
 def history_context(request: WorkspaceRequest, found: Run, steps: StepRunRows | None) -> dict[str, Any]:
@@ -190,7 +204,16 @@ def panel_context(request: WorkspaceRequest, found: Run, key: str) -> dict[str, 
         "step_definition": shown_value(detail.definition, f"{base}definition/"),
         "step_task": waiting_task(request.actor, found, key),
         "step_may": actions_of(detail, found),
+        "step_items": items_context(request, found, detail, key),
     }
+
+
+def items_context(request: WorkspaceRequest, found: Run, detail: StepDetail, key: str) -> Items | None:
+    """A page of the items of a for-each that has begun."""
+    if detail.step is None or detail.step.progress is None:
+        return None
+    asked = {"cursor": request.GET.get("items", "")}
+    return items_of(request.actor, found.pk, key, asked, scope=detail.step.scope)
 
 
 REPEATABLE_RUN = {*OPEN_STATES, RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED}

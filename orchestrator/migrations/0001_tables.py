@@ -379,6 +379,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'constraints': [models.UniqueConstraint(condition=models.Q(('outcome', 'S')), fields=('run', 'node', 'scope_id', 'generation'), name='step_once')],
+                'indexes': [models.Index(condition=models.Q(('final', True), ('outcome__in', ['F', 'T', 'U'])), fields=['run', 'node', 'scope_id'], name='step_failed')],
             },
         ),
         migrations.CreateModel(

@@ -107,6 +107,14 @@ class StepLog(models.Model):
                 fields=["run", "node", "scope_id", "generation"], condition=Q(outcome="S"), name="step_once"
             ),
         ]
+        indexes = [
+            # Where items of a for-each failed (queries.tallies).
+            models.Index(
+                fields=["run", "node", "scope_id"],
+                condition=Q(final=True, outcome__in=["F", "T", "U"]),
+                name="step_failed",
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.run_id}:{self.node}#{self.attempt}"

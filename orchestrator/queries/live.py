@@ -21,6 +21,7 @@ from orchestrator.queries.actors import actor_as, actor_in, find_token, valid_to
 from orchestrator.queries.drawing import drawing_of
 from orchestrator.queries.runs import run_error, runs_for
 from orchestrator.queries.step_runs import step_runs
+from orchestrator.queries.tallies import tallies_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +50,8 @@ class Frame:
     state: str
     changes: tuple[Json, ...]
     error: Json
+    #: How the steps inside a for-each stand over its items: whole, not what changed.
+    tallies: tuple[Json, ...] = ()
 
     def as_json(self) -> dict[str, Json]:
         frame: dict[str, Json] = {
@@ -57,6 +60,8 @@ class Frame:
             "changes": self.changes,
             "state": self.state,
         }
+        if self.tallies:
+            frame["tallies"] = self.tallies
         return {**frame, "error": self.error} if self.error else frame
 
 
@@ -126,12 +131,13 @@ def watchable(actor: Actor, run_ids: Collection[UUID]) -> dict[UUID, Run]:
 
 
 def read_changes(run: Run, after: int | None) -> Frame:
-    """What changed in a run since `after`. One statement. Raises NotFound when the run is gone."""
+    """What changed in a run since `after`. One statement, two with a for-each. Raises NotFound when the run is gone."""
     read = step_runs(run, after=after)
     return Frame(
         run_id=run.pk,
         seq=read.seq,
         state=read.run_state,
         changes=tuple(item.as_json() for item in read.items),
+        tallies=tuple(tally.as_json() for tally in tallies_of(run, read)),
         error=run_error(cast("Mapping[str, Any] | None", read.run_error), list(drawing_of(run.version_id).keys)),
     )

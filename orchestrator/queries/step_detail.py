@@ -6,10 +6,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.db import models
+
 from orchestrator.core.errors import NotFound
 from orchestrator.core.json_types import Json
 from orchestrator.core.states import AttemptOutcome
-from orchestrator.models import Run, StepLog, Version
+from orchestrator.models import Run, StepLog, Token, Version
+from orchestrator.models.scope import BLOCK
 from orchestrator.policy import Actor
 from orchestrator.queries.drawing import drawing_of
 from orchestrator.queries.runs import find_run, may_read_data, payloads
@@ -18,6 +21,8 @@ from orchestrator.queries.step_runs import step_runs
 
 #: Attempts shown of one step run: the newest.
 MOST_ATTEMPTS = 100
+#: Scopes named of a step inside a for-each: the list of items leads to all of them.
+MOST_SCOPES = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +52,7 @@ class StepDetail:
     """A step's panel. `step` is None while control has not reached the step."""
 
     step: StepRun | None
-    #: Every scope in which the step ran (None outside containers).
+    #: The scopes in which the step ran (None outside containers); in a for-each the first of them.
     scopes: tuple[str | None, ...]
     input: Json
     output: Json
@@ -73,7 +78,15 @@ def step_detail(actor: Actor, run_id: UUID, key: str, *, scope: str | None = Non
     Raises NotFound for a run the actor may not read, a key the drawing does not have, a scope it did not run in.
     """
     run = find_run(actor, run_id)
-    items = step_runs(run, key=key).items
+    drawing = drawing_of(run.version_id)
+    inside = drawing.nodes.get(key) in drawing.in_items
+    scopes = _scopes(run, drawing.nodes[key]) if inside and scope is None else ()
+    if inside:
+        # One of possibly 100,000 items.
+        at = int(scope or (scopes[0] if scopes else 0))
+        items = step_runs(run, key=key, scope=at).items if at else ()
+    else:
+        items = step_runs(run, key=key).items
     step = next((item for item in items if scope is None or item.scope == scope), None)
     if step is None and scope is not None:
         raise NotFound(f'Step "{key}" did not run in scope "{scope[:40]}".')
@@ -84,13 +97,24 @@ def step_detail(actor: Actor, run_id: UUID, key: str, *, scope: str | None = Non
     read = payloads([last.input_ref, last.output_ref] if shown and last else [])
     return StepDetail(
         step=step,
-        scopes=tuple(item.scope for item in items),
+        scopes=scopes or tuple(item.scope for item in items),
         input=_input(last, read, definition) if shown and last else None,
         output=read(last.output, last.output_ref) if shown and last else None,
         attempts=tuple(_attempt(row, shown=shown) for row in rows if row.outcome != AttemptOutcome.REPEATED),
         definition=definition,
         data_shown=shown,
     )
+
+
+def _scopes(run: Run, node: int) -> tuple[str, ...]:
+    """The first scopes in which a step inside a for-each ran, by the primary key; else those where it stands."""
+    # Items whose step is at work for the first time have no row yet.
+    for rows in (StepLog.objects.filter(run_id=run.pk, node=node), Token.objects.filter(run_id=run.pk, node=node)):
+        outside = models.Q(scope_id=models.F("scope_id").bitand(-BLOCK))  # lanes
+        found = rows.exclude(outside).order_by("scope_id").values_list("scope_id", flat=True).distinct()[:MOST_SCOPES]
+        if scopes := tuple(str(scope) for scope in found):
+            return scopes
+    return ()
 
 
 def _rows(run: Run, key: str, scope: str | None) -> list[StepLog]:

@@ -30,6 +30,29 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a for-each is: its items, and those that have ended."""
+
+    total: int
+    ok: int
+    failed: int
+
+    @property
+    def done(self) -> int:
+        """The items that have ended, well or not."""
+        return self.ok + self.failed
+
+    @property
+    def text(self) -> str:
+        """For people, in one line."""
+        failed = f", {self.failed:,} failed" if self.failed else ""
+        return f"{self.done:,} of {self.total:,} done{failed}"
+
+    def as_json(self) -> dict[str, Json]:
+        return {"total": self.total, "ok": self.ok, "failed": self.failed}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StepRun:
     """A step run at one moment. `scope` is None outside containers; `ports` the ways by which control left it."""
 
@@ -44,6 +67,8 @@ class StepRun:
     error_code: str | None = None
     error_message: str = ""
     waiting: Waiting | None = None
+    #: Of a for-each that has begun.
+    progress: Progress | None = None
 
     def as_json(self) -> dict[str, Json]:
         """The StepRunView of the API and of socket frames."""
@@ -58,6 +83,7 @@ class StepRun:
             "port": None if self.ports is None else list(self.ports),
             "error": {"code": self.error_code, "message": self.error_message} if self.error_code else None,
             "waiting": self.waiting.as_json() if self.waiting else None,
+            "progress": self.progress.as_json() if self.progress else None,
         }
 
 

@@ -20,34 +20,11 @@ from orchestrator.engine.keeper import TTL
 from orchestrator.models import Run
 from orchestrator.queries import waiting
 from orchestrator.queries.cursor import CursorInvalid
-from orchestrator.queries.drawing import Drawing, drawing_of
-from orchestrator.queries.step_run import StepRun, StepRuns, Waiting
+from orchestrator.queries.drawing import Drawing, drawing_of, told_by_items
+from orchestrator.queries.step_run import Progress, StepRun, StepRuns, Waiting
 from orchestrator.queries.step_runs_sql import STEP_RUNS
+from orchestrator.queries.step_states import ENDS, TOKEN_STATES, UNDOS
 
-# Letters and states are looked up by the text itself: making enum members of 10,000 of them takes 15 ms.
-TOKEN_STATES: dict[str, StepRunState] = {
-    TokenState.READY: StepRunState.READY,
-    TokenState.LEASED: StepRunState.RUNNING,
-    TokenState.WAITING: StepRunState.WAITING,
-    TokenState.HELD: StepRunState.HELD,
-    TokenState.FAILED: StepRunState.FAILED,
-}
-ENDS: dict[str, StepRunState] = {
-    AttemptOutcome.SUCCESS: StepRunState.SUCCEEDED,
-    AttemptOutcome.FAILURE: StepRunState.FAILED,
-    AttemptOutcome.UNKNOWN: StepRunState.FAILED,
-    AttemptOutcome.TIMEOUT: StepRunState.TIMED_OUT,
-    AttemptOutcome.CANCELLED: StepRunState.CANCELLED,
-    AttemptOutcome.REPEATED: StepRunState.WAITING,
-}
-#: What the ledger says of a step whose undo has begun; in every other state the step stands as it ended.
-UNDOS: dict[str, StepRunState] = {
-    UndoState.RUNNING: StepRunState.UNDOING,
-    UndoState.UNDONE: StepRunState.UNDONE,
-    UndoState.BY_HAND: StepRunState.UNDONE,
-    UndoState.STUCK: StepRunState.UNDO_FAILED,
-    UndoState.UNKNOWN: StepRunState.UNDO_FAILED,
-}
 NOBODY_KNOWS = {
     "code": "undo_unknown",
     "message": "Nobody knows whether the step acted, so its undo waits for a person.",
@@ -72,6 +49,7 @@ class Row(NamedTuple):
     clock: str | None
     queue: str
     fresh: bool
+    progress: str | None
 
     @property
     def place(self) -> tuple[int, int]:
@@ -103,8 +81,10 @@ class StepRunRows:
 
     @property
     def keys(self) -> set[str]:
-        """The steps that control has reached, or never will."""
-        return {self._moment.drawing.keys[node] for node in {node for node, _ in self.places}}
+        """The steps that control has reached, or never will, and those of which the items of a for-each tell."""
+        drawing = self._moment.drawing
+        told = {node for node, _ in self.places}
+        return {drawing.keys[node] for node in told | told_by_items(drawing, told)}
 
     def made(self, places: Iterable[tuple[int, int]]) -> Iterator[StepRun]:
         """The step runs of these places."""
@@ -139,23 +119,28 @@ def _place(cursor: str) -> tuple[int, int]:
     return int(node), int(scope)
 
 
-def step_runs(run: Run, *, after: int | None = None, key: str | None = None) -> StepRuns:
+def step_runs(run: Run, *, after: int | None = None, key: str | None = None, scope: int | None = None) -> StepRuns:
     """Read the step runs of a run, in the order of its plan; steps that control has not reached yet are not listed.
 
+    What runs inside the items of a for-each is left out, unless a key or a scope is given: there may be 100,000 items.
+
     `after`: the `seq` of an earlier read; then only what changed since, possibly with repeats. `key`: this step only.
+    `scope`: what runs in this scope only.
     One statement. Raises NotFound when the run, or a step with that key, does not exist.
     """
-    read = step_run_rows(run, after=after, key=key)
+    read = step_run_rows(run, after=after, key=key, scope=scope)
     items = tuple(read.made(read.places))
     return StepRuns(seq=read.seq, run_state=read.run_state, run_error=read.run_error, items=items)
 
 
-def step_run_rows(run: Run, *, after: int | None = None, key: str | None = None) -> StepRunRows:
+def step_run_rows(
+    run: Run, *, after: int | None = None, key: str | None = None, scope: int | None = None
+) -> StepRunRows:
     """As `step_runs`, for readers that show a part."""
     drawing = drawing_of(run.version_id)
     if key is not None and key not in drawing.nodes:
         raise NotFound(f'Run {run.pk} has no step "{key}".')
-    head, *rows = _read(run, after or 0, None if key is None else drawing.nodes[key])
+    head, *rows = _read(run, after or 0, drawing, None if key is None else drawing.nodes[key], scope)
     # Beyond the steps stands the run's own last node, where its output is computed: no step to show.
     rows = [row for row in rows if row.node < len(drawing.keys)]
     if head.ended is not None:
@@ -167,16 +152,21 @@ def step_run_rows(run: Run, *, after: int | None = None, key: str | None = None)
     moment = _Moment(drawing, datetime.fromisoformat(head.begun or ""), paused, by, queued)
     shown: dict[tuple[int, int], Row | None] = {**_shown(rows)}
     # Among them may be steps that were to run again, on a path that was not taken this time.
-    skipped = _skipped(head, rows, moment, whole=after is None, only=key)
+    skipped = _skipped(head, rows, moment, whole=after is None, only=key) if scope is None else []
     shown.update(dict.fromkeys((node, 0) for node in skipped))
     return StepRunRows(head.scope_id, head.state, _json(head.error), tuple(sorted(shown)), shown, moment)
 
 
-def _read(run: Run, after: int, node: int | None) -> Sequence[Row]:
+def _read(run: Run, after: int, drawing: Drawing, node: int | None, scope: int | None) -> Sequence[Row]:
+    nodes = _nodes(drawing, node, scope)
     values: dict[str, Any] = {
         "run": run.pk,
         "after": after,
         "node": node,
+        "nodes": nodes,
+        "tops": [top for top, outer in enumerate(drawing.around) if not outer],
+        "lists": [one for one in nodes if one in drawing.lists],
+        "scope": scope,
         "patience": waiting.PATIENCE,
         "silence": TTL,
     }
@@ -187,6 +177,12 @@ def _read(run: Run, after: int, node: int | None) -> Sequence[Row]:
         raise NotFound(f"Run {run.pk} does not exist.")
     rows.sort(key=lambda row: row.source != "R")
     return rows
+
+
+def _nodes(drawing: Drawing, node: int | None, scope: int | None) -> list[int]:
+    if node is not None:
+        return [node]
+    return [one for one in range(len(drawing.keys)) if scope is not None or one not in drawing.in_items]
 
 
 def _shown(rows: Iterable[Row]) -> dict[tuple[int, int], Row]:
@@ -220,6 +216,7 @@ def _step_run(row: Row, moment: _Moment) -> StepRun:
         error_code=error.get("code"),
         error_message=error.get("message", ""),
         waiting=reason,
+        progress=None if row.progress is None else Progress(**json.loads(row.progress)),
     )
 
 
@@ -277,9 +274,10 @@ def _skipped(head: Row, rows: Sequence[Row], moment: _Moment, *, whole: bool, on
     """Steps that never ran and never will: all without a row once the run has ended, dead paths before that."""
     drawing = moment.drawing
     if head.ended is not None:
-        told = {row.node for row in rows}
+        # Of one step alone nobody has read whether the for-each around it has begun.
+        told = {row.node for row in rows} | (frozenset() if only is None else drawing.in_items)
         # Without `fresh` the end was told before, and everything with it.
-        skipped = set(range(len(drawing.keys))) - told if whole or head.fresh else set()
+        skipped = set(range(len(drawing.keys))) - told - told_by_items(drawing, told) if whole or head.fresh else set()
     else:
         skipped = _newly_dead(rows, drawing, whole=whole)
     return [node for node in skipped if node < len(drawing.keys) and only in {None, drawing.keys[node]}]

@@ -1,6 +1,7 @@
 """The one statement behind `step_runs`: one statement sees one snapshot, so that its position is exact."""
 
-#: Parameters: run, after (0: everything), node (NULL: all), patience (seconds), silence (seconds).
+#: Parameters: run, after (0: everything), node (NULL: all), nodes (to read), tops (all nodes outside containers), lists
+#: (those of `nodes` that are a for-each), scope (NULL: all), patience (seconds), silence (seconds).
 #: First comes the run itself (source R), then in any order: tokens (T), the last row of ended step runs (L), joins
 #: that some branches have reached (G), and, for changes only, how every step ended (E): the dead paths need them all.
 STEP_RUNS = """
@@ -19,17 +20,20 @@ WITH asked AS (
     -- The lanes of a for-each stand in its block itself (models.scope): hands at work, not step runs to show.
     SELECT t.* FROM orchestrator_token t
     -- Tokens of undo steps (node < 0) are told by the ledger.
-    WHERE t.run_id = %(run)s AND t.node >= 0 AND (%(node)s::int IS NULL OR t.node = %(node)s)
+    WHERE t.run_id = %(run)s AND t.node = ANY(%(nodes)s::int[])
+        AND (%(scope)s::bigint IS NULL OR t.scope_id = %(scope)s)
         AND (t.scope_id = 0 OR t.scope_id & 131071 <> 0)
 ), undoing AS (
     SELECT u.node, u.scope_id, u.generation, u.state, u.error, u.xid FROM orchestrator_undo_item u
-    WHERE u.run_id = %(run)s AND (%(node)s::int IS NULL OR u.node = %(node)s)
+    WHERE u.run_id = %(run)s AND u.node = ANY(%(nodes)s::int[])
+        AND (%(scope)s::bigint IS NULL OR u.scope_id = %(scope)s)
 ), ended AS (
     -- The order is the primary key's, read backwards: nothing is sorted.
     SELECT DISTINCT ON (l.node, l.scope_id) l.node, l.scope_id, l.generation, l.attempt, l.outcome, l.ports,
         l.started_at, l.finished_at, l.error, l.xid
     FROM orchestrator_steplog l
-    WHERE l.run_id = %(run)s AND l.final AND l.node >= 0 AND (%(node)s::int IS NULL OR l.node = %(node)s)
+    WHERE l.run_id = %(run)s AND l.final AND l.node = ANY(%(nodes)s::int[])
+        AND (%(scope)s::bigint IS NULL OR l.scope_id = %(scope)s)
         AND (l.scope_id = 0 OR l.scope_id & 131071 <> 0)
         AND (l.xid >= (SELECT after FROM asked) OR (l.node, l.scope_id) IN (
             SELECT u.node, u.scope_id FROM undoing u WHERE u.xid >= (SELECT after FROM asked)
@@ -42,7 +46,7 @@ WITH asked AS (
 )
 -- Times as text: Python reads 20,000 of them three times as fast as the driver does.
 SELECT source, node, scope_id, attempt, state, ports, begun::text, ended::text, error, waiting, clock::text, queue,
-    fresh
+    fresh, progress
 FROM (
 SELECT 'R' AS source, 0 AS node, a.seq AS scope_id, 0 AS attempt, a.state::text AS state, NULL::text[] AS ports,
     clock_timestamp() AS begun, a.finished_at AS ended, a.error,
@@ -51,7 +55,7 @@ SELECT 'R' AS source, 0 AS node, a.seq AS scope_id, 0 AS attempt, a.state::text 
         WHERE p.run_id = a.id AND p.kind IN ('paused', 'pause_requested') ORDER BY p.id DESC LIMIT 1))
         WHEN a.queued THEN jsonb_build_object('limit', a.concurrency_limit, 'key', a.concurrency_key,
             'open', branchline_slots_taken(a.workflow_id, a.concurrency_key)) END AS waiting,
-    NULL::timestamptz AS clock, '' AS queue, a.fresh
+    NULL::timestamptz AS clock, '' AS queue, a.fresh, NULL::jsonb AS progress
 FROM asked a
 UNION ALL
 SELECT 'T', t.node, t.scope_id,
@@ -63,7 +67,7 @@ SELECT 'T', t.node, t.scope_id,
         WHEN h.id IS NULL THEN t.waiting || jsonb_build_object('before', t.tried_before)
         ELSE jsonb_build_object('kind', 'person', 'users', h.users, 'roles', h.roles, 'groups', h.groups,
             'claimed_by', (SELECT u.username FROM orchestrator_user u WHERE u.id = h.claimed_by_id)) END,
-    coalesce(h.due_at, t.wake_at), t.queue, t.xid >= a.after
+    coalesce(h.due_at, t.wake_at), t.queue, t.xid >= a.after, {progress_of_t}
 FROM asked a CROSS JOIN served s CROSS JOIN tokens t
     LEFT JOIN orchestrator_human_task h
         ON t.state = 'W' AND h.token_id = t.id AND h.epoch = t.epoch AND h.state IN ('open', 'claimed')
@@ -72,6 +76,7 @@ WHERE t.xid >= a.after
     OR (t.state = 'R' AND t.queue <> ALL (s.queues)
         AND t.ready_at < clock_timestamp() - make_interval(secs => %(patience)s))
     OR {task_is_fresh}
+    OR t.node = ANY(%(lists)s::int[]) AND EXISTS (SELECT FROM {block_of_t} AND {block_is_fresh})
 UNION ALL
 SELECT 'L', l.node, l.scope_id, greatest(l.attempt, 0), l.outcome, l.ports,
     CASE WHEN l.attempt = 1 THEN l.started_at ELSE (
@@ -80,23 +85,23 @@ SELECT 'L', l.node, l.scope_id, greatest(l.attempt, 0), l.outcome, l.ports,
     ) END,
     CASE WHEN l.outcome <> 'R' THEN l.finished_at END, l.error,
     CASE WHEN u.state IS NOT NULL THEN jsonb_build_object('state', u.state, 'error', u.error) END, NULL, '',
-    l.xid >= a.after
+    l.xid >= a.after, {progress_of_l}
 FROM asked a CROSS JOIN ended l
     LEFT JOIN undoing u ON u.node = l.node AND u.scope_id = l.scope_id AND u.generation = l.generation
 UNION ALL
 SELECT 'G', g.node, g.scope_id, 0, 'W', NULL, NULL, NULL, NULL,
     jsonb_build_object('ok', g.ok, 'skip', g.skip, 'fail', g.fail, 'size', g.size, 'need', g.need), g.deadline_at,
-    '', true
+    '', true, NULL
 FROM asked a JOIN orchestrator_gate g ON g.run_id = a.id
 -- Skips alone do not make a join wait for anybody, unless its clock runs.
 WHERE NOT a.closed AND g.verdict = 'O' AND (g.ok + g.fail > 0 OR g.deadline_at IS NOT NULL)
-    AND (a.only_node IS NULL OR g.node = a.only_node)
+    AND g.node = ANY(%(nodes)s::int[]) AND (%(scope)s::bigint IS NULL OR g.scope_id = %(scope)s)
     AND (a.after = 0 OR {gate_is_fresh})
 UNION ALL
-SELECT 'E', l.node, 0, l.attempt, l.outcome, l.ports, NULL, NULL, NULL, NULL, NULL, '', l.xid >= a.after
+SELECT 'E', l.node, 0, l.attempt, l.outcome, l.ports, NULL, NULL, NULL, NULL, NULL, '', l.xid >= a.after, NULL
 FROM asked a JOIN LATERAL (
     SELECT DISTINCT ON (p.node) p.node, p.attempt, p.outcome, p.ports, p.xid FROM orchestrator_steplog p
-    WHERE p.run_id = a.id AND p.final AND p.scope_id = 0 AND p.node >= 0
+    WHERE p.run_id = a.id AND p.final AND p.scope_id = 0 AND p.node = ANY(%(tops)s::int[])
     ORDER BY p.node, p.generation DESC, p.attempt DESC
 ) l ON l.outcome <> 'R'
 WHERE NOT a.closed
@@ -111,6 +116,19 @@ WHERE NOT a.closed
 #: A row frozen long ago may count as new after 2^31 transactions; that repeats a change and loses none.
 IS_FRESH = "((({row}.xmin::text::bigint - a.after %% 4294967296) + 4294967296) %% 4294967296 < 2147483648)"
 
-STEP_RUNS = STEP_RUNS.replace("{task_is_fresh}", IS_FRESH.format(row="h")).replace(
-    "{gate_is_fresh}", IS_FRESH.format(row="g")
-)
+#: The items of a for-each, by the index of (run, parent): a for-each that runs again has a block for each generation.
+BLOCK_OF = """orchestrator_scope s WHERE s.run_id = %(run)s AND s.parent = {row}.scope_id AND s.node = {row}.node
+        AND s.generation = {row}.generation"""
+PROGRESS_OF = """CASE WHEN {row}.node = ANY(%(lists)s::int[]) THEN (
+        SELECT jsonb_build_object('total', s.total, 'ok', s.ok, 'failed', s.fail) FROM {block}
+        ORDER BY s.id DESC LIMIT 1) END"""
+
+for _name, _text in {
+    "{task_is_fresh}": IS_FRESH.format(row="h"),
+    "{gate_is_fresh}": IS_FRESH.format(row="g"),
+    "{block_is_fresh}": IS_FRESH.format(row="s"),
+    "{block_of_t}": BLOCK_OF.format(row="t"),
+    "{progress_of_t}": PROGRESS_OF.format(row="t", block=BLOCK_OF.format(row="t")),
+    "{progress_of_l}": PROGRESS_OF.format(row="l", block=BLOCK_OF.format(row="l")),
+}.items():
+    STEP_RUNS = STEP_RUNS.replace(_name, _text)

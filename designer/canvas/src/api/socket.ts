@@ -1,10 +1,11 @@
 /** A run's changes over the workspace socket: resumes by sequence number, reconnects with jitter, misses nothing. */
-import type { StepRunView } from "../core/run.ts";
+import type { StepRunView, Tally } from "../core/run.ts";
 
 export interface RunFrame {
   run: string;
   seq: number;
   changes: StepRunView[];
+  tallies?: Tally[];
   state?: string;
   error?: { code: string; message: string; step?: string | null } | null;
 }

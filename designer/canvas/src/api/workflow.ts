@@ -1,6 +1,6 @@
 /** The calls of one workflow, by name. */
 
-import type { RunView, StepRunView } from "../core/run.ts";
+import type { RunView, StepRunView, Tally } from "../core/run.ts";
 import type { Catalogue, Document, Json, JsonObject, Problem } from "../core/types.ts";
 import type { Api } from "./http.ts";
 
@@ -115,5 +115,5 @@ export class WorkflowApi {
 export const runSteps = (
   api: Api,
   id: string,
-): Promise<{ seq: number; run: RunView; steps: StepRunView[] }> =>
+): Promise<{ seq: number; run: RunView; steps: StepRunView[]; tallies?: Tally[] }> =>
   api.ask(`runs/${encodeURIComponent(id)}/steps/`);

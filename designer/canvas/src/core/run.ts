@@ -31,6 +31,18 @@ export interface StepRunView {
   port: string[] | null;
   error: { code: string; message: string } | null;
   waiting: Waiting | null;
+  /** Of a for-each that has begun; what runs inside its items is not told step by step. */
+  progress?: { total: number; ok: number; failed: number } | null;
+}
+
+/** A step inside a for-each over all items: the state that asks for attention most, and how many stand in each. */
+export interface Tally {
+  key: string;
+  state: StepState;
+  counts: Partial<Record<StepState, number>>;
+  port: string[];
+  /** There are more: counts stop at 1,000. */
+  more: boolean;
 }
 
 export interface RunView {
@@ -74,8 +86,10 @@ const WAITING_ICONS: Partial<Record<Waiting["kind"], string>> = {
   child: "workflow",
 };
 
+export const lookOfState = (state: StepState): Look => LOOKS[state] ?? LOOKS.ready;
+
 export function lookOf(view: StepRunView): Look {
-  const look = LOOKS[view.state] ?? LOOKS.ready;
+  const look = lookOfState(view.state);
   const icon = view.state === "waiting" && view.waiting ? WAITING_ICONS[view.waiting.kind] : undefined;
   return icon ? { ...look, icon } : look;
 }
@@ -103,3 +117,12 @@ export const attemptsText = (view: StepRunView): string =>
   view.attempt > 1 || view.state === "retrying"
     ? `${view.attempt} of ${Math.max(view.attempt, view.attempts_max)}`
     : "";
+
+/** "995 of 1,000, 2 failed" of a for-each that has begun. */
+export const progressText = ({ progress }: StepRunView): string => {
+  if (!progress) return "";
+  const [done, total, failed] = [progress.ok + progress.failed, progress.total, progress.failed].map(
+    (number) => number.toLocaleString("en"),
+  );
+  return `${done} of ${total}${progress.failed ? `, ${failed} failed` : ""}`;
+};

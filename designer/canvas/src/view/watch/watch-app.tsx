@@ -31,12 +31,12 @@ function useRun({ config, api }: Props, status: StatusStore) {
     const socket = new RunSocket(socketUrl(config.socket), run, {
       onLink: setLink,
       onFrame: (frame) => {
-        status.apply(frame.changes);
+        status.apply(frame.changes, frame.tallies);
         if (frame.state) tell(frame.state);
       },
       snapshot: async () => {
         const answer = await runSteps(api, run);
-        status.reset(answer.steps);
+        status.reset(answer.steps, answer.tallies);
         tell(answer.run.state);
         return answer.seq;
       },
