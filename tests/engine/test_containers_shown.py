@@ -56,6 +56,6 @@ def test_items_at_work_and_not_begun_are_told_apart(house: House, at_work: None)
         ]
     )
     run = Run.objects.get(pk=house.start(house.publish(raw)))
-    wait_until(lambda: len(step_runs(run, key="pause").items) == 1, 10, "the first item to wait")
+    wait_until(lambda: [str(one.state) for one in step_runs(run, key="pause").items] == ["waiting"], 10, "it to wait")
     page = items_of(reader_of(run), run.pk, "each", {})
     assert [item.state for item in page.items] == ["waiting", "not_begun", "not_begun"]
