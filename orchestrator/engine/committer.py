@@ -7,7 +7,7 @@ an idle process commits at once, in the slot's own thread.
 import json
 import threading
 import time
-from collections import deque
+from collections import defaultdict, deque
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -103,12 +103,14 @@ class Committer:
                 log.warning("database away, trying again", error=str(error).strip()[:200])
                 unsure = True
         metrics.committed(len(batch), rows)
-        answers = {row["token_id"]: row for row in rows}
+        # A token may be in a batch twice: an attempt that was taken over, and a later one that is in our hands again.
+        answers: defaultdict[int | None, deque[Row]] = defaultdict(deque)
+        for row in rows:
+            answers[row["token_id"]].append(row)
         for entry in batch:
-            entry.answer, entry.done = answers[entry.item["t"]], True
-        queues = answers.get(None)
-        if queues is not None:
-            self._woken(queues["queues"])
+            entry.answer, entry.done = answers[entry.item["t"]].popleft(), True
+        for row in answers[None]:
+            self._woken(row["queues"])
 
     def _call(self, text: str) -> list[Row]:
         connection = self._open()

@@ -12,6 +12,7 @@ from django.db import connection
 
 import orchestrator.sql
 from orchestrator.engine import statements
+from orchestrator.engine.committer import Committer, _Entry
 from orchestrator.models import Run, StepLog, Token
 from tests.engine.drawings import document, step
 from tests.engine.house import House
@@ -39,11 +40,15 @@ def claim(session: int) -> dict[str, Any]:
     return found[0]
 
 
+def ending(session: int, lease: dict[str, Any]) -> dict[str, Any]:
+    """What ends the first step of a two-step line."""
+    item = {"t": lease["id"], "e": lease["epoch"], "then": "go", "o": "S", "out": session, "ports": ["out"]}
+    return {**item, "starts": [{"node": lease["node"] + 1, "queue": "default", "timeout": 30}]}
+
+
 def finish(session: int, lease: dict[str, Any]) -> str:
     """End the first step of a two-step line as its owner would."""
-    item = {"t": lease["id"], "e": lease["epoch"], "then": "go", "o": "S", "out": session, "ports": ["out"]}
-    item["starts"] = [{"node": lease["node"] + 1, "queue": "default", "timeout": 30}]
-    return str(rows(statements.ADVANCE, session, json.dumps([item]))[0]["status"])
+    return str(rows(statements.ADVANCE, session, json.dumps([ending(session, lease)]))[0]["status"])
 
 
 def begin(house: House) -> UUID:
@@ -130,3 +135,19 @@ def test_these_scenes_catch_a_broken_fence(house: House, name: str) -> None:
                 caught.append(scene.__name__)
             Token.objects.all().delete()
     assert caught
+
+
+def test_an_attempt_that_was_taken_over_hears_so_beside_a_later_one_in_the_same_process(house: House) -> None:
+    """A stopped process comes back, claims the token again, and both attempts end in one commit."""
+    run_id = begin(house)
+    first = claim(A)
+    rows(statements.TAKE_OVER, 15.0, 10)
+    second = claim(A)
+    committer = Committer(A, lambda queues: None)
+    try:
+        batch = [_Entry(ending(A, lease)) for lease in (second, first)]
+        committer._commit(batch)
+    finally:
+        committer.close()
+    assert [entry.answer["status"] for entry in batch] == ["fenced", "moved"]
+    assert list(StepLog.objects.filter(run=run_id, outcome="S").values_list("attempt", flat=True)) == [2]
