@@ -58,6 +58,8 @@ class Acted:
         return Done({"step": context.step_key}, tuple(config.ports))
 
 
+#: The config of a step that simply succeeds.
+STEADY = {"drawn": [DEFAULT_PORT], "ports": [DEFAULT_PORT], "fails": False, "flaky": 0}
 ACTED: Kinds = {"acted": Acted()}  # type: ignore[dict-item]  # a test double: its attributes are plain class attributes
 
 

@@ -6,14 +6,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from uuid import uuid4
 
 from django.db import connection
 
-from orchestrator.models import Run
-from tests.chaos.drawings import random_any
+from orchestrator.core.parse import parse_document
+from orchestrator.models import Run, Version
+from orchestrator.services.versions import publish_version
+from tests.chaos.drawings import Drawn, Wanted, random_any
+from tests.chaos.evidence import keep
+from tests.chaos.journal import FILES
 from tests.chaos.ledger import Tally
 from tests.chaos.nemesis import Nemesis, Nodes
+from tests.chaos.operator import Operator
 from tests.chaos.verdict import MOST_SHOWN, Started, judge
+from tests.engine.drawings import document, step
 from tests.engine.house import House, make_house
 from tests.harness.rows import RUN_TABLES
 from tests.waiting import wait_until
@@ -22,7 +29,10 @@ TTL = 1  # seconds: short, so that stopped processes outlive their leases
 STOP = 1.8  # seconds that a process is stopped
 DRAWINGS = 40
 MOST_OPEN = 150  # runs; more only wait
+CALM = 120  # seconds in which every run must have ended after the last blow
 REPORT_EVERY = 20  # blows
+#: A version of a sub-workflow that nobody asks for.
+DECOY = document([step("decoy")])
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,29 +47,50 @@ class Quota:
     pace: float
 
 
-def play(nodes: Nodes, quota: Quota, seed: int, journal: Path) -> Tally:
-    """One round. Raises AssertionError with what is lost or doubled."""
+def play(nodes: Nodes, quota: Quota, seed: int, journal: Path, wrongs: Path) -> Tally:
+    """One round. Raises AssertionError with what is lost or doubled, and keeps all about it in the folder `wrongs`."""
     began = time.monotonic()
     random = Random(seed)
     nemesis = Nemesis(nodes, random, stop_seconds=STOP)
     house = make_house()
-    published = [(house.publish(raw), wanted) for raw, wanted in (random_any(random) for _ in range(DRAWINGS))]
+    published = [publish(house, random_any(random)) for _ in range(DRAWINGS)]
     started: Started = {}
+    operator = Operator(house, started, random, journal)
     blows = _blows(nemesis, quota)
     random.shuffle(blows)
     for number, blow in enumerate(blows, 1):
+        wait_until(lambda: _has_room(nemesis), 120, "the workers to catch up")
         _start(house, published, started, quota.runs * number // len(blows))
+        operator.look()
         blow()
         nemesis.tick()
         if number % REPORT_EVERY == 0:
             print(f"{number} of {len(blows)} blows, {len(started)} runs, {time.monotonic() - began:.0f} s", flush=True)  # noqa: T201  progress
         time.sleep(quota.pace)  # the pace of the blows, not a wait for something
     nemesis.relent()
-    wait_until(lambda: _all_ended(nodes), 120, "every run to end after the last blow")
-    tally, wrong = judge(started, journal, nemesis.lost_at)
+    still_open = _wait_for_ends(nodes, operator)
+    tally, wrong = judge(started, journal, nemesis.lost_at, operator.cancelled, operator.retried)
+    wrong = [*still_open, *wrong]
     tally.blows, tally.seed, tally.seconds = dict(nemesis.counts), seed, time.monotonic() - began
-    assert not wrong, f"seed {seed}: {len(wrong)} wrong: " + "\n".join(wrong[:MOST_SHOWN])
+    if wrong:
+        kept = keep(wrongs / f"wrong-{seed}.txt", wrong, journal, nemesis.history)
+        raise AssertionError(f"seed {seed}: {len(wrong)} wrong, see {kept}: " + "\n".join(wrong[:MOST_SHOWN]))
     return tally
+
+
+def publish(house: House, drawn: Drawn) -> tuple[Version, Wanted]:
+    """Publish a drawing and its sub-workflows, each of those in two versions of which one must never run."""
+    pinned = {
+        step["config"]["workflow"]
+        for raw in (drawn.raw, *drawn.children.values())
+        for step in raw["steps"]
+        if "version" in step["config"]
+    }
+    for name, raw in drawn.children.items():
+        first, second = (raw, DECOY) if name in pinned else (DECOY, raw)
+        workflow = house.publish(first, slug=name).workflow
+        publish_version(workflow=workflow, document=parse_document(second), raw=second, note="", actor=house.actor)
+    return house.publish(drawn.raw), drawn.wanted
 
 
 def _blows(nemesis: Nemesis, quota: Quota) -> list[Callable[[], None]]:
@@ -72,12 +103,15 @@ def _blows(nemesis: Nemesis, quota: Quota) -> list[Callable[[], None]]:
     )
 
 
-def _start(house: House, published: list, started: Started, upto: int) -> None:  # type: ignore[type-arg]
-    if upto > len(started) and Run.objects.open().count() > MOST_OPEN:
-        wait_until(lambda: Run.objects.open().count() <= MOST_OPEN, 120, "the workers to catch up")
+def _start(house: House, published: list[tuple[Version, Wanted]], started: Started, upto: int) -> None:
     while len(started) < upto:
         version, wanted = published[len(started) % DRAWINGS]
-        started[house.start(version)] = version, wanted
+        started[house.start(version, {"mark": uuid4().hex})] = version, wanted
+
+
+def _has_room(nemesis: Nemesis) -> bool:
+    nemesis.tick()
+    return Run.objects.open().count() <= MOST_OPEN
 
 
 def forget(journal: Path) -> None:
@@ -86,7 +120,7 @@ def forget(journal: Path) -> None:
         cursor.execute(RUN_TABLES)
         names = [row[0] for row in cursor.fetchall() if row[0] != "orchestrator_worker_session"]
         cursor.execute(f"TRUNCATE {', '.join(names)}")
-    for path in journal.glob("*.journal"):
+    for path in journal.glob(FILES):
         path.write_bytes(b"")
 
 
@@ -95,6 +129,15 @@ def missing(wanted: Counter[str], done: Counter[str]) -> bool:
     return any(done[name] < number for name, number in wanted.items())
 
 
-def _all_ended(nodes: Nodes) -> bool:
+def _wait_for_ends(nodes: Nodes, operator: Operator) -> list[str]:
+    """After the last blow. In words, the runs that do not end."""
+    try:
+        wait_until(lambda: _all_ended(nodes, operator), CALM, "every run to end after the last blow")
+    except AssertionError:
+        return [f"lost: run {run} is still {state}" for run, state in Run.objects.open().values_list("pk", "state")]
+    return []
+
+
+def _all_ended(nodes: Nodes, operator: Operator) -> bool:
     nodes.revive()
-    return not Run.objects.open().exists()
+    return not operator.retry_what_is_left() and not Run.objects.open().exists()

@@ -1,49 +1,117 @@
-"""Random drawings of `tests.graphs` and `tests.nested_graphs`, made of step kinds that the product has."""
+"""Random drawings of `tests.graphs` and its neighbours, made of step kinds that the product has."""
 
+import copy
 from collections import Counter
 from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from orchestrator.core.document import ERROR_PORT
+from tests.cancelling_graphs import Cancelling, with_cancels
 from tests.graphs import Expected, expected, random_document
-from tests.nested_graphs import Happened, as_drawn, nested_expected, random_nested, undone_expected
+from tests.nested_graphs import (
+    WITH_RUNS,
+    Happened,
+    Style,
+    as_published,
+    nested_expected,
+    random_nested,
+    undone_expected,
+)
+
+NESTED = Style(containers=WITH_RUNS, locks=True, share=0.5)
+UNDOING = Style(containers=WITH_RUNS, locks=True, undo=True, share=0.5)
+#: A retry has a scope with a lock begin anew, so what is in it happens again.
+UNLOCKED = Style(containers=tuple(kind for kind in WITH_RUNS if kind != "for_each"), share=0.5)
 
 
 @dataclass(frozen=True, slots=True)
 class Nested:
-    """What must have happened in a drawing with containers. `undone`: how often each undo ran, where it is undone."""
+    """What must have happened in a drawing with containers, its sub-workflows included.
+
+    `undone`: how often each undo ran. `unsure`: steps of which nothing is said. `spared`: as in `Cancelling`.
+    `mended`: what must have happened once a failed run was retried and its steps no longer fail.
+    """
 
     happened: Happened
     state: str
     undone: Counter[str]
+    unsure: frozenset[str] = frozenset()
+    spared: tuple[tuple[str, frozenset[str]], ...] = ()
+    mended: Happened | None = None
 
 
 Wanted = Expected | Nested
 
 
-def random_real_document(random: Random) -> tuple[dict[str, Any], Expected]:
-    """A flat drawing for real workers, and what must have happened when it has ended."""
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A drawing to start, the workflows it starts by their short names, and what must have happened at its end."""
+
+    raw: dict[str, Any]
+    wanted: Wanted
+    children: dict[str, dict[str, Any]]
+
+
+def random_flat(random: Random) -> Drawn:
+    """A flat drawing for real workers."""
     acted = random_document(random, cancels=random.random() < 0.5)
     _choose_well(acted)
-    return _real(acted), expected(acted)
+    return Drawn(_real(acted), expected(acted), {})
 
 
-def random_real_nested(random: Random, *, undo: bool) -> tuple[dict[str, Any], Nested]:
-    """A drawing with containers, and perhaps undo."""
-    acted = random_nested(random, depth=2, undo=undo)
+def random_containers(random: Random) -> Drawn:
+    """Scopes, some with a lock, for-each, repeats and sub-workflows, in one another."""
+    acted = random_nested(random, depth=2, style=NESTED)
     _choose_well(acted)
     happened = nested_expected(acted)
-    undoes = undo and happened.state == "failed"
-    state = "undone" if undoes else happened.state
-    return _real(as_drawn(acted)), Nested(
-        happened, state, undone_expected(acted, happened) if undoes else Counter[str]()
-    )
+    return _drawn(random, acted, Nested(happened, happened.state, happened.undone))
 
 
-def random_any(random: Random) -> tuple[dict[str, Any], Wanted]:
-    """One of the three."""
-    which = random.choice(("flat", "flat", "nested", "undo"))
-    return random_real_document(random) if which == "flat" else random_real_nested(random, undo=which == "undo")
+def random_undo(random: Random) -> Drawn:
+    """The same, and what happened is undone when the run fails; some sub-workflows undo themselves."""
+    acted = random_nested(random, depth=2, style=UNDOING)
+    _choose_well(acted)
+    happened = nested_expected(acted)
+    if happened.state != "failed":
+        return _drawn(random, acted, Nested(happened, happened.state, happened.undone))
+    return _drawn(random, acted, Nested(happened, "undone", undone_expected(acted, happened)))
+
+
+def random_cancelling(random: Random) -> Drawn:
+    """Steps of the top level cancel others, containers and sub-workflows among them."""
+    acted = random_nested(random, depth=2, style=NESTED)
+    _choose_well(acted)
+    cancelling: Cancelling = with_cancels(random, acted)
+    happened = nested_expected(cancelling.plain)
+    spared = tuple(cancelling.spared.items())
+    wanted = Nested(happened, "", Counter(), unsure=cancelling.unsure, spared=spared)
+    return _drawn(random, cancelling.drawing, wanted)
+
+
+def random_mendable(random: Random) -> Drawn:
+    """A drawing that fails, and in which no failure is handled or swallowed: a retry has to mend them all."""
+    while True:
+        acted = random_nested(random, depth=2, style=UNLOCKED)
+        _choose_well(acted)
+        _let_every_failure_travel(acted)
+        failing = nested_expected(acted)
+        if failing.state == "failed":
+            mended = nested_expected(_without_failures(acted))
+            return _drawn(random, acted, Nested(failing, "succeeded", Counter(), mended=mended))
+
+
+def random_any(random: Random) -> Drawn:
+    """One of the five."""
+    return random.choice((random_flat, random_containers, random_undo, random_cancelling, random_mendable))(random)
+
+
+def _drawn(random: Random, acted: dict[str, Any], wanted: Nested) -> Drawn:
+    for step in acted["steps"]:
+        if step["kind"] == "sub_workflow" and random.random() < 0.5:
+            step["config"]["version"] = 1  # else the live one
+    raw, children = as_published(acted)
+    return Drawn(_real(raw), wanted, {name: _real(child) for name, child in children.items()})
 
 
 def _choose_well(document: dict[str, Any]) -> None:
@@ -53,6 +121,25 @@ def _choose_well(document: dict[str, Any]) -> None:
         if len(config.get("drawn", ())) > 1:
             config |= {"fails": False, "flaky": 0, "drawn": [*config["drawn"], "otherwise"]}
             step.pop("undo", None)
+
+
+def _let_every_failure_travel(document: dict[str, Any]) -> None:
+    document["edges"] = [edge for edge in document["edges"] if edge["port"] != ERROR_PORT]
+    targets = Counter(edge["to"] for edge in document["edges"])
+    for step in document["steps"]:
+        step.pop("join", None)
+        if targets[step["key"]] > 1:
+            step["join"] = {"mode": "all", "on_branch_failure": "finish"}
+        if step["kind"] == "scope":
+            step["config"]["on_failure"] = "fail"
+        step["config"].pop("tolerate", None)
+
+
+def _without_failures(document: dict[str, Any]) -> dict[str, Any]:
+    mended = copy.deepcopy(document)
+    for step in mended["steps"]:
+        step["config"] |= {"fails": False} if step["kind"] == "acted" else {}
+    return mended
 
 
 def _real(document: dict[str, Any]) -> dict[str, Any]:
@@ -75,4 +162,5 @@ def _real_step(step: dict[str, Any]) -> dict[str, Any]:
 
 
 def _call(fails: bool, flaky: int) -> dict[str, Any]:
-    return {"kind": "call", "config": {"function": "chaos.act", "arguments": {"fails": fails, "flaky": flaky}}}
+    arguments = {"fails": fails, "flaky": flaky, "mark": {"$": "input.mark"}}
+    return {"kind": "call", "config": {"function": "chaos.act", "arguments": arguments}}

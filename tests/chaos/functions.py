@@ -2,6 +2,7 @@
 
 import os
 import time
+from pathlib import Path
 from typing import Any
 
 from orchestrator.core.kinds import StepContext
@@ -14,15 +15,20 @@ from tests.chaos.journal import ACKNOWLEDGED, ACTED, CALLED, FOLDER, write
 OUTSIDE = 0.02
 
 
+def mend(folder: Path, mark: str) -> None:
+    """From now on no step fails in runs that were started with this mark."""
+    (folder / mark).touch()
+
+
 @step("chaos.act")
-def act(context: StepContext, fails: bool, flaky: int) -> dict[str, str]:
+def act(context: StepContext, fails: bool, flaky: int, mark: str = "") -> dict[str, str]:
     """Write down that this step acts, work for a moment, then end as the drawing says."""
     write(CALLED, context.idempotency_key, context.attempt)
     time.sleep(OUTSIDE)
     write(ACTED, context.idempotency_key, context.attempt)
     if context.attempt <= flaky:
         raise Transient("not yet")
-    if fails:
+    if fails and not (Path(os.environ[FOLDER]) / mark).is_file():
         raise Permanent("acted", "as told")
     return {"step": context.step_key}
 

@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 
 FOLDER = "BRANCHLINE_CHAOS_JOURNAL"
+FILES = "*.journal"
 CALLED, ACTED, ACKNOWLEDGED = "called", "acted", "acknowledged"
 
 
@@ -78,7 +79,7 @@ def read(folder: Path) -> Evidence:
 
 
 def _lines(folder: Path) -> Iterator[list[str]]:
-    for path in folder.glob("*.journal"):
+    for path in folder.glob(FILES):
         for line in path.read_text().splitlines(keepends=True):
             if line.endswith("\n"):
                 yield line.split()

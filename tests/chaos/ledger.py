@@ -12,7 +12,14 @@ class Tally:
 
     runs: int = 0
     nested: int = 0
+    #: runs of sub-workflows, and scopes that took turns
+    children: int = 0
+    locked: int = 0
     undone: int = 0
+    #: runs that an operator cancelled, runs below them that heard of it, and failed runs that were retried
+    cancelled: int = 0
+    travelled: int = 0
+    retried: int = 0
     #: calls that handlers wrote down; those that never came to their end; those on top of what the log tells
     executions: int = 0
     cut_off: int = 0
@@ -74,7 +81,12 @@ class Ledger:
 DONE = (
     "runs",
     "nested",
+    "children",
+    "locked",
     "undone",
+    "cancelled",
+    "travelled",
+    "retried",
     "executions",
     "cut_off",
     "repeated",

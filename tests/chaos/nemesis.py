@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -36,14 +37,10 @@ class Nodes:
             return start_child(arguments, ChildOptions(environment=self.environment, output=output))
 
     def children(self) -> list[psutil.Process]:
-        """The pool processes that live."""
-        found = []
-        for node in self.nodes:
-            try:
-                found += psutil.Process(node.pid).children()
-            except psutil.NoSuchProcess:
-                continue
-        return [child for child in found if child.is_running() and "work" in " ".join(_command(child))]
+        """The pool processes that live and have begun to work, by their sessions."""
+        parents = {node.pid for node in self.nodes}
+        pids = WorkerSession.objects.values_list("pid", flat=True).distinct()
+        return [child for pid in pids if (child := _child_of(parents, pid)) is not None]
 
     def revive(self) -> None:
         """What a supervisor does: a node that has ended is started again.
@@ -67,45 +64,54 @@ class Nodes:
 
 
 class Nemesis:
-    """One blow at a time, chosen by a seed. `counts` is the report, `lost_at` when a session's process was struck."""
+    """One blow at a time, chosen by a seed. `counts` is the report, `history` each blow by the monotonic clock.
+
+    `lost_at` tells when a session's process was struck, by the database's clock.
+    """
 
     def __init__(self, nodes: Nodes, random: Random, *, stop_seconds: float) -> None:
         self.nodes, self.random, self.stop_seconds = nodes, random, stop_seconds
         self.counts: Counter[str] = Counter()
+        self.history: list[tuple[int, str]] = []
         self.lost_at: dict[int, float] = {}
-        self._stopped: list[tuple[float, psutil.Process]] = []
+        self._stopped: dict[int, threading.Timer] = {}
         self._broker_back_at: float | None = None
+
+    def _struck(self, blow: str, what: object = "") -> None:
+        self.counts[blow] += 1
+        self.history.append((time.monotonic_ns(), f"{blow} {what}".strip()))
 
     def kill_child(self) -> None:
         child = self._victim()
         self._remember(child)
         _signal(child, signal.SIGKILL)
-        self.counts["kill -9"] += 1
+        self._struck("kill -9", child.pid)
 
     def stop_child(self) -> None:
         """Stop a process beyond its lease: it comes back as a zombie that believes it owns its steps."""
         child = self._victim()
         self._remember(child)
         _signal(child, signal.SIGSTOP)
-        self._stopped.append((time.monotonic() + self.stop_seconds, child))
-        self.counts["stopped beyond the lease"] += 1
+        # Not by this thread: it may wait for a lock that the stopped process holds.
+        timer = self._stopped[child.pid] = threading.Timer(self.stop_seconds, self._wake, [child])
+        timer.start()
+        self._struck("stopped beyond the lease", child.pid)
 
-    def wake_stopped(self, *, all_of_them: bool = False) -> None:
-        for at, child in list(self._stopped):
-            if all_of_them or time.monotonic() >= at:
-                _signal(child, signal.SIGCONT)
-                self._stopped.remove((at, child))
+    def _wake(self, child: psutil.Process) -> None:
+        _signal(child, signal.SIGCONT)
+        self.history.append((time.monotonic_ns(), f"continued {child.pid}"))
+        self._stopped.pop(child.pid, None)
 
     def kill_node(self) -> None:
         for child in self.nodes.children():
             self._remember(child)
         self.nodes.kill_node(self.random.randrange(2))
-        self.counts["nodes killed"] += 1
+        self._struck("nodes killed")
 
     def flush_broker(self) -> None:
         if self._broker_back_at is None:
             redis.Redis.from_url(settings.REDIS_URL).flushall()
-            self.counts["broker flushes"] += 1
+            self._struck("broker flushes")
 
     def stop_broker(self) -> None:
         """Gone for some seconds."""
@@ -113,7 +119,7 @@ class Nemesis:
         if valkey is not None and self._broker_back_at is None:
             valkey.stop()
             self._broker_back_at = time.monotonic() + 2
-            self.counts["broker stops"] += 1
+            self._struck("broker stops")
 
     def start_broker(self, *, now: bool = False) -> None:
         valkey = servers().valkey
@@ -130,7 +136,7 @@ class Nemesis:
             if messages:
                 self.random.shuffle(messages)
                 broker.pipeline().delete(QUEUE).rpush(QUEUE, *messages).execute()
-        self.counts["wake-ups doubled and reordered"] += 1
+        self._struck("wake-ups doubled and reordered")
 
     def jump_clock(self) -> None:
         """The database's clock, forwards or backwards; never more than ten seconds off the true time."""
@@ -141,7 +147,7 @@ class Nemesis:
                 [seconds],
             )
         self.lost_at.clear()  # what was remembered was told by another clock
-        self.counts["clock jumps"] += 1
+        self._struck("clock jumps", seconds)
 
     def crash_database(self) -> None:
         """`pg_ctl stop -m immediate`, then start again: recovery from the write-ahead log."""
@@ -150,21 +156,22 @@ class Nemesis:
         assert postgres.child is not None
         connection.close()
         connection.close_pool()  # type: ignore[attr-defined]  # psycopg's pool of this process
+        self._struck("database crashes")
         postgres.child.send_signal(signal.SIGQUIT)
         postgres.child.wait(timeout=30)
         postgres.start()
         wait_until(_answers, 30, "PostgreSQL to answer again")
-        self.counts["database crashes"] += 1
+        self.history.append((time.monotonic_ns(), "database back"))
 
     def tick(self) -> None:
         """Give back what was taken for long enough."""
-        self.wake_stopped()
         self.start_broker()
         self.nodes.revive()
 
     def relent(self) -> None:
         """Give everything back."""
-        self.wake_stopped(all_of_them=True)
+        for timer in list(self._stopped.values()):
+            timer.join()
         self.start_broker(now=True)
 
     def _victim(self) -> psutil.Process:
@@ -172,17 +179,18 @@ class Nemesis:
 
         A node forks none while the broker is away, so what is due to come back comes back meanwhile.
         """
-        wait_until(self._tick_and_look, 60, "a pool process to strike at")
-        return self.random.choice(self._victims() or self.nodes.children())
+        found: list[psutil.Process] = []
 
-    def _tick_and_look(self) -> list[psutil.Process]:
-        self.tick()
-        return self._victims()
+        def look() -> bool:
+            self.tick()
+            found[:] = self._victims()
+            return bool(found)
+
+        wait_until(look, 60, "a pool process to strike at")
+        return self.random.choice(found)
 
     def _victims(self) -> list[psutil.Process]:
-        stopped = {child.pid for _, child in self._stopped}
-        registered = set(WorkerSession.objects.values_list("pid", flat=True))
-        return [child for child in self.nodes.children() if child.pid in registered - stopped]
+        return [child for child in self.nodes.children() if child.pid not in self._stopped]
 
     def _remember(self, child: psutil.Process) -> None:
         """When its sessions were lost, by the database's clock: what a takeover's delay is counted from."""
@@ -210,8 +218,11 @@ def _signal(process: psutil.Process, number: signal.Signals) -> None:
         return
 
 
-def _command(process: psutil.Process) -> list[str]:
+def _child_of(parents: set[int], pid: int) -> psutil.Process | None:
+    """None for a process that is gone, dead and not yet buried, or another's."""
     try:
-        return list(process.cmdline())
+        process = psutil.Process(pid)
+        alive = process.status() != psutil.STATUS_ZOMBIE
+        return process if alive and process.ppid() in parents else None
     except psutil.Error:
-        return []
+        return None

@@ -16,7 +16,7 @@ from orchestrator.models import Run, WorkerSession
 from orchestrator.steps import load_modules
 from tests.chaos import functions, journal
 from tests.chaos.campaign import TTL, Quota, forget, missing, play
-from tests.chaos.drawings import random_real_document
+from tests.chaos.drawings import random_flat
 from tests.chaos.ledger import Ledger
 from tests.chaos.nemesis import Nodes
 from tests.engine.house import make_house
@@ -73,10 +73,10 @@ def nodes(process_environment: dict[str, str], movable_clock: None, tmp_path: Pa
 def test_nothing_is_lost_and_nothing_is_doubled(nodes: Nodes, tmp_path: Path) -> None:
     if servers().postgres is None:
         pytest.skip("the PostgreSQL of DATABASE_URL is not ours to crash")
-    ledger = Ledger(LEDGER if LONG else None)
+    ledger, wrongs = Ledger(LEDGER if LONG else None), LEDGER.parent if LONG else tmp_path
     wanted = CAMPAIGN if LONG else Counter({"runs": SHORT_ROUND.runs})
     while missing(wanted, ledger.blows + Counter({"runs": ledger.total("runs")})):
-        ledger.add(play(nodes, LONG_ROUND if LONG else SHORT_ROUND, SEED + len(ledger.rounds), tmp_path))
+        ledger.add(play(nodes, LONG_ROUND if LONG else SHORT_ROUND, SEED + len(ledger.rounds), tmp_path, wrongs))
         forget(tmp_path)
         print(f"\nAfter round {len(ledger.rounds)}:\n{ledger.report()}", flush=True)  # noqa: T201  the report
     assert ledger.total("taken_over"), "no attempt was ever lost: the blows hit nothing"
@@ -88,13 +88,13 @@ def test_runs_end_without_any_broker(nodes: Nodes) -> None:
     if valkey is None:
         pytest.skip("the broker of BROKER_URL is not ours to stop")
     house = make_house()
-    raw, wanted = random_real_document(Random(5))
-    version = house.publish(raw)
+    drawn = random_flat(Random(5))
+    version = house.publish(drawn.raw)
     valkey.stop()
     try:
-        started = [house.start(version) for _ in range(20)]
+        started = [house.start(version, {"mark": ""}) for _ in range(20)]
         wait_until(lambda: not Run.objects.open().exists(), 60, "every run to end without a broker")
     finally:
         valkey.start()
-    assert [happened(Run.objects.get(pk=run_id), version) for run_id in started] == [wanted] * 20
+    assert [happened(Run.objects.get(pk=run_id), version) for run_id in started] == [drawn.wanted] * 20
     assert_invariants(started)

@@ -11,7 +11,7 @@ Act = tuple[UUID, int]
 
 
 def contradictions(evidence: Evidence, acts: Collection[Act]) -> Iterator[str]:
-    """In words. `acts` are the steps whose handler writes down its calls (so do those of all undos).
+    """In words. `acts` are the steps whose handler writes down its calls, as does that of their undo.
 
     - An acknowledged success must stand in the log: else it was lost.
     - A logged success must have a handler that came to its end in that very attempt: else nothing was done.
@@ -30,7 +30,7 @@ def contradictions(evidence: Evidence, acts: Collection[Act]) -> Iterator[str]:
             yield f"doubled: {place} succeeded in attempts {successes}"
         called = evidence.called.get(place, {})
         acted = set(evidence.acted.get(place, {}))
-        if ((place.run, place.node) in known or place.node < 0) and not successes <= acted:
+        if (place.run, max(place.node, -1 - place.node)) in known and not successes <= acted:
             yield f"lost: {place} succeeded in attempt {successes}, but its handler ended in {acted} only"
         if late := [attempt for attempt in called if attempt > max(successes)]:
             yield f"doubled: {place} succeeded in attempt {successes}, and began again in {late}"
