@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from orchestrator.core.document import DEFAULT_PORT, ERROR_PORT, FAILURE_PORTS
 from orchestrator.core.json_types import JsonObject
-from orchestrator.core.kinds import ConfigProblem, Kinds
+from orchestrator.core.kinds import ConfigProblem, Effects, Kinds
 from orchestrator.core.outcome import Done, Fail, Outcome, Retry, StepFault
 
 
@@ -37,6 +37,9 @@ class Acted:
 
     def ports(self, config: JsonObject) -> tuple[str, ...]:
         return (*config.get("drawn", [DEFAULT_PORT]), ERROR_PORT)  # type: ignore[misc]
+
+    def effects_of(self, config: JsonObject) -> Effects:
+        return "none"
 
     def is_async(self, config: JsonObject) -> bool:
         return False

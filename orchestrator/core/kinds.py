@@ -141,6 +141,10 @@ class StepKind(Protocol):
     #: What the steps inside may read besides ("item", "index"); None for a kind that holds no steps.
     inside: tuple[str, ...] | None
 
+    def effects_of(self, config: JsonObject) -> Effects:
+        """What a step with this raw config does to the world: with "none" it may run again, or ahead of a commit."""
+        ...
+
     def is_async(self, config: JsonObject) -> bool:
         """Whether `run` with this config must be awaited."""
         ...

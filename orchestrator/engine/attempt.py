@@ -6,7 +6,10 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from orchestrator.core.outcome import Outcome
+from orchestrator.core.settle import Settlement
 from orchestrator.engine.lease import Lease
+from orchestrator.engine.perform import Prepared
 
 SUSPECT = 2  # deaths, as in `claim`
 TRUSTED = 30.0  # seconds at work
@@ -14,11 +17,15 @@ TRUSTED = 30.0  # seconds at work
 
 @dataclass(slots=True, kw_only=True)
 class Attempt:
-    """A lease at work. `deadline` is monotonic seconds, set once its handler runs."""
+    """A lease at work. `deadline` is monotonic seconds, set once its handler runs.
+
+    `ahead` counts the ends before it in its chain that were not committed when it began.
+    """
 
     lease: Lease
     began: float = field(default_factory=time.monotonic)
     deadline: float | None = None
+    ahead: int = 0
     thread_id: int | None = None
     task: asyncio.Task[None] | None = None
     lane: Any = None  # a `lane.Lane`, which itself knows attempts
@@ -39,7 +46,22 @@ class Attempt:
         is_young = time.monotonic() - self.began < TRUSTED
         return self.lease.lost >= SUSPECT and is_young and not self.is_cleared
 
+    def may_stand_at(self, epoch: int | None) -> bool:
+        """Whether a token of ours with this epoch (None: not ours) is the one at work here, or on its way here."""
+        return epoch is not None and 0 <= self.lease.epoch - epoch <= self.ahead
+
     def spent(self) -> float:
         """Seconds since the step's first attempt began."""
         before = (self.lease.started_at - self.lease.first_started_at).total_seconds()
         return before + time.monotonic() - self.began
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """An attempt whose end is on its way to the rows, and the attempt that began ahead of that commit."""
+
+    attempt: Attempt
+    outcome: Outcome
+    ready: Prepared | None
+    settled: Settlement
+    following: Attempt | None

@@ -1,13 +1,14 @@
 """One connection through which all slots of a process end their attempts, several in one commit when they meet.
 
-Under load the first slot to come commits for all who queued behind the previous commit (group commit without a timer);
-an idle process commits at once, in the slot's own thread.
+Who must know the answer commits in its own thread, for all who queued behind the previous commit (group commit without
+a timer). Who need not wait leaves its item to the committer's thread and hears of it by a call.
 """
 
 import json
 import threading
 import time
 from collections import defaultdict, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +17,7 @@ import structlog
 
 from orchestrator.engine import metrics, statements
 from orchestrator.engine.database import Connection, Row, connect
+from orchestrator.engine.lost_reply import answers_of
 
 log = structlog.get_logger(__name__)
 MAX_BATCH = 64
@@ -24,11 +26,13 @@ TRY_AGAIN = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetecte
 LONGEST_PAUSE = 1.0  # seconds between tries while PostgreSQL is away
 
 Item = dict[str, Any]
+Heard = Callable[[Row, Exception | None], None]
 
 
 @dataclass(slots=True)
 class _Entry:
     item: Item
+    heard: Heard | None = None
     done: bool = False
     answer: Row = field(default_factory=dict)
     error: Exception | None = None
@@ -43,6 +47,8 @@ class Committer:
         self._waiting: deque[_Entry] = deque()
         self._changed = threading.Condition()
         self._busy = False
+        self._closed = False
+        self._thread: threading.Thread | None = None
         self._connection: Connection | None = None
 
     def advance(self, item: Item) -> Row:
@@ -53,28 +59,64 @@ class Committer:
         entry = _Entry(item)
         with self._changed:
             self._waiting.append(entry)
-        while True:
-            with self._changed:
-                while self._busy and not entry.done:
-                    self._changed.wait()
-                if entry.done:
-                    break
-                self._busy = True
-                batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_BATCH))]
-            try:
-                self._settle(batch)
-            finally:
-                with self._changed:
-                    self._busy = False
-                    self._changed.notify_all()
+        while self._lead(lambda: entry.done):
+            pass
         if entry.error is not None:
             raise entry.error
         return entry.answer
 
+    def submit(self, item: Item, heard: Heard) -> None:
+        """Commit one item soon, then call `heard(row, error)` in another thread. One token's items keep order."""
+        with self._changed:
+            self._waiting.append(_Entry(item, heard))
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
+                self._thread.start()
+            if not self._busy:
+                self._changed.notify_all()
+
+    @property
+    def queued(self) -> int:
+        """How many items wait for their commit to begin."""
+        return len(self._waiting)
+
     def close(self) -> None:
         """Close the connection; nothing may be under way."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
         if self._connection is not None:
             self._connection.close()
+
+    def _run(self) -> None:
+        while self._lead(lambda: self._closed):
+            pass
+
+    def _lead(self, enough: Callable[[], bool]) -> bool:
+        """Commit one batch. False, without one, as soon as the caller has what it came for."""
+        with self._changed:
+            while not enough() and (self._busy or not self._waiting):
+                self._changed.wait()
+            if enough():
+                return False
+            self._busy = True
+            batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_BATCH))]
+        try:
+            self._settle(batch)
+        finally:
+            with self._changed:
+                self._busy = False
+                self._changed.notify_all()
+        for entry in batch:
+            if entry.heard is not None:
+                self._tell(entry, entry.heard)
+        return True
+
+    def _tell(self, entry: _Entry, heard: Heard) -> None:
+        try:
+            heard(entry.answer, entry.error)
+        except Exception as error:  # the others must hear of theirs; the token is returned as a stray
+            log.warning("the end of an attempt was not heard", token=entry.item["t"], error=repr(error)[:200])
 
     def _settle(self, batch: list[_Entry]) -> None:
         try:
@@ -88,7 +130,7 @@ class Committer:
                 self._settle([entry])
 
     def _commit(self, batch: list[_Entry]) -> None:
-        batch.sort(key=lambda entry: (entry.item["t"], entry.item["e"]))
+        batch.sort(key=lambda entry: int(entry.item["t"]))  # stable: one token's items keep their order
         text = json.dumps([entry.item for entry in batch], ensure_ascii=False)
         unsure = False
         while True:
@@ -118,27 +160,24 @@ class Committer:
             return connection.execute(statements.ADVANCE, (self.session_id, text)).fetchall()
 
     def _recover(self, batch: list[_Entry]) -> list[Row]:
-        """The answer to a call was lost. What it moved is ours one epoch later; the rest is called again."""
-        tokens = [entry.item["t"] for entry in batch]
-        found = self._open().execute(statements.WHERE_ARE_THEY, (tokens, self.session_id)).fetchall()
-        epochs = {row["token_id"]: row for row in found}
-        rows: list[Row] = []
-        again: list[_Entry] = []
-        for entry in batch:
-            row = epochs.get(entry.item["t"])
-            if row is not None and row["epoch"] == entry.item["e"]:
-                again.append(entry)
-            elif row is not None and row["epoch"] == entry.item["e"] + 1:
-                rows.append({**row, "status": "moved", "entry": (row["cause"] or [None])[0], "queues": None})
-            else:
-                rows.append({"token_id": entry.item["t"], "status": "fenced"})
+        """The answer to a call was lost: look where the tokens are, and call again for what was not done."""
+        items = [entry.item for entry in batch]
+        known = {
+            "session": self.session_id,
+            "tokens": list({item["t"] for item in items}),
+            "nodes": list({item["n"] for item in items if "n" in item}),
+        }
+        found = self._open().execute(statements.WHERE_ARE_THEY, known).fetchall()
+        rows, again = answers_of(items, {row["token_id"]: row for row in found})
         if again:
-            rows += self._call(json.dumps([entry.item for entry in again], ensure_ascii=False))
+            rows += self._call(json.dumps(again, ensure_ascii=False))
         return rows
 
     def _open(self) -> Connection:
         pause = 0.05
         while self._connection is None or self._connection.closed or self._connection.broken:
+            if self._closed:
+                raise RuntimeError("This worker has stopped: its tokens are taken over.")
             try:
                 self._connection = connect("advance")
             except psycopg.OperationalError:

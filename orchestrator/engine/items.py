@@ -18,7 +18,7 @@ def build_item(
     plan: Plan, lease: Lease, settled: Settlement, *, config: Json, log: list[dict[str, Json]]
 ) -> dict[str, Any]:
     """One item; `add_end` follows when the run ends with it. Raises `JsonInvalid` when a value cannot be stored."""
-    packed = Packed({"t": lease.token_id, "e": lease.epoch, "then": settled.then})
+    packed = Packed({"t": lease.token_id, "e": lease.epoch, "n": lease.node, "then": settled.then})
     item = packed.item
     if settled.logged is not None:
         log_attempt(packed, plan, lease.node, settled, config)

@@ -6,10 +6,14 @@ CLAIM = "SELECT * FROM branchline_claim(%s::bigint, %s::text[], %s::int, %s::boo
 # End or park attempts: the only way control moves.
 ADVANCE = "SELECT * FROM branchline_advance(%s::bigint, %s::jsonb)"
 
-# After a lost connection: did the call that got no answer commit? Then the token is ours one epoch later.
+# After a lost connection: did the call that got no answer commit? Then its steps are logged as ours.
 WHERE_ARE_THEY = """
-SELECT k.id AS token_id, k.node, k.epoch, k.started_at, k.cause
-FROM orchestrator_token k WHERE k.id = ANY(%s::bigint[]) AND k.session_id = %s::bigint AND k.state = 'L'
+SELECT k.id AS token_id, k.node, k.epoch, k.started_at, k.cause, ARRAY(
+    SELECT s.node FROM orchestrator_steplog s WHERE s.run_id = k.run_id AND s.node = ANY(%(nodes)s::int[])
+        AND s.scope_id = k.scope_id AND s.generation = k.generation AND s.final AND s.session_id = k.session_id
+    ) AS logged
+FROM orchestrator_token k
+WHERE k.id = ANY(%(tokens)s::bigint[]) AND k.session_id = %(session)s::bigint AND k.state = 'L'
 """
 
 # What earlier steps gave: the last final row of each node, in the scope where it is read.

@@ -10,7 +10,9 @@ import random
 import socket
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -21,9 +23,10 @@ from orchestrator.core.errors import JsonInvalid
 from orchestrator.core.outcome import Child, Fail, Outcome, StepFault
 from orchestrator.core.settle import Settlement, Tries, may_cancel, settle
 from orchestrator.engine import items, metrics, observe, statements
-from orchestrator.engine.attempt import SUSPECT, Attempt
+from orchestrator.engine.ahead import MOST_AHEAD, next_ahead
+from orchestrator.engine.attempt import SUSPECT, Attempt, Ending
 from orchestrator.engine.children import child_item
-from orchestrator.engine.committer import Committer
+from orchestrator.engine.committer import Committer, Item
 from orchestrator.engine.database import AWAY, Connection, Row, open_pool
 from orchestrator.engine.dispatch import Herald
 from orchestrator.engine.finish import run_end
@@ -45,6 +48,8 @@ LOOK_AFTER = 1.0  # seconds between looks for cancelled runs and strays
 MOST_AWAY = 1_200  # attempts on the event loop at a time
 PAUSE = 0.2  # seconds between tries while PostgreSQL is away
 MOST_TRIES = 50  # of one attempt's end, where PostgreSQL answers but cannot work (a full disk)
+MOST_QUEUED = 128  # ends that wait for their commit, before slots wait too
+Commit = Callable[[Attempt, Outcome | None, Prepared | None], Attempt | None]
 
 
 class Worker:
@@ -228,20 +233,21 @@ class Worker:
         self._slots.submit(lambda: self._come_back(attempt, ended, ready))
 
     def _come_back(self, attempt: Attempt, outcome: Outcome, ready: Prepared) -> None:
-        following = self._end(attempt, outcome, ready)
-        if following is not None:
-            self._chain(following)
+        self._go_on(self._end(attempt, outcome, ready))
 
     # --- Ending an attempt ------------------------------------------------------------------------------------------
 
     def _end(self, attempt: Attempt, outcome: Outcome | None, ready: Prepared | None) -> Attempt | None:
-        """Commit the attempt's end; the attempt of the next step when the chain stays here."""
-        if not attempt.settle():
-            return None
+        """End the attempt in the rows; the attempt of the next step when the chain stays here."""
+        return self._end_settled(attempt, outcome, ready, self._commit) if attempt.settle() else None
+
+    def _end_settled(
+        self, attempt: Attempt, outcome: Outcome | None, ready: Prepared | None, commit: Commit
+    ) -> Attempt | None:
         failure: Exception | None = None
         for _ in range(MOST_TRIES):
             try:
-                return self._commit(attempt, outcome, ready)
+                return commit(attempt, outcome, ready)
             except AWAY as error:
                 # A second call is safe: if the first one did commit, the fence refuses this one.
                 failure = error
@@ -264,35 +270,112 @@ class Worker:
         self._forget(attempt)
 
     def _commit(self, attempt: Attempt, outcome: Outcome | None, ready: Prepared | None) -> Attempt | None:
+        """Have the end committed, and wait for that only where what follows depends on it."""
         facts = self._facts(attempt.lease)
         observe.at_work(attempt.lease, observe.key_of(facts, attempt.lease))
+        if outcome is None or self._committer.queued > MOST_QUEUED:
+            return self._commit_and_wait(attempt, outcome, ready)
+        settled, item = self._item(attempt, facts, outcome, ready)
+        following = self._ahead(attempt, facts, settled)
+        if following is None and settled.effects.starts:
+            return self._commit_and_wait(attempt, outcome, ready, (settled, item))
+        ending = Ending(attempt=attempt, outcome=outcome, ready=ready, settled=settled, following=following)
+        self._committer.submit(item, lambda row, error: self._heard(ending, row, error))
+        return following
+
+    def _ahead(self, attempt: Attempt, facts: VersionFacts, settled: Settlement) -> Attempt | None:
+        """Begin the next step of a chain before this one's end is committed, where `ahead` allows it."""
+        lease = attempt.lease
+        if attempt.ahead >= MOST_AHEAD or self._stopping.is_set():
+            return None
+        node = next_ahead(self._tools.kinds, facts.plan, lease, settled)
+        if node is None:
+            return None
+        started_at = lease.started_at + timedelta(seconds=time.monotonic() - attempt.began)
+        moved = lease.moved(node=node, epoch=lease.epoch + 1, started_at=started_at)
+        following = Attempt(lease=moved, ahead=attempt.ahead + 1)
+        return following if self._took_over(attempt, following) else None
+
+    def _took_over(self, attempt: Attempt, following: Attempt) -> bool:
+        """Put `following` in the place of `attempt`. False when that was dropped meanwhile: its token is no more ours,
+        or was claimed anew by this very process.
+        """
+        token_id = attempt.lease.token_id
+        with self._drained:
+            if self._attempts.get(token_id) is not attempt:
+                return False
+            self._attempts[token_id] = following
+            return True
+
+    def _heard(self, ending: Ending, row: Row, error: Exception | None) -> None:
+        """The end of an attempt whose slot did not wait is committed, or was refused."""
+        attempt, following = ending.attempt, ending.following
+        if following is not None and (error is not None or row["status"] != "moved"):
+            # Held, cancelled, taken over or refused: what began ahead never happened. Its end would be fenced, too.
+            self._drop(following)
+        if error is not None:
+            self._end_again(ending)
+        elif following is not None and row["status"] == "moved":
+            self._announce(attempt, row, ending.settled)
+        elif (after := self._after(attempt, row, ending.settled)) is not None:
+            self._slots.submit(lambda: self._chain(after))
+
+    def _drop(self, following: Attempt) -> None:
+        following.stop.set()
+        following.settle()
+        self._forget(following)
+
+    def _end_again(self, ending: Ending) -> None:
+        """PostgreSQL refused this end: forget what ran ahead of it, and end it once more in a slot that waits."""
+        attempt = ending.attempt
+        before = attempt.lease.run
+        attempt.lease = replace(attempt.lease, run=replace(before, seen={}))
+        with self._drained:
+            holder = self._attempts.get(attempt.lease.token_id)
+            # What ran further ahead may have taken the place. A new claim, with facts of its own, keeps it.
+            if holder is None or holder.lease.run is before:
+                self._attempts[attempt.lease.token_id] = attempt
+        again = ending.outcome, ending.ready
+        self._slots.submit(lambda: self._go_on(self._end_settled(attempt, *again, self._commit_and_wait)))
+
+    def _go_on(self, following: Attempt | None) -> None:
+        if following is not None:
+            self._chain(following)
+
+    def _commit_and_wait(
+        self,
+        attempt: Attempt,
+        outcome: Outcome | None,
+        ready: Prepared | None,
+        built: tuple[Settlement, Item] | None = None,
+    ) -> Attempt | None:
+        facts = self._facts(attempt.lease)
         if outcome is None:
             state, output, fault = run_end(self._tools.sandbox, self._roots, facts, attempt.lease)
             row = self._committer.advance(items.end_run(attempt.lease, state, output, fault))
-            settled = None
-        else:
-            settled, row = self._advance(attempt, facts, outcome, ready)
-        observe.attempt_ended(attempt, facts, settled, row["status"])
+            return self._after(attempt, row, None)
+        settled, item = built or self._item(attempt, facts, outcome, ready)
+        try:
+            row = self._committer.advance(item)
+        except (psycopg.DataError, UnicodeError) as error:
+            message = f"PostgreSQL refused the step's output: {error}"[:500]
+            refused = Fail(StepFault(code="output_invalid", message=message))
+            settled, item = self._item(attempt, facts, refused, ready)
+            row = self._committer.advance(item)
         return self._after(attempt, row, settled)
 
-    def _advance(
+    def _item(
         self, attempt: Attempt, facts: VersionFacts, outcome: Outcome, ready: Prepared | None
-    ) -> tuple[Settlement, Row]:
+    ) -> tuple[Settlement, Item]:
         try:
-            return self._try_advance(attempt, facts, outcome, ready)
+            return self._try_item(attempt, facts, outcome, ready)
         except JsonInvalid as error:
-            refused = Fail(
-                StepFault(code=error.error_code, message=f"The step's output cannot be stored: {error.message}")
-            )
-        except (psycopg.DataError, UnicodeError) as error:
-            refused = Fail(
-                StepFault(code="output_invalid", message=f"PostgreSQL refused the step's output: {error}"[:500])
-            )
-        return self._try_advance(attempt, facts, refused, ready)
+            message = f"The step's output cannot be stored: {error.message}"
+            return self._try_item(attempt, facts, Fail(StepFault(code=error.error_code, message=message)), ready)
 
-    def _try_advance(
+    def _try_item(
         self, attempt: Attempt, facts: VersionFacts, outcome: Outcome, ready: Prepared | None
-    ) -> tuple[Settlement, Row]:
+    ) -> tuple[Settlement, Item]:
         lease = attempt.lease
         child: dict[str, Any] = {}
         if isinstance(outcome, Child):
@@ -309,31 +392,35 @@ class Worker:
             log=[] if ready is None else ready.context.log.lines,
         )
         item |= child
-        if settled.run_ends is not None:
+        if settled.then == "go":
             self._remember(lease, settled)
+        if settled.run_ends is not None:
             state, output, fault = run_end(self._tools.sandbox, self._roots, facts, lease, settled)
             items.add_end(item, state, output, fault)
-        return settled, self._committer.advance(item)
+        return settled, item
 
-    def _after(self, attempt: Attempt, row: Row, settled: Settlement | None) -> Attempt | None:
+    def _announce(self, attempt: Attempt, row: Row, settled: Settlement | None) -> None:
         lease = attempt.lease
-        status = row["status"]
+        observe.attempt_ended(attempt, self._facts(lease), settled, row["status"])
         self._herald.changed(
             lease.run.workspace_id, lease.run.run_id, task=settled is not None and settled.form is not None
         )
-        if status == "cancelled":
+        if row["status"] == "cancelled":
             self._drain(lease)
         elif self._may_undo(lease, row, settled):
             self._write_ledgers(lease)
         elif settled is not None and may_cancel(self._facts(lease).plan, settled):
             self._cancel_branches(lease)
-        if status != "moved":
+
+    def _after(self, attempt: Attempt, row: Row, settled: Settlement | None) -> Attempt | None:
+        lease = attempt.lease
+        self._announce(attempt, row, settled)
+        if row["status"] != "moved":
             self._forget(attempt)
             return None
-        if settled is not None:
-            self._remember(lease, settled)
         following = Attempt(lease=lease.moved(node=row["node"], epoch=row["epoch"], started_at=row["started_at"]))
-        self._attempts[lease.token_id] = following
+        if not self._took_over(attempt, following):
+            return None
         if self._stopping.is_set():
             self._committer.advance(items.hand_back(following.lease))
             self._forget(following)
@@ -430,9 +517,7 @@ class Worker:
         self._slots.submit(lambda: self._continue(late, too_slow(step.name, step.timeout)))
 
     def _continue(self, attempt: Attempt, outcome: Outcome) -> None:
-        following = self._end(attempt, outcome, None)
-        if following is not None:
-            self._chain(following)
+        self._go_on(self._end(attempt, outcome, None))
 
     def _look_after(self) -> None:
         while not self._stopping.wait(LOOK_AFTER):
@@ -456,14 +541,12 @@ class Worker:
         rows = connection.execute(statements.CANCELLED, (list({a.lease.run.run_id for a in attempts}),)).fetchall()
         cancelled = {row["id"] for row in rows}
         tokens = [attempt.lease.token_id for attempt in attempts]
-        ours = {
-            (r["id"], r["epoch"]) for r in connection.execute(statements.OURS, (tokens, self.session_id)).fetchall()
-        }
+        ours = {r["id"]: r["epoch"] for r in connection.execute(statements.OURS, (tokens, self.session_id)).fetchall()}
         for attempt in attempts:
             lease = attempt.lease
             # One that moved on meanwhile has ended its handler: telling it so changes nothing.
             is_cancelled = lease.run.run_id in cancelled and lease.node >= 0
-            if is_cancelled or (lease.token_id, lease.epoch) not in ours:
+            if is_cancelled or not attempt.may_stand_at(ours.get(lease.token_id)):
                 self._stop_attempt(attempt)
 
     def _stop_attempt(self, attempt: Attempt) -> None:

@@ -1,5 +1,5 @@
 -- The only function that moves control. p_items is a list; each item ends or parks one attempt of one leased token:
---   t, e      token and epoch (with p_session: the fence)
+--   t, e      token and epoch (with p_session: the fence); n the node, where the item was made before its token got there
 --   o         outcome S, F, T, U; absent when nothing is logged (a wait, a hand-back, the run's own last node)
 --   final, ports, out, oref, inp, iref, err, log, pay [{id, body}]   what the step log keeps
 --   sig       flat triples gate, slot, signal; starts [{node, queue, timeout}] steps without a gate that may begin
@@ -37,7 +37,7 @@ BEGIN
     FOR v_at IN 0 .. jsonb_array_length(p_items) - 1 LOOP
         i := p_items->v_at;
         SELECT k.* INTO t FROM orchestrator_token k WHERE k.id = (i->>'t')::bigint AND k.session_id = p_session
-            AND k.epoch = (i->>'e')::int AND k.state = 'L' FOR UPDATE;
+            AND k.epoch = (i->>'e')::int AND k.node = coalesce((i->>'n')::int, k.node) AND k.state = 'L' FOR UPDATE;
         IF NOT FOUND THEN
             RETURN QUERY SELECT (i->>'t')::bigint, 'fenced', NULL::int, NULL::int, NULL::bigint, NULL::timestamptz, NULL::text[];
             CONTINUE;

@@ -36,6 +36,10 @@ class Kind(ABC, Generic[ConfigT]):
         """All ports of a step with this raw config, failure ports included."""
         return (DEFAULT_PORT, ERROR_PORT, TIMEOUT_PORT)
 
+    def effects_of(self, config: JsonObject) -> Effects:
+        """The kind's own, whatever the config."""
+        return self.effects
+
     def is_async(self, config: JsonObject) -> bool:
         """True when `run` gives an awaitable."""
         return False

@@ -52,6 +52,9 @@ class KindForTests:
         hints = {"widget": "code", "language": "python"}
         return {"type": "object", "properties": {self.script_field: {"type": "string", "x-ui": hints}}}
 
+    def effects_of(self, config: JsonObject) -> Effects:
+        return self.effects
+
     def is_async(self, config: JsonObject) -> bool:
         return False
 

@@ -14,15 +14,17 @@ import orchestrator.sql
 from orchestrator.engine import statements
 from orchestrator.engine.committer import Committer, _Entry
 from orchestrator.models import Run, StepLog, Token
+from orchestrator.services.control import pause_run, resume_run
 from tests.engine.drawings import document, step
 from tests.engine.house import House
 
 SQL = Path(orchestrator.sql.__file__).with_name("advance.sql").read_text()
 FENCE = """WHERE k.id = (i->>'t')::bigint AND k.session_id = p_session
-            AND k.epoch = (i->>'e')::int AND k.state = 'L' FOR UPDATE"""
+            AND k.epoch = (i->>'e')::int AND k.node = coalesce((i->>'n')::int, k.node) AND k.state = 'L' FOR UPDATE"""
 MUTANTS = {
     "no fence": "WHERE k.id = (i->>'t')::bigint FOR UPDATE",
     "epoch only": "WHERE k.id = (i->>'t')::bigint AND k.epoch = (i->>'e')::int AND k.state = 'L' FOR UPDATE",
+    "any node": FENCE.replace(" AND k.node = coalesce((i->>'n')::int, k.node)", ""),
 }
 A, B = 11, 22
 
@@ -42,7 +44,15 @@ def claim(session: int) -> dict[str, Any]:
 
 def ending(session: int, lease: dict[str, Any]) -> dict[str, Any]:
     """What ends the first step of a two-step line."""
-    item = {"t": lease["id"], "e": lease["epoch"], "then": "go", "o": "S", "out": session, "ports": ["out"]}
+    item = {
+        "t": lease["id"],
+        "e": lease["epoch"],
+        "n": lease["node"],
+        "then": "go",
+        "o": "S",
+        "out": session,
+        "ports": ["out"],
+    }
     return {**item, "starts": [{"node": lease["node"] + 1, "queue": "default", "timeout": 30}]}
 
 
@@ -90,6 +100,32 @@ def repeated(house: House) -> None:
     assert_moved_once(run_id)
 
 
+def made_ahead(house: House) -> None:
+    """A ran steps ahead of a commit that held its token; resumed, A claims it again at an epoch it had reached."""
+    run_id = begin(house)
+    first = claim(A)
+    pause_run(run_id, house.actor)
+    assert finish(A, first) == "held"
+    resume_run(run_id, house.actor)
+    again = claim(A)
+    assert again["node"] == 1
+    assert finish(A, {**again, "node": 2}) == "fenced"
+    assert_moved_once(run_id)
+
+
+def several_at_once(house: House) -> None:
+    """Two steps of a chain end in one call; the same again changes no row."""
+    run_id = begin(house)
+    first = claim(A)
+    second = {**first, "epoch": first["epoch"] + 1, "node": 1}
+    items = [ending(A, first), ending(A, second)]
+    assert [row["status"] for row in rows(statements.ADVANCE, A, json.dumps(items))] == ["moved", "moved"]
+    before = picture(run_id)
+    assert [row["status"] for row in rows(statements.ADVANCE, A, json.dumps(items))] == ["fenced", "fenced"]
+    assert picture(run_id) == before
+    assert sorted(StepLog.objects.filter(run_id=run_id).values_list("node", "outcome")) == [(0, "S"), (1, "S")]
+
+
 def picture(run_id: UUID) -> list[Any]:
     """Every row of the run (I5)."""
     tables = (Token.objects.filter(run_id=run_id), StepLog.objects.filter(run_id=run_id), Run.objects.filter(pk=run_id))
@@ -101,7 +137,7 @@ def assert_moved_once(run_id: UUID) -> None:
     assert list(Token.objects.filter(run_id=run_id).values_list("node", flat=True)) == [1]
 
 
-SCENES = [taken_over, issued_twice, repeated]
+SCENES = [taken_over, issued_twice, repeated, made_ahead, several_at_once]
 
 
 @pytest.mark.parametrize("scene", SCENES)
@@ -149,5 +185,5 @@ def test_an_attempt_that_was_taken_over_hears_so_beside_a_later_one_in_the_same_
         committer._commit(batch)
     finally:
         committer.close()
-    assert [entry.answer["status"] for entry in batch] == ["fenced", "moved"]
+    assert [entry.answer["status"] for entry in batch] == ["moved", "fenced"]
     assert list(StepLog.objects.filter(run=run_id, outcome="S").values_list("attempt", flat=True)) == [2]

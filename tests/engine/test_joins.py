@@ -1,5 +1,6 @@
 """Joins by real slots and real rows: deadlines, late branches, failures, and the one result each join gives."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -105,14 +106,20 @@ def test_it_goes_on_with_a_partial_result(house: House, sandbox: Sandbox) -> Non
 
 @pytest.mark.parametrize("held", [Held(), HeldAway()])
 def test_the_first_failure_aborts_what_runs(house: House, sandbox: Sandbox, held: Held) -> None:
+    others_ended = threading.Event()
+
     def answer(context: Any) -> Outcome:
         held.enter()
+        assert others_ended.wait(20)
         return Fail(StepFault(code="told", message="now"))
 
     known = kinds(held=held, told=Told(answer))
     raw = meeting({"on_branch_failure": "abort"}, step("bad", "told"), step("slow", "held"), step("ok"))
     with at_work(house, sandbox, known) as worker:
-        run = ended(house, house.start(house.publish(raw, kinds=known)), "failed")
+        run_id = house.start(house.publish(raw, kinds=known))
+        wait_until(lambda: StepLog.objects.filter(run_id=run_id, outcome="S").exists(), 20, "the step ok to end")
+        others_ended.set()
+        run = ended(house, run_id, "failed")
         wait_until(lambda: not worker._attempts, 5, "the handler to hear that its branch was aborted")
     assert letters(run) == {"bad": "F", "slow": "K", "ok": "S", "z": "F"}
     assert error(run)["code"] == "told", "the run tells the first failure, not its consequence"

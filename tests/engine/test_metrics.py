@@ -69,8 +69,11 @@ def test_a_run_moves_what_it_should(house, sandbox):
     with worker_at_work(make_tools(sandbox, known)) as house.worker, keeper_at_work(house.worker.poke):
         house.end_of(house.start(version))
         wait_until(lambda: moved.by()[1] == 1, 10, "the keeper to see the run's end")
-    # Claimed at the start and after the retry's timer; four attempts ended in four commits, one evaluation.
-    assert moved.by() == [1, 1, 2, 1, 2, 1, 1, 1, 1, 2, 2, 4, 4, 1]
+    # Claimed at the start and after the retry's timer; four attempts ended, one evaluation.
+    *counts, commits, evaluations = moved.by()
+    assert (counts, evaluations) == ([1, 1, 2, 1, 2, 1, 1, 1, 1, 2, 2, 4], 1)
+    # What runs ahead shares a commit; the retried attempt had one of its own.
+    assert 2 <= commits <= 4
 
 
 def test_a_takeover_and_the_zombies_late_end_are_counted(house, sandbox):

@@ -131,6 +131,18 @@ class Engine(RuleBasedStateMachine):
         if held.ended is None:
             process.perform(held)
 
+    @precondition(lambda self: self.busy())
+    @rule(who=ANY, which=ANY, most=st.integers(1, 4))
+    def run_ahead(self, who: int, which: int, most: int) -> None:
+        """Steps of a chain end, and their commits are still to come: anything may happen before."""
+        process = chosen(self.busy(), who)
+        token_id = chosen(process.in_hand, which).attempt.lease.token_id
+        for _ in range(most):
+            for held in [one for one in process.in_hand if one.attempt.lease.token_id == token_id][:1]:
+                if held.ended is None:
+                    process.perform(held)
+                process.run_ahead(held)
+
     @rule(which=ANY)
     def replay(self, which: int) -> None:
         self.world.replay(which)

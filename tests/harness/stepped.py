@@ -15,6 +15,7 @@ import psycopg
 from orchestrator.core.outcome import Outcome
 from orchestrator.engine import statements
 from orchestrator.engine.attempt import Attempt
+from orchestrator.engine.committer import Committer, Heard, Item, _Entry
 from orchestrator.engine.database import Row
 from orchestrator.engine.identity import new_session_id
 from orchestrator.engine.lease import Lease
@@ -65,6 +66,17 @@ class InHand:
         copy_context().run(work)
 
     def stop(self) -> None: ...
+
+
+class Stepped(Committer):
+    """A committer without its thread: what nobody waits for is committed with the next call, or by `flush`."""
+
+    def submit(self, item: Item, heard: Heard) -> None:
+        self._waiting.append(_Entry(item, heard))
+
+    def flush(self) -> None:
+        while self._lead(lambda: not self._waiting):
+            pass
 
 
 class Arrivals(deque[Any]):
@@ -131,6 +143,7 @@ class Process(Worker):
         self.world = world
         self.name = name
         self.in_hand: list[Held] = []
+        self._committer: Stepped
         self.blow = Blow.NONE
         self.meanwhile: Callable[[], None] | None = None
         self.dead = self.frozen = False
@@ -140,6 +153,7 @@ class Process(Worker):
             "open_pool": lambda *_: self,
             "Herald": Silent,
             "Slots": InHand,
+            "Committer": Stepped,
         }
         with patch.multiple(WORKER, **parts):
             super().__init__(node, queues, tools, slots=SLOTS)
@@ -178,6 +192,12 @@ class Process(Worker):
         """Commit the attempt's end; the next step of its chain, if any, is then in hand."""
         with self._committing():
             self._finish(held)
+            self._flush()
+
+    def run_ahead(self, held: Held) -> None:
+        """End the attempt, but let its commit wait where the worker does not wait for it."""
+        with self._committing():
+            self._finish(held)
 
     def finish_together(self, several: list[Held]) -> None:
         """The same for several attempts in one commit, as when slots meet at the committer."""
@@ -192,6 +212,7 @@ class Process(Worker):
             # Nobody is told that the committer is free, so this thread takes all of them along.
             committer._busy = False
             self._finish(several[0])
+            self._flush()
             for thread in threads:
                 thread.join()
         self.in_hand.sort(key=lambda held: held.attempt.lease.token_id)
@@ -203,10 +224,13 @@ class Process(Worker):
         self._stop_cancelled(connection)
         with self._committing():
             self._return_strays(connection)
+            self._flush()
 
     def stop_politely(self) -> None:
         """Claim nothing more, end what has begun, hand its chains back, close the session."""
         self._stopping.set()
+        with self._committing():
+            self._flush()
         for held in list(self.in_hand):
             if held.ended is None:
                 self.perform(held)
@@ -222,6 +246,11 @@ class Process(Worker):
         following = self._end(held.attempt, *held.ended)
         if following is not None:
             self.in_hand.append(Held(following))
+
+    def _flush(self) -> None:
+        """Commit what waits. What began ahead of a move that did not come is over."""
+        self._committer.flush()
+        self.in_hand = [held for held in self.in_hand if not held.attempt.is_settled()]
 
     @contextmanager
     def _committing(self) -> Iterator[None]:

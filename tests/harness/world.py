@@ -1,6 +1,7 @@
 """A world of workers, runs and sweeps on the real database, moved one call at a time, that knows who owns what."""
 
 import json
+from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
@@ -162,14 +163,14 @@ class World:
             rows = self.database.execute(statements.ADVANCE, (session_id, text)).fetchall()
         except psycopg.Error as error:
             raise self._breached("A call is never refused", f"{error}") from error
-        answers = {row["token_id"]: row for row in rows if row["token_id"] is not None}
+        answers = in_order(rows)
         items = json.loads(text)
-        if all(answers[item["t"]]["status"] == "fenced" for item in items):
+        if all(row["status"] == "fenced" for row in rows):
             after = picture(self.database)
             if changed := [table for table in after if after[table] != before[table]]:
                 self._breached("I5 fenced calls change nothing", f"{changed} changed by {text}")
         for item in items:
-            self._note(process, item, answers[item["t"]])
+            self._note(process, item, answers[item["t"]].popleft())
         return rows
 
     def _note(self, process: Process, item: dict[str, Any], answer: Row) -> None:
@@ -282,3 +283,11 @@ class World:
 
 def nothing(*_: Any) -> None:
     """Stands where somebody would be told."""
+
+
+def in_order(rows: list[Row]) -> dict[int | None, deque[Row]]:
+    """The answers to a call, by token: one for each of its items, in their order."""
+    found: dict[int | None, deque[Row]] = defaultdict(deque)
+    for row in rows:
+        found[row["token_id"]].append(row)
+    return found

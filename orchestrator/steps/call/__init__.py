@@ -34,6 +34,10 @@ class Call(Kind[CallConfig]):
     effects: Effects = "external"
     literal = ("function",)
 
+    def effects_of(self, config: JsonObject) -> Effects:
+        function = function_named(str(config.get("function")))
+        return self.effects if function is None else function.effects
+
     def is_async(self, config: JsonObject) -> bool:
         function = function_named(str(config.get("function")))
         return function is not None and function.is_async
