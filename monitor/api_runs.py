@@ -12,7 +12,7 @@ from monitor.api_base import MonitorView, path_id
 from orchestrator.api import (
     RunFilter,
     RunView,
-    StepRuns,
+    StepRunRows,
     Tally,
     find_run,
     history,
@@ -21,7 +21,7 @@ from orchestrator.api import (
     run_detail,
     run_views,
     step_detail,
-    step_runs,
+    step_run_rows,
     tallies_of,
 )
 
@@ -79,15 +79,15 @@ class RunStepsView(MonitorView):
             {
                 "seq": steps.seq,
                 "run": run.as_json(),
-                "steps": [item.as_json() for item in steps.items],
+                "steps": steps.as_json(),
                 "tallies": [tally.as_json() for tally in tallies],
             }
         )
 
-    def read(self, after: int | None, scope: int | None) -> tuple[RunView, StepRuns, tuple[Tally, ...]]:
+    def read(self, after: int | None, scope: int | None) -> tuple[RunView, StepRunRows, tuple[Tally, ...]]:
         """The steps, how those inside a for-each stand, then the run as it stood with them."""
         run = find_run(self.actor, self.id_of("run"))
-        steps = step_runs(run, after=after, scope=scope)
+        steps = step_run_rows(run, after=after, scope=scope)
         tallies = tallies_of(run, steps) if scope is None else ()
         if steps.run_state != run.state:
             run = find_run(self.actor, run.pk)
@@ -127,6 +127,17 @@ class RunHistoryView(MonitorView):
 
     @extend_schema(operation_id="run_history", parameters=[RUN, shape.HistoryQuery], responses=shape.HistoryView)
     def get(self, request: Request, **kwargs: Any) -> Response:
-        """Its history, oldest first. Follow `next` to the end, then ask again with `after=seq` of the first page."""
-        after = self.asked().get("after", 0)
-        return Response(history(self.actor, self.id_of("run"), request.query_params, after=after).as_json())
+        """Its history, oldest first. Follow `next` to the end, then ask again with `after=seq` of the first page.
+
+        What ran inside the items of a for-each is told by `scope` only; the for-each has `progress` instead.
+        """
+        asked = self.asked()
+        scope = asked.get("scope")
+        found = history(
+            self.actor,
+            self.id_of("run"),
+            request.query_params,
+            after=asked.get("after", 0),
+            scope=None if scope is None else int(scope),
+        )
+        return Response(found.as_json())

@@ -170,6 +170,7 @@ class Happening(Shape):
     comment = serializers.CharField(allow_blank=True)
     task = serializers.UUIDField(allow_null=True)
     undo = serializers.BooleanField(help_text="True: of the step's undo, not of the step.")
+    progress = Progress(allow_null=True, help_text="Of a for-each: how its items ended.")
 
 
 class HistoryView(Shape):
@@ -214,14 +215,14 @@ class AfterQuery(Shape):
     after = serializers.IntegerField(required=False, min_value=0, max_value=2**63 - 1)
 
 
-class HistoryQuery(AfterQuery, PageQuery):
-    """Which part of the history is asked for."""
-
-
 class ScopeQuery(Shape):
     """Which of a step's scopes is asked for."""
 
     scope = serializers.RegexField(r"^[0-9]{1,18}$", required=False, max_length=18)
+
+
+class HistoryQuery(AfterQuery, PageQuery, ScopeQuery):
+    """Which part of the history is asked for."""
 
 
 class StepsQuery(AfterQuery, ScopeQuery):

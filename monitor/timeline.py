@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 
 from monitor.words import duration_words
 from orchestrator.api import Span
@@ -63,6 +64,8 @@ class Lane:
     state: str
     length: str
     undo: bool = False
+    #: Of a for-each: how far its items are.
+    items: str = ""
     bars: list[Bar] = field(default_factory=list)
 
 
@@ -77,11 +80,13 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """Everything the page draws."""
+    """Everything the page draws. `following`: the first lane of the next page."""
 
     lanes: tuple[Lane, ...]
     marks: tuple[Mark, ...]
     folds: tuple[Mark, ...]
+    total: int = 0
+    following: int | None = None
 
 
 def make_axis(busy: Iterable[tuple[float, float]], end: float) -> Axis:
@@ -127,8 +132,13 @@ def _stretches(merged: Sequence[tuple[float, float]], end: float) -> list[tuple[
     return stretches
 
 
-def lay_out(spans: Sequence[Span], *, start: datetime, end: datetime, names: dict[str, str]) -> Timeline:
-    """Draw the spans of a run from its start to its end (or now). `names`: step key -> what people call it."""
+def lay_out(
+    spans: Sequence[Span], *, start: datetime, end: datetime, names: dict[str, str], first: int = 0, most: int = 1_000
+) -> Timeline:
+    """Draw the spans of a run from its start to its end (or now). `names`: step key -> what people call it.
+
+    Of all lanes `most` are drawn, from the one numbered `first`; the axis is that of the whole run.
+    """
 
     def second(moment: datetime | None) -> float:
         return max(((moment or end) - start).total_seconds(), 0.0)
@@ -139,34 +149,39 @@ def lay_out(spans: Sequence[Span], *, start: datetime, end: datetime, names: dic
     for span in spans:
         lanes.setdefault((span.key, span.scope, span.kind == "undo"), []).append(span)
     drawn = []
-    for (key, scope, undo), own in lanes.items():
+    for (key, scope, undo), own in islice(lanes.items(), first, first + most):
         length = duration_words(max(second(span.ended) for span in own) - min(second(span.begun) for span in own))
-        lane = Lane(key, names.get(key, key), scope, str(own[-1].state), length, undo)
+        items = next((span.progress.text for span in reversed(own) if span.progress), "")
+        lane = Lane(key, names.get(key, key), scope, str(own[-1].state), length, undo, items)
         lane.bars.extend(_bar(axis, span, second(span.begun), second(span.ended)) for span in _back_to_front(own))
         drawn.append(lane)
-    return Timeline(tuple(drawn), _marks(axis), _folds(axis))
+    following = first + most if first + most < len(lanes) else None
+    return Timeline(tuple(drawn), _marks(axis), _folds(axis), len(lanes), following)
 
 
 def _back_to_front(spans: Sequence[Span]) -> list[Span]:
-    # A wait lasts over the attempts around it: it is drawn first, below them.
-    return sorted(spans, key=lambda span: span.kind != "wait")
+    # A wait, or a for-each, lasts over the attempts around it: it is drawn first, below them.
+    return sorted(spans, key=lambda span: span.kind not in {"wait", "items"})
 
 
 def _bar(axis: Axis, span: Span, begun: float, ended: float) -> Bar:
     left, right = axis.at(begun), axis.at(ended)
     left = min(left, 100.0 - NARROWEST)
-    words = "Waited for a person" if span.kind == "wait" else f"{ATTEMPT[span.kind]} {span.attempt}: {told(span)}"
     return Bar(
         x=f"{left:.2f}%",
         width=f"{max(right - left, NARROWEST):.2f}%",
         kind=span.kind,
         state=str(span.state).replace("_", "-"),
-        title=f"{words}, {duration_words(ended - begun)}, began after {duration_words(begun)}",
+        title=f"{words(span)}, {duration_words(ended - begun)}, began after {duration_words(begun)}",
     )
 
 
-def told(span: Span) -> str:
-    return str(span.state).replace("_", " ")
+def words(span: Span) -> str:
+    """What a bar stands for."""
+    if span.kind == "wait":
+        return "Waited for a person"
+    told = str(span.state).replace("_", " ")
+    return f"{span.progress.text}: {told}" if span.progress else f"{ATTEMPT[span.kind]} {span.attempt}: {told}"
 
 
 def _marks(axis: Axis) -> tuple[Mark, ...]:

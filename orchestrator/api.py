@@ -37,10 +37,11 @@ from orchestrator.models.fields import DrawnJSONField
 from orchestrator.policy import SOCKETS, Action, may, narrowed, require
 from orchestrator.queries.captions import Caption, captions_of, document_of, workflow_names
 from orchestrator.queries.cursor import MOST as MOST_ITEMS
+from orchestrator.queries.cursor import CursorInvalid
 from orchestrator.queries.dashboard import Dashboard, dashboard, oldest_waiting, recent_runs, stuck_runs
 from orchestrator.queries.drawing import plan_of
 from orchestrator.queries.history import history
-from orchestrator.queries.items import ITEM_STATES, Items, items_of
+from orchestrator.queries.items import ITEM_STATES, ItemPlace, Items, item_at, items_of
 from orchestrator.queries.live import Frame, Lost, Viewer, admit, read_changes, standings, watchable
 from orchestrator.queries.preview import RanData, evaluate, last_run_data
 from orchestrator.queries.runs import (
@@ -100,6 +101,7 @@ __all__ = [
     "Caption",
     "Conflict",
     "CsvInvalid",
+    "CursorInvalid",
     "Dashboard",
     "Decided",
     "Document",
@@ -111,6 +113,7 @@ __all__ = [
     "Frame",
     "How",
     "InputInvalid",
+    "ItemPlace",
     "Items",
     "Json",
     "JsonInvalid",
@@ -167,6 +170,7 @@ __all__ = [
     "history",
     "inbox",
     "invalid_document",
+    "item_at",
     "items_of",
     "last_run_data",
     "list_runs",

@@ -79,6 +79,7 @@ KINDS: Any = {
     "merge": PlainKind(),
     "choose": PlainKind(("left", "right", "otherwise", "error")),
     "for_each": ForEachKind(("out", "error", "timeout")),
+    "repeat": ForEachKind(("out", "error", "timeout")),
     "human_task": PlainKind(("approved", "rejected", "error", "timeout")),
 }
 

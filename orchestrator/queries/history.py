@@ -16,9 +16,10 @@ from orchestrator.models import Run
 from orchestrator.policy import Actor
 from orchestrator.queries.cursor import CursorInvalid, page_size
 from orchestrator.queries.drawing import drawing_of, step_of
+from orchestrator.queries.history_sql import HISTORY
 from orchestrator.queries.runs import find_run, may_read_data
-from orchestrator.queries.step_run import rfc3339
-from orchestrator.queries.step_runs_sql import IS_FRESH
+from orchestrator.queries.step_run import Progress, rfc3339
+from orchestrator.queries.within import narrowed, places_of
 
 ATTEMPTS = {"S": "succeeded", "F": "failed", "T": "timed_out", "U": "unknown", "K": "cancelled"}
 #: Of undo steps (node < 0).
@@ -26,30 +27,6 @@ UNDO_ATTEMPTS = {"S": "undone", "F": "undo_failed", "T": "undo_failed", "U": "un
 #: What a person did about the undo of one step.
 SETTLED = frozenset({"undo_retry", "undo_skip", "undo_by_hand"})
 BEGINNING = "-infinity"
-
-#: Parameters: run, after (0: everything), at and place (the last row read), size. One statement, one snapshot.
-#: `place` orders what has the same time: records of the run, then attempts, then decisions, each as they were written.
-HISTORY = """
-WITH asked AS (SELECT %(after)s::bigint AS after), rows AS (
-    SELECT p.at, '0' || lpad(p.id::text, 20, '0') AS place, 'run' AS kind, p.kind AS what, p.actor, NULL::int AS node,
-        0::bigint AS scope_id, NULL::int AS attempt, NULL::bigint AS entry, NULL::bigint[] AS cause,
-        NULL::text[] AS ports, NULL::timestamptz AS started_at, NULL AS step_key, p.detail
-    FROM orchestrator_runrecord p, asked a WHERE p.run_id = %(run)s AND p.xid >= a.after
-    UNION ALL
-    SELECT l.finished_at, '1' || lpad(l.entry::text, 20, '0'), 'attempt', l.outcome, '', l.node, l.scope_id,
-        greatest(l.attempt, 0),
-        l.entry, l.cause, l.ports, l.started_at, NULL, jsonb_build_object('error', l.error, 'final', l.final)
-    FROM orchestrator_steplog l, asked a WHERE l.run_id = %(run)s AND l.xid >= a.after AND l.outcome <> 'R'
-    UNION ALL
-    SELECT d.at, '2' || lpad(d.id::text, 20, '0'), 'decision', d.outcome, d.user_name, NULL, 0, NULL, NULL, NULL, NULL,
-        NULL, h.step_key, jsonb_build_object('task', h.id, 'comment', d.comment)
-    FROM orchestrator_human_task h JOIN orchestrator_decision d ON d.task_id = h.id, asked a
-    WHERE h.run_id = %(run)s AND (a.after = 0 OR {decision_is_fresh})
-)
-SELECT s.seq, r.* FROM (SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS seq) s LEFT JOIN (
-    SELECT * FROM rows WHERE (at, place) > (%(at)s::timestamptz, %(place)s) ORDER BY at, place LIMIT %(size)s
-) r ON true ORDER BY r.at, r.place
-""".replace("{decision_is_fresh}", IS_FRESH.format(row="d"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +52,8 @@ class Happening:
     comment: str = ""
     task: str | None = None
     undo: bool = False
+    #: Of a for-each: how its items ended.
+    progress: Progress | None = None
 
     def as_json(self) -> dict[str, Json]:
         """The API's form."""
@@ -95,6 +74,7 @@ class Happening:
             "comment": self.comment,
             "task": self.task,
             "undo": self.undo,
+            "progress": self.progress.as_json() if self.progress else None,
         }
 
 
@@ -113,9 +93,13 @@ class HistoryPage:
         return {"seq": self.seq, "items": [item.as_json() for item in self.items], "next": self.next}
 
 
-def history(actor: Actor, run_id: UUID, parameters: Mapping[str, str], *, after: int = 0) -> HistoryPage:
+def history(
+    actor: Actor, run_id: UUID, parameters: Mapping[str, str], *, after: int = 0, scope: int | None = None
+) -> HistoryPage:
     """One page of a run's history by `cursor` and `limit` of the query parameters.
 
+    What ran inside the items of a for-each is left out: there may be 100,000 of them. `scope`: only what ran in this
+    scope (one item) and in the containers it holds.
     `after`: the `seq` of an earlier, complete read; then only what came since, possibly with repeats. Two statements
     and the drawing's. Raises NotFound, CursorInvalid, LimitInvalid.
     """
@@ -123,8 +107,9 @@ def history(actor: Actor, run_id: UUID, parameters: Mapping[str, str], *, after:
     size = page_size(parameters.get("limit", ""))
     at, place = _decode(parameters.get("cursor", ""))
     values: dict[str, Any] = {"run": run.pk, "after": after, "at": at, "place": place, "size": size + 1}
+    values |= places_of(drawing_of(run.version_id), scope)
     with connection.cursor() as cursor:
-        cursor.execute(HISTORY, values)
+        cursor.execute(narrowed(HISTORY, scope=scope), values)
         seq, *rows = _rows(cursor.fetchall())
     shown = may_read_data(actor, run)
     items = tuple(_happening(row, run, shown=shown) for row in rows[:size])
@@ -138,7 +123,7 @@ def _rows(found: list[tuple[Any, ...]]) -> list[Any]:
 
 
 def _happening(row: tuple[Any, ...], run: Run, *, shown: bool) -> Happening:
-    at, _, kind, what, actor, node, scope_id, attempt, entry, cause, ports, started_at, step_key, raw = row
+    at, _, kind, what, actor, node, scope_id, attempt, entry, cause, ports, started_at, step_key, raw, told = row
     detail = json.loads(raw)
     drawing = drawing_of(run.version_id)
     error = detail.get("error")
@@ -163,6 +148,7 @@ def _happening(row: tuple[Any, ...], run: Run, *, shown: bool) -> Happening:
         comment=(detail.get("comment") or detail.get("reason") or "") if shown else "",
         task=detail.get("task"),
         undo=what in SETTLED or (node is not None and node < 0),
+        progress=None if told is None else Progress(**json.loads(told)),
     )
 
 

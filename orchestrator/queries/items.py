@@ -11,7 +11,8 @@ from django.db import connection
 
 from orchestrator.core.errors import NotFound
 from orchestrator.core.json_types import Json
-from orchestrator.models import Run
+from orchestrator.models import Run, Scope
+from orchestrator.models.scope import BLOCK
 from orchestrator.policy import Actor
 from orchestrator.queries.cursor import CursorInvalid, page_size
 from orchestrator.queries.drawing import drawing_of, plan_of
@@ -62,6 +63,41 @@ class Items:
             "items": [item.as_json() for item in self.items],
             "next": self.next,
         }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemPlace:
+    """Where an item stands: `index` (from 0) of the `total` items of the for-each `key`."""
+
+    key: str
+    scope: int
+    index: int
+    total: int
+
+    @property
+    def number(self) -> int:
+        """As people count."""
+        return self.index + 1
+
+    @property
+    def before(self) -> int | None:
+        """The scope of the item before it."""
+        return self.scope - 1 if self.index else None
+
+    @property
+    def following(self) -> int | None:
+        """The scope of the item after it."""
+        return self.scope + 1 if self.number < self.total else None
+
+
+def item_at(run: Run, scope: int) -> ItemPlace:
+    """The item whose steps run in this scope. Raises NotFound."""
+    drawing = drawing_of(run.version_id)
+    block = Scope.objects.filter(pk=scope & -BLOCK, run_id=run.pk, node__in=drawing.lists).first()
+    index = (scope & (BLOCK - 1)) - 1
+    if block is None or not 0 <= index < block.total:
+        raise NotFound(f"Run {run.pk} has no item {scope}.")
+    return ItemPlace(key=drawing.keys[block.node], scope=scope, index=index, total=block.total)
 
 
 def items_of(actor: Actor, run_id: UUID, key: str, asked: Mapping[str, str], *, scope: str | None = None) -> Items:

@@ -20,7 +20,7 @@ from orchestrator.policy import Action, may
 from orchestrator.queries.actors import actor_as, actor_in, find_token, valid_tokens
 from orchestrator.queries.drawing import drawing_of
 from orchestrator.queries.runs import run_error, runs_for
-from orchestrator.queries.step_runs import step_runs
+from orchestrator.queries.step_runs import step_run_rows
 from orchestrator.queries.tallies import tallies_of
 
 
@@ -132,12 +132,12 @@ def watchable(actor: Actor, run_ids: Collection[UUID]) -> dict[UUID, Run]:
 
 def read_changes(run: Run, after: int | None) -> Frame:
     """What changed in a run since `after`. One statement, two with a for-each. Raises NotFound when the run is gone."""
-    read = step_runs(run, after=after)
+    read = step_run_rows(run, after=after)
     return Frame(
         run_id=run.pk,
         seq=read.seq,
         state=read.run_state,
-        changes=tuple(item.as_json() for item in read.items),
+        changes=tuple(read.as_json()),
         tallies=tuple(tally.as_json() for tally in tallies_of(run, read)),
         error=run_error(cast("Mapping[str, Any] | None", read.run_error), list(drawing_of(run.version_id).keys)),
     )

@@ -1,5 +1,6 @@
 """One step's life inside a run, as readers get it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -15,6 +16,11 @@ WaitingKind = Literal[
 def rfc3339(moment: datetime | None) -> str | None:
     """The moment as the API writes it (aware times are kept in UTC)."""
     return None if moment is None else moment.isoformat().replace("+00:00", "Z")
+
+
+def rfc3339_text(text: str | None) -> str | None:
+    """The same for a moment as PostgreSQL writes it in UTC: "2026-01-05 09:00:00.5+00"."""
+    return None if text is None else f"{text[:10]}T{text[11:-3]}Z"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +58,10 @@ class Progress:
         return {"total": self.total, "ok": self.ok, "failed": self.failed}
 
 
+#: The form of a step run of which there is nothing to say but how it stands.
+UNREMARKABLE: Mapping[str, Json] = {"port": None, "error": None, "waiting": None, "progress": None}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepRun:
     """A step run at one moment. `scope` is None outside containers; `ports` the ways by which control left it."""
@@ -73,6 +83,7 @@ class StepRun:
     def as_json(self) -> dict[str, Json]:
         """The StepRunView of the API and of socket frames."""
         return {
+            **UNREMARKABLE,
             "key": self.key,
             "scope": self.scope,
             "state": str(self.state),

@@ -11,7 +11,7 @@ from orchestrator.core.json_types import Json
 from orchestrator.core.states import FINAL_RUN, AttemptOutcome, StepRunState
 from orchestrator.models import Run
 from orchestrator.queries.drawing import Drawing, drawing_of, plan_of, told_by_items
-from orchestrator.queries.step_run import StepRuns
+from orchestrator.queries.step_runs import StepRunRows
 from orchestrator.queries.step_states import ATTENTION, ENDS, TOKEN_STATES, UNDOS
 from orchestrator.queries.tallies_sql import TALLIES
 
@@ -53,7 +53,7 @@ class _Row(NamedTuple):
     cut: bool
 
 
-def tallies_of(run: Run, read: StepRuns) -> tuple[Tally, ...]:
+def tallies_of(run: Run, read: StepRunRows) -> tuple[Tally, ...]:
     """The tallies of a run, in the order of its plan; none without a for-each, and then no statement either.
 
     `read`: its step runs, or those that changed. What is read here afterwards, in one statement that looks at a bounded
@@ -61,7 +61,7 @@ def tallies_of(run: Run, read: StepRuns) -> tuple[Tally, ...]:
     """
     drawing = drawing_of(run.version_id)
     closed = read.run_state in FINAL_RUN
-    if not drawing.in_items or (closed and not read.items):
+    if not drawing.in_items or (closed and not read.places):
         return ()
     by_node: dict[int, list[_Row]] = defaultdict(list)
     for row in _read(run, drawing):
@@ -71,8 +71,7 @@ def tallies_of(run: Run, read: StepRuns) -> tuple[Tally, ...]:
             by_node[node].append(row)
     found = {node: _tally(drawing.keys[node], rows) for node, rows in by_node.items()}
     if closed:
-        reached = {drawing.nodes[item.key] for item in read.items if item.state != StepRunState.SKIPPED}
-        for node in told_by_items(drawing, reached) - found.keys():
+        for node in told_by_items(drawing, read.reached) - found.keys():
             found[node] = Tally(key=drawing.keys[node], state=StepRunState.SKIPPED, counts={})
     return tuple(found[node] for node in sorted(found))
 

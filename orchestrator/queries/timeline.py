@@ -1,17 +1,24 @@
 """When each attempt of a run began and ended, and how long people were waited for: the bars of the timeline."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
-from orchestrator.core.states import StepRunState, TokenState
-from orchestrator.models import HumanTask, Run, StepLog, Token
-from orchestrator.queries.drawing import drawing_of, step_of
+from django.db import connection
+
+from orchestrator.core.states import StepRunState
+from orchestrator.models import HumanTask, Run
+from orchestrator.queries.drawing import Drawing, drawing_of, step_of
+from orchestrator.queries.step_run import Progress
+from orchestrator.queries.timeline_sql import AT_WORK, ATTEMPTS, LISTS
+from orchestrator.queries.within import narrowed, places_of
 
 #: Bars of one timeline: more cannot be read, and the page stays fast for a run of 10,000 steps.
 MOST_SPANS = 1_000
 
 ENDS = {
+    None: StepRunState.RUNNING,
     "S": StepRunState.SUCCEEDED,
     "F": StepRunState.FAILED,
     "T": StepRunState.TIMED_OUT,
@@ -20,6 +27,7 @@ ENDS = {
 }
 #: Of undo steps, whose node is -1 - the node of the step they undo.
 UNDO_ENDS = {
+    None: StepRunState.UNDOING,
     "S": StepRunState.UNDONE,
     "F": StepRunState.UNDO_FAILED,
     "T": StepRunState.UNDO_FAILED,
@@ -30,15 +38,17 @@ UNDO_ENDS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """One bar: an attempt, of the step or of its undo, or a wait for a person. `ended` is None while it lasts."""
+    """One bar: an attempt (of the step, of its undo), a wait for a person, a for-each. `ended`: None while it lasts."""
 
     key: str
     scope: str | None
-    kind: Literal["attempt", "undo", "wait"]
+    kind: Literal["attempt", "undo", "wait", "items"]
     attempt: int
     state: StepRunState
     begun: datetime
     ended: datetime | None
+    #: Of a for-each.
+    progress: Progress | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +59,32 @@ class Spans:
     cut: bool
 
 
-def spans_of(run: Run) -> Spans:
-    """The bars of a run that the caller may read, in three queries."""
-    keys = drawing_of(run.version_id).keys
-    # Served by the primary key, sorted after: bounded by the attempts of one run.
-    logged = list(
-        StepLog.objects.filter(run_id=run.pk, started_at__isnull=False)
-        .order_by("started_at", "entry")
-        .values_list("node", "scope_id", "attempt", "outcome", "started_at", "finished_at")[: MOST_SPANS + 1]
-    )
-    spans = [
+def spans_of(run: Run, *, scope: int | None = None) -> Spans:
+    """The bars of a run that the caller may read, in four statements: a for-each is one bar, whatever its items did.
+
+    `scope`: those of what ran in this scope (one item of a for-each) and in the containers it holds.
+    """
+    drawing = drawing_of(run.version_id)
+    places = {"run": run.pk, "most": MOST_SPANS + 1, **places_of(drawing, scope)}
+    lists, folded = _lists(drawing, places, scope)
+    logged = [row for row in _rows(ATTEMPTS, places, scope) if row[:3] not in folded]
+    at_work = [row for row in _rows(AT_WORK, places, scope) if row[0] < len(drawing.keys)]  # else the run's own end
+    spans = [*lists, *_attempts(logged[:MOST_SPANS], drawing), *_attempts(at_work, drawing)]
+    if scope is None:
+        spans += _asking(run, drawing)
+    return Spans(tuple(sorted(spans, key=lambda span: span.begun)), len(logged) > MOST_SPANS)
+
+
+def _rows(statement: str, values: dict[str, Any], scope: int | None) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(narrowed(statement, scope=scope), values)
+        return list(cursor.fetchall())
+
+
+def _attempts(rows: Iterable[tuple[Any, ...]], drawing: Drawing) -> list[Span]:
+    return [
         Span(
-            key=keys[step_of(node)],
+            key=drawing.keys[step_of(node)],
             scope=str(scope) if scope else None,
             kind="attempt" if node >= 0 else "undo",
             attempt=attempt,
@@ -68,33 +92,35 @@ def spans_of(run: Run) -> Spans:
             begun=begun,
             ended=ended,
         )
-        for node, scope, attempt, outcome, begun, ended in logged[:MOST_SPANS]
-        if begun and begun <= ended
+        for node, scope, _, attempt, outcome, begun, ended in rows
     ]
-    spans += _working(run, keys) + _asking(run)
-    return Spans(tuple(sorted(spans, key=lambda span: span.begun)), len(logged) > MOST_SPANS)
 
 
-def _working(run: Run, keys: tuple[str, ...]) -> list[Span]:
-    tokens = Token.objects.filter(run_id=run.pk, state=TokenState.LEASED, started_at__isnull=False)
-    rows = tokens.order_by("started_at").values_list("node", "scope_id", "attempt", "started_at")[:MOST_SPANS]
-    return [
+def _lists(drawing: Drawing, places: dict[str, Any], scope: int | None) -> tuple[list[Span], set[tuple[Any, ...]]]:
+    """The bars of for-eaches that have begun, and the (node, scope, generation) for which they stand."""
+    shown = sorted(drawing.lists if scope is not None else drawing.lists - drawing.in_items)
+    if not shown:
+        return [], set()
+    rows = _rows(LISTS, {**places, "shown": shown, "inside": sorted(drawing.in_items)}, scope)
+    spans = [
         Span(
-            key=keys[step_of(node)],
-            scope=str(scope) if scope else None,
-            kind="attempt" if node >= 0 else "undo",
-            attempt=attempt,
-            state=StepRunState.RUNNING if node >= 0 else StepRunState.UNDOING,
+            key=drawing.keys[node],
+            scope=str(own) if own else None,
+            kind="items",
+            attempt=1,
+            state=ENDS[outcome],
             begun=begun,
-            ended=None,
+            ended=ended,
+            progress=Progress(total=total, ok=ok, failed=failed),
         )
-        for node, scope, attempt, begun in rows
-        if begun and node < len(keys)  # the run's own last node is no step
+        for node, own, _, outcome, begun, ended, total, ok, failed in rows
     ]
+    return spans, {row[:3] for row in rows}
 
 
-def _asking(run: Run) -> list[Span]:
-    tasks = HumanTask.objects.filter(run_id=run.pk).order_by("opened_at")
+def _asking(run: Run, drawing: Drawing) -> list[Span]:
+    inside = [drawing.keys[node] for node in drawing.in_items]
+    tasks = HumanTask.objects.filter(run_id=run.pk).exclude(step_key__in=inside).order_by("opened_at")
     return [
         Span(key=key, scope=None, kind="wait", attempt=1, state=StepRunState.WAITING, begun=opened, ended=closed)
         for key, opened, closed in tasks.values_list("step_key", "opened_at", "closed_at")[:MOST_SPANS]

@@ -181,6 +181,54 @@ def test_the_panel_lists_items_and_each_opens_its_step_runs(cast: RunCast) -> No
     assert ">item 50<" in second
     assert ">item 4<" not in second
     inside = cast.client.get(f"{address}?tab=steps&item={block.pk + 4}").content.decode()
-    assert "The steps of one item" in inside
+    assert "<strong>Item 4</strong> of 1000 of" in inside
+    assert f"?tab=steps&amp;item={block.pk + 3}" in inside
+    assert f"?tab=steps&amp;item={block.pk + 5}" in inside
     assert f"steps/call/?tab=steps&amp;scope={block.pk + 4}&amp;item={block.pk + 4}" in inside
     assert "Not reached" not in cast.client.get(f"{address}?tab=steps").content.decode()
+
+
+@pytest.mark.parametrize("tab", ["timeline", "history"])
+def test_an_item_is_opened_in_the_tab_that_is_shown(cast: RunCast, tab: str) -> None:
+    run, block = list_run(cast, 1_000)
+    address = f"/w/acme/runs/{run.pk}/"
+    whole = cast.client.get(f"{address}?tab={tab}").content.decode()
+    assert "steps/call/" not in whole
+    assert f"?tab={tab}&amp;item={block.pk + 4}" in cast.client.get(f"{address}steps/each/?tab={tab}").content.decode()
+    inside = cast.client.get(f"{address}?tab={tab}&item={block.pk + 4}").content.decode()
+    assert "<strong>Item 4</strong> of 1000 of" in inside
+    assert f"steps/call/?tab={tab}&amp;scope={block.pk + 4}" in inside
+    assert "steps/before/" not in inside
+
+
+@pytest.mark.parametrize("item", ["x", "-1", "7", "9" * 40])
+def test_a_page_of_no_item_says_so(cast: RunCast, item: str) -> None:
+    run, _ = list_run(cast, 10)
+    assert cast.client.get(f"/w/acme/runs/{run.pk}/", {"tab": "steps", "item": item}).status_code == 404
+
+
+def test_the_history_leaves_items_out_unless_asked_for_one(cast: RunCast) -> None:
+    run, block = list_run(cast, 10)
+    assert {item["step"] for item in cast.get(f"runs/{run.pk}/history/")["items"]} == {None, "before"}
+    (own,) = cast.get(f"runs/{run.pk}/history/", scope=str(block.pk + 4))["items"]
+    assert (own["step"], own["what"], own["error"]["code"]) == ("call", "failed", "busy")
+    assert cast.client.get(cast.url(f"runs/{run.pk}/history/"), {"scope": "x"}).status_code == 400
+
+
+def test_a_long_timeline_comes_by_pages(cast: RunCast) -> None:
+    document = drawn(*(f"s{number} -> join" for number in range(250)), steps={"join": {"kind": "merge"}})
+    run = make_run(make_version(make_workflow(cast.workspace), document), state="succeeded")
+    now = datetime.now(UTC)
+    StepLog.objects.bulk_create(
+        StepLog(
+            run=run, node=node, scope_id=0, attempt=1, entry=10**9 + node, outcome="S", ports=["out"], started_at=now,
+            finished_at=now, xid=1,
+        )
+        for node in range(251)
+    )  # fmt: skip
+    address = f"/w/acme/runs/{run.pk}/?tab=timeline"
+    pages = [cast.client.get(f"{address}{cursor}").content.decode() for cursor in ("", "&cursor=200")]
+    assert [page.count("timeline-lane") for page in pages] == [200, 51]
+    assert "?tab=timeline&amp;cursor=200" in pages[0]
+    assert "251 in all" in pages[0]
+    assert cast.client.get(f"{address}&cursor=x").status_code == 400

@@ -262,7 +262,7 @@ def test_lists_ask_as_often_for_many_rows_as_for_few(day, path):
 
 
 def test_the_steps_tab_shows_a_page_at_a_time(day, monkeypatch):
-    monkeypatch.setattr("monitor.pages.run.PAGE_OF_STEPS", 2)
+    monkeypatch.setattr("monitor.pages.run_tabs.PAGE_OF_STEPS", 2)
     run = make_run(day.leave, state="failed")
     make_log(run, "check")
     for scope in range(1, 4):

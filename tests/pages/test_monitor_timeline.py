@@ -1,5 +1,6 @@
 """Where the timeline's bars lie, and the words for lengths of time."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from monitor.timeline import lay_out, make_axis
 from monitor.words import duration_words, size_words
 from orchestrator.core.states import StepRunState
+from orchestrator.queries.step_run import Progress
 from orchestrator.queries.timeline import Span
 
 START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
@@ -119,3 +121,23 @@ def test_a_wait_is_drawn_below_its_attempts():
     )
     assert [bar.kind for bar in drawn.lanes[0].bars] == ["wait", "attempt"]
     assert len(drawn.folds) == 1
+
+
+def test_a_for_each_is_one_bar_that_says_how_far_it_is():
+    progress = Progress(total=1_000, ok=993, failed=2)
+    items = replace(span("each", 0, 8, kind="items"), progress=progress)
+    drawn = lay_out([items, span("each", 1, 2)], start=START, end=START + timedelta(seconds=8), names={})
+    (lane,) = drawn.lanes
+    assert lane.items == "995 of 1,000 done, 2 failed"
+    assert [bar.kind for bar in lane.bars] == ["items", "attempt"]
+    assert lane.bars[0].title.startswith("995 of 1,000 done, 2 failed: succeeded, 8.0 s")
+
+
+def test_lanes_come_by_pages_on_the_axis_of_the_whole_run():
+    spans = [span(f"s{number}", number, number + 1) for number in range(5)]
+    end = START + timedelta(seconds=5)
+    whole = lay_out(spans, start=START, end=end, names={})
+    page = lay_out(spans, start=START, end=end, names={}, first=2, most=2)
+    assert page.lanes == whole.lanes[2:4]
+    assert (page.marks, page.total, page.following) == (whole.marks, 5, 4)
+    assert lay_out(spans, start=START, end=end, names={}, first=4, most=2).following is None

@@ -243,6 +243,25 @@ def test_it_knows_no_such_run_or_step(run: Run) -> None:
         step_runs(run)
 
 
+def normal(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Times as moments: half a second may be written in more than one way."""
+    read = datetime.fromisoformat
+    times = ("started_at", "finished_at")
+    return [{**step, **{name: step[name] and read(step[name]) for name in times}} for step in steps]
+
+
+def test_the_short_way_to_json_says_the_same(run: Run) -> None:
+    moment = datetime(2026, 3, 1, 8, 0, 0, 500_000, tzinfo=UTC)
+    make_log(run, "a", started_at=moment, finished_at=moment.replace(microsecond=0))
+    make_log(run, "b", outcome="F", scope_id=7, error={"code": "busy", "message": "Later."})
+    make_log(run, "b", outcome="K", scope_id=8, attempt=9, started_at=None)
+    make_token(run, "c", state="L")
+    whole = step_run_rows(run).as_json()
+    assert normal(whole) == normal([item.as_json() for item in step_runs(run).items])
+    assert whole[0]["started_at"] == "2026-03-01T08:00:00.5Z"
+    assert [list(step) for step in whole] == [list(whole[0])] * len(whole)
+
+
 @pytest.mark.parametrize("after", [None, 5])
 def test_it_takes_one_statement(run: Run, django_assert_num_queries: Any, after: int | None) -> None:
     for key in "abc":

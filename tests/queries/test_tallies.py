@@ -1,19 +1,17 @@
 """Steps inside a for-each, counted over all items: every state, and a read that stays small."""
 
-import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from django.db import connection
-from django.test.utils import CaptureQueriesContext
 
 from orchestrator.models import Run, Scope, StepLog
 from orchestrator.queries.live import read_changes
-from orchestrator.queries.step_runs import step_runs
+from orchestrator.queries.step_runs import step_run_rows
 from orchestrator.queries.tallies import WINDOW, Tally, tallies_of
 from tests.factories import make_workspace
+from tests.queries.plans import reads_of
 from tests.run_factories import (
     drawn,
     make_items,
@@ -51,7 +49,7 @@ def run() -> Run:
 
 
 def told(run: Run) -> dict[str, Tally]:
-    return {tally.key: tally for tally in tallies_of(run, step_runs(run))}
+    return {tally.key: tally for tally in tallies_of(run, step_run_rows(run))}
 
 
 def counts(tally: Tally) -> dict[str, int]:
@@ -136,7 +134,7 @@ def test_a_closed_run_has_skipped_what_no_item_came_to(run: Run) -> None:
 
 def test_a_drawing_without_a_for_each_costs_no_statement(django_assert_num_queries: Any) -> None:
     run = make_run(make_version(make_workflow(make_workspace())))
-    read = step_runs(run)
+    read = step_run_rows(run)
     with django_assert_num_queries(0):
         assert tallies_of(run, read) == ()
 
@@ -162,29 +160,14 @@ def crowded(run: Run) -> Run:
     return run
 
 
-def scans(plan: dict[str, Any]) -> Iterator[tuple[str, int]]:
-    """Every read of the step log: by which index, and how many rows it took out in all."""
-    if plan.get("Relation Name") == "orchestrator_steplog":
-        gone = plan.get("Rows Removed by Filter", 0)
-        yield plan.get("Index Name", "none"), int((plan["Actual Rows"] + gone) * plan["Actual Loops"])
-    for part in plan.get("Plans", ()):
-        yield from scans(part)
-
-
 def test_a_hundred_thousand_items_cost_a_window_of_rows_and_no_failure_is_overlooked(crowded: Run) -> None:
-    read = step_runs(crowded)
-    with CaptureQueriesContext(connection) as captured:
-        found = {tally.key: tally for tally in tallies_of(crowded, read)}
-    assert len(captured) == 1
+    read = step_run_rows(crowded)
+    found = {tally.key: tally for tally in tallies_of(crowded, read)}
     assert counts(found["ask"]) == {"succeeded": WINDOW}
     assert counts(found["yes"]) == {"failed": 2, "succeeded": WINDOW}
     assert found["ask"].more
     assert found["yes"].more
-    with connection.cursor() as cursor:
-        cursor.execute("EXPLAIN (ANALYZE, FORMAT JSON) " + captured[0]["sql"])
-        (text,) = cursor.fetchone()
-    (plan,) = text if isinstance(text, list) else json.loads(text)
-    reads = list(scans(plan["Plan"]))
+    reads = reads_of(lambda: tallies_of(crowded, read))
     assert {index for index, _ in reads} <= {"step_failed", "orchestrator_steplog_pkey", "step_once"}, reads
     assert "step_failed" in {index for index, _ in reads}
     assert sum(rows for _, rows in reads) <= 4 * WINDOW, reads
