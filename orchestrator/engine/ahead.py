@@ -20,6 +20,8 @@ def next_ahead(kinds: Kinds, plan: Plan, lease: Lease, settled: Settlement) -> i
     # must be cancelled before others act on its end. A step that workers died with is judged by its own commit.
     if node is None or lease.lost or lease.node not in lease.run.seen or may_cancel(plan, settled):
         return None
+    if lease.queue_limit_id is not None:  # it takes its turn, like others
+        return None
     step = plan.steps[node]
     kind = kinds.get(step.kind)
     if kind is None or opens_more(kind) or kind.is_async(step.config) or kind.effects_of(step.config) != "none":

@@ -116,7 +116,7 @@ def _open(packed: Packed, plan: Plan, lease: Lease, settled: Settlement) -> None
         if settled.opens.lock is not None:
             packed.item["scope"]["lock"] = settled.opens.lock
     elif isinstance(settled.opens, Items):
-        packed.item["scope"] = _lanes(packed, settled.opens, in_hand=body.in_hand)
+        packed.item["scope"] = _lanes(packed, settled.opens, in_hand=body.in_hand and lease.queue_limit_id is None)
 
 
 def _lanes(packed: Packed, opened: Items, *, in_hand: bool) -> dict[str, Any]:

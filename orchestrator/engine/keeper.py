@@ -109,6 +109,8 @@ class Keeper:
         self._cancel_branches(connection)
         connection.execute(statements.CANCEL_ORPHANS, (LIMIT,))
         self._settle_limits(connection)
+        for row in connection.execute(statements.SETTLE_LINES, (None,)).fetchall():
+            self._wake(row["queue"], 1)
         for queue in write_ledgers(connection, self._plans.of):
             self._wake(queue, 1)
         for row in connection.execute(statements.OVERDUE_RUNS, (LIMIT,)).fetchall():
@@ -132,6 +134,8 @@ class Keeper:
             metrics.TIMERS.inc(woken)
             for row in rows:
                 self._wake(row["queue"], row["n"])
+        for row in connection.execute(statements.OPEN_DUE_LINES).fetchall():
+            self._wake(row["queue"], 1)
         self._tell(connection.execute(statements.FIRE_GATES, (LIMIT,)).fetchall())
         due = connection.execute(statements.NEXT_TIMER).fetchone()
         seconds = TICK if due is None or due["seconds"] is None else due["seconds"]

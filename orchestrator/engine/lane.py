@@ -101,7 +101,7 @@ class Lane:
     def _work(self) -> Leave | None:
         """Do items until some must be stored; what leaves the lane, if anything does."""
         while self._at < self._to and not self._must_stop():
-            if not self._body.in_hand:
+            if not self._body.in_hand or self._lease.queue_limit_id is not None:
                 return {"index": self._at + 1, "starts": starts_as_json(self._facts.plan, self._body.starts)}
             leave = self._do(self._at)
             if leave is not None or self._attempt.is_settled():

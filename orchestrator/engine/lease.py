@@ -57,6 +57,8 @@ class Lease:
     waiting: dict[str, Any] | None
     signal: dict[str, Any] | None
     queue: str
+    #: The limit of its queue of which this lease holds a place; its step chain comes back to the line after each step.
+    queue_limit_id: int | None = None
 
     @classmethod
     def from_row(cls, row: Row) -> Self:
@@ -78,7 +80,7 @@ class Lease:
             depth=row["depth"],
         )
         names = ("epoch", "node", "scope_id", "generation", "attempt", "lost", "tried_before", "phase")
-        more = ("verdict", "started_at", "first_started_at", "waiting", "signal", "queue")
+        more = ("verdict", "started_at", "first_started_at", "waiting", "signal", "queue", "queue_limit_id")
         return cls(run=run, token_id=row["id"], **{name: row[name] for name in names + more})
 
     def moved(self, *, node: int, epoch: int, started_at: datetime) -> "Lease":
@@ -100,6 +102,7 @@ class Lease:
             waiting=None,
             signal=None,
             queue=self.queue,
+            queue_limit_id=self.queue_limit_id,
         )
 
     @property

@@ -187,6 +187,11 @@ OVERDUE_RUNS = "SELECT branchline_overdue_runs(%s) AS id"
 UNSETTLED_LIMITS = "SELECT * FROM branchline_unsettled_limits(%s)"
 SETTLE_LIMIT = "SELECT * FROM branchline_settle_limit(%s::bigint, %s)"
 RELEASED = "SELECT branchline_released(%s::bigint, %s)"
+# Limits of queues; see sql/queue_limits.sql.
+GIVE_BACK = "SELECT branchline_give_back(%s::bigint) AS opened"
+OPEN_DUE_LINES = "SELECT branchline_open_due_lines() AS queue"
+SETTLE_LINES = "SELECT DISTINCT branchline_settle_lines(%s::bigint) AS queue"
+DROP_LINE = "SELECT branchline_drop_line(%s)"
 NEGLECTED_QUEUES = "SELECT * FROM branchline_neglected_queues(%s)"
 SET_CONTROL = "SELECT branchline_set_control(%s, %s, %s::jsonb, %s, %s, %s::jsonb) AS state"
 START_RUN = "SELECT * FROM branchline_start_run(%s::jsonb, %s::jsonb)"
@@ -206,7 +211,8 @@ AND opened_at < clock_timestamp() - interval '2 seconds') AS some
 # How soon the next timer is due, in seconds.
 NEXT_TIMER = """
 SELECT extract(epoch FROM least((SELECT min(wake_at) FROM orchestrator_token WHERE state = 'W'),
-    (SELECT min(deadline_at) FROM orchestrator_gate)) - clock_timestamp())::float8 AS seconds
+    (SELECT min(deadline_at) FROM orchestrator_gate),
+    (SELECT min(next_at) FROM orchestrator_queue_limit WHERE line = 'T')) - clock_timestamp())::float8 AS seconds
 """
 
 DATABASE_TIME = "SELECT clock_timestamp() AS now"

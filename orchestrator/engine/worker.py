@@ -470,10 +470,23 @@ class Worker:
             self._herald.changed(lease.run.workspace_id, lease.run.run_id, task=True)
 
     def _forget(self, attempt: Attempt) -> None:
+        if attempt.lease.queue_limit_id is not None:
+            self._give_back(attempt.lease)
         with self._drained:
             if self._attempts.get(attempt.lease.token_id) is attempt:
                 del self._attempts[attempt.lease.token_id]
             self._drained.notify_all()
+
+    def _give_back(self, lease: Lease) -> None:
+        """Its place in a limited queue is free: let the line hear of it. The keeper stands behind this."""
+        try:
+            with self._pool.connection() as connection:
+                row = connection.execute(statements.GIVE_BACK, (lease.queue_limit_id,)).fetchone()
+        except psycopg.Error as error:
+            log.warning("a free place is left to the keeper", queue=lease.queue, error=str(error).strip()[:200])
+            return
+        if row is not None and row["opened"]:
+            self._became_ready([lease.queue])
 
     def _facts(self, lease: Lease) -> VersionFacts:
         return self._plans.get(lease.run.version_id)

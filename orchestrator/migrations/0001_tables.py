@@ -55,6 +55,27 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name='QueueLimit',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('queue', models.CharField(max_length=63)),
+                ('concurrency', models.IntegerField(null=True)),
+                ('starts', models.IntegerField(null=True)),
+                ('period', models.FloatField(null=True)),
+                ('burst', models.IntegerField(null=True)),
+                ('used_until', models.DateTimeField(null=True)),
+                ('line', models.CharField(default='-', max_length=1)),
+                ('next_at', models.DateTimeField(null=True)),
+                ('changed_at', models.DateTimeField()),
+                ('workspace', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='queue_limits', to='orchestrator.workspace')),
+            ],
+            options={
+                'db_table': 'orchestrator_queue_limit',
+                'indexes': [models.Index(fields=['queue'], name='queue_limit_by_queue')],
+                'constraints': [models.UniqueConstraint(fields=('workspace', 'queue'), name='queue_limit_once'), models.CheckConstraint(condition=models.Q(models.Q(('line', 'T'), ('next_at__isnull', False)), models.Q(('line__in', ['-', 'F', 'O']), ('next_at', None)), _connector='OR'), name='queue_limit_line'), models.CheckConstraint(condition=models.Q(('concurrency__isnull', False), ('starts__isnull', False), _connector='OR'), name='queue_limit_limits'), models.CheckConstraint(condition=models.Q(('concurrency', None), models.Q(('concurrency__gte', 1), ('concurrency__lte', 10000)), _connector='OR'), name='queue_limit_concurrency'), models.CheckConstraint(condition=models.Q(models.Q(('burst', None), ('period', None), ('starts', None)), models.Q(('burst__gte', 1), ('burst__isnull', False), ('burst__lte', models.F('starts')), ('period__gte', 1), ('period__isnull', False), ('period__lte', 2678400), ('starts__gte', 1), ('starts__lte', 100000)), _connector='OR'), name='queue_limit_rate')],
+            },
+        ),
+        migrations.CreateModel(
             name='User',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
@@ -408,13 +429,14 @@ class Migration(migrations.Migration):
                 ('verdict', models.CharField(blank=True, default='', max_length=1)),
                 ('waiting', models.JSONField(null=True)),
                 ('signal', models.JSONField(null=True)),
+                ('queue_limit_id', models.BigIntegerField(null=True)),
                 ('cause', django.contrib.postgres.fields.ArrayField(base_field=models.BigIntegerField(), default=list, size=None)),
                 ('xid', models.BigIntegerField(default=0)),
                 ('run', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='tokens', to='orchestrator.run')),
             ],
             options={
-                'indexes': [models.Index(condition=models.Q(('state', 'R')), fields=['queue', 'priority', 'ready_at', 'id'], name='token_ready'), models.Index(condition=models.Q(('state', 'L')), fields=['session_id'], name='token_leased'), models.Index(condition=models.Q(('state', 'W')), fields=['wake_at'], name='token_timer')],
-                'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('session_id__isnull', False), ('state', 'L')), models.Q(models.Q(('state', 'L'), _negated=True), ('session_id', None)), _connector='OR'), name='token_leased_iff_session'), models.CheckConstraint(condition=models.Q(('state__in', ['R', 'L', 'W', 'H', 'F'])), name='token_known_state')],
+                'indexes': [models.Index(condition=models.Q(('queue_limit_id', None), ('state', 'R')), fields=['queue', 'priority', 'ready_at', 'id'], name='token_ready'), models.Index(condition=models.Q(('queue_limit_id__isnull', False)), fields=['queue_limit_id', 'state', 'phase', 'priority', 'ready_at', 'id'], name='token_by_queue_limit'), models.Index(condition=models.Q(('state', 'L')), fields=['session_id'], name='token_leased'), models.Index(condition=models.Q(('state', 'W')), fields=['wake_at'], name='token_timer')],
+                'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('session_id__isnull', False), ('state', 'L')), models.Q(models.Q(('state', 'L'), _negated=True), ('session_id', None)), _connector='OR'), name='token_leased_iff_session'), models.CheckConstraint(condition=models.Q(('state__in', ['R', 'L', 'W', 'H', 'F'])), name='token_known_state'), models.CheckConstraint(condition=models.Q(('queue_limit_id', None), ('state__in', ['R', 'L']), _connector='OR'), name='token_limited_while_ready_or_leased')],
             },
         ),
         migrations.AddConstraint(

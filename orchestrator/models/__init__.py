@@ -2,6 +2,7 @@
 
 from orchestrator.models.audit import AuditEntry
 from orchestrator.models.control import Gate, GateArrival, Payload, StepLog, Token, WorkerSession
+from orchestrator.models.queue_limit import QueueLimit
 from orchestrator.models.run import Run, RunRecord
 from orchestrator.models.scope import Scope
 from orchestrator.models.task import Decision, HumanTask
@@ -20,6 +21,7 @@ __all__ = [
     "Membership",
     "Payload",
     "PlanGate",
+    "QueueLimit",
     "Run",
     "RunRecord",
     "Scope",

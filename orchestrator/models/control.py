@@ -46,13 +46,25 @@ class Token(models.Model):
     signal = models.JSONField(null=True)
     #: The scope whose end this token waits for: the body of a container, or one item in its lane.
     inner_scope = models.BigIntegerField(null=True)
+    #: A limit of its queue. Ready: it stands in that limit's line, and is claimed from there only; leased: it holds one
+    #: of its places.
+    queue_limit_id = models.BigIntegerField(null=True)
     cause = ArrayField(models.BigIntegerField(), default=list)
     xid = models.BigIntegerField(default=0)
 
     class Meta:
         indexes = [
             models.Index(fields=["inner_scope"], condition=Q(inner_scope__isnull=False), name="token_by_inner_scope"),
-            models.Index(fields=["queue", "priority", "ready_at", "id"], condition=Q(state="R"), name="token_ready"),
+            models.Index(
+                fields=["queue", "priority", "ready_at", "id"],
+                condition=Q(state="R", queue_limit_id=None),
+                name="token_ready",
+            ),
+            models.Index(
+                fields=["queue_limit_id", "state", "phase", "priority", "ready_at", "id"],
+                condition=Q(queue_limit_id__isnull=False),
+                name="token_by_queue_limit",
+            ),
             models.Index(fields=["session_id"], condition=Q(state="L"), name="token_leased"),
             models.Index(fields=["wake_at"], condition=Q(state="W"), name="token_timer"),
         ]
@@ -63,6 +75,10 @@ class Token(models.Model):
             ),
             models.CheckConstraint(
                 name="token_known_state", condition=Q(state__in=[str(state) for state in TokenState])
+            ),
+            models.CheckConstraint(
+                name="token_limited_while_ready_or_leased",
+                condition=Q(queue_limit_id=None) | Q(state__in=[str(TokenState.READY), str(TokenState.LEASED)]),
             ),
         ]
 

@@ -71,6 +71,9 @@ class Rows(Collector):
 def _families(found: list[Gauge]) -> Iterator[Metric]:
     ready = GaugeMetricFamily("branchline_ready_tokens", "Tokens that a worker may claim.", labels=["queue"])
     age = GaugeMetricFamily("branchline_ready_age_seconds", "How long the oldest ready token lies.", labels=["queue"])
+    line = GaugeMetricFamily(
+        "branchline_in_line_tokens", "Tokens that wait for their turn in a limited queue.", labels=["queue"]
+    )
     runs = GaugeMetricFamily("branchline_open_runs", "Runs that have not ended.", labels=["state"])
     for gauge in found:
         late = max(0.0, gauge.age or 0.0)
@@ -78,6 +81,8 @@ def _families(found: list[Gauge]) -> Iterator[Metric]:
             case "ready":
                 ready.add_metric([gauge.label], gauge.count)
                 age.add_metric([gauge.label], late)
+            case "in_line":
+                line.add_metric([gauge.label], gauge.count)
             case "run":
                 runs.add_metric([gauge.label], gauge.count)
             case "leased":
@@ -91,4 +96,4 @@ def _families(found: list[Gauge]) -> Iterator[Metric]:
                 )
             case "worker":
                 yield GaugeMetricFamily("branchline_worker_processes", "Worker processes alive.", value=gauge.count)
-    yield from (ready, age, runs)
+    yield from (ready, age, line, runs)

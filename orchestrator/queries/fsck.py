@@ -270,6 +270,24 @@ INVARIANTS = (
             WHERE t.id = h.token_id AND t.epoch = h.epoch AND t.state = 'W')""",
     ),
     Invariant(
+        "I19 limits of queues hold",
+        "Of what began since a queue was limited, or its limit changed, no more is leased than that.",
+        # What a claim had leased when the limit came is counted a sweep later.
+        """SELECT c.run_id::text, 'token ' || c.id || ': ' || c.place || ' of ' || c.concurrency FROM (
+            SELECT t.run_id, t.id, l.concurrency, row_number() OVER (PARTITION BY l.id ORDER BY t.started_at) AS place
+            FROM orchestrator_queue_limit l JOIN orchestrator_token t ON t.queue_limit_id = l.id AND t.state = 'L'
+            WHERE t.started_at > l.changed_at + interval '10 seconds'
+        ) c WHERE c.place > c.concurrency""",
+    ),
+    Invariant(
+        "I19 lines are known",
+        "Who stands in the line of a limited queue stands in one that says so.",
+        """SELECT t.run_id::text, 'token ' || t.id FROM orchestrator_token t
+        LEFT JOIN orchestrator_queue_limit l ON l.id = t.queue_limit_id
+        WHERE t.queue_limit_id IS NOT NULL
+            AND (l.id IS NULL OR l.queue <> t.queue OR (t.state = 'R' AND l.line = '-'))""",
+    ),
+    Invariant(
         "F8 done tasks have a decision",
         "A task that is done was decided by somebody.",
         """SELECT h.run_id::text, 'task ' || h.id FROM runs r JOIN orchestrator_human_task h ON h.run_id = r.id

@@ -6,10 +6,12 @@ from typing import Final
 
 from django.db import connection
 
-# Served by token_ready, token_leased, token_timer and run_open: partial indexes over what is alive.
+# Served by token_ready, token_by_queue_limit, token_leased, token_timer and run_open: partial indexes of what is alive.
 GAUGES: Final = """
 SELECT 'ready', k.queue::text, count(*), extract(epoch FROM clock_timestamp() - min(k.ready_at))::float8
-FROM orchestrator_token k WHERE k.state = 'R' GROUP BY k.queue
+FROM orchestrator_token k WHERE k.state = 'R' AND k.queue_limit_id IS NULL GROUP BY k.queue
+UNION ALL SELECT 'in_line', k.queue::text, count(*), NULL
+FROM orchestrator_token k WHERE k.state = 'R' AND k.queue_limit_id IS NOT NULL GROUP BY k.queue
 UNION ALL SELECT 'leased', '', count(*), NULL FROM orchestrator_token k WHERE k.state = 'L'
 UNION ALL SELECT 'waiting', '', count(*), extract(epoch FROM clock_timestamp() - min(k.wake_at))::float8
 FROM orchestrator_token k WHERE k.state = 'W'

@@ -290,8 +290,16 @@ def _waiting(row: Row, moment: _Moment) -> Waiting | None:
     if row.state == TokenState.HELD or (row.state == TokenState.READY and moment.paused):
         return waiting.for_resume(moment.paused_by)
     if row.state == TokenState.READY:
-        return waiting.for_worker(row.queue) if _json(row.waiting) else None
+        return _waiting_ready(row, moment)
     return _waiting_for(row, moment) if row.state == TokenState.WAITING else None
+
+
+def _waiting_ready(row: Row, moment: _Moment) -> Waiting | None:
+    """A ready step waits when its queue lets it not begin yet, or when nobody serves that queue."""
+    told = _json(row.waiting)
+    if isinstance(told, dict):
+        return waiting.for_turn_in_queue(row.queue, told, _time(row.clock), moment.now)
+    return waiting.for_worker(row.queue) if told else None
 
 
 def _waiting_for(row: Row, moment: _Moment) -> Waiting:

@@ -62,13 +62,17 @@ SELECT 'T', t.node, t.scope_id,
     -- A wait is part of its attempt, which counts only when a worker has it in hand.
     t.attempt + (t.phase = 1 AND t.state <> 'L' AND coalesce(t.waiting->>'kind', '') <> 'retry')::int,
     t.state, NULL, t.first_started_at, NULL, NULL,
-    CASE WHEN t.state = 'R' THEN to_jsonb(t.queue <> ALL (s.queues)
+    CASE WHEN q.id IS NOT NULL AND t.queue = ANY (s.queues) THEN jsonb_build_object('line', q.line,
+            'concurrency', q.concurrency, 'starts', q.starts, 'period', q.period)
+        WHEN t.state = 'R' THEN to_jsonb(t.queue <> ALL (s.queues)
             AND t.ready_at < clock_timestamp() - make_interval(secs => %(patience)s))
         WHEN h.id IS NULL THEN t.waiting || jsonb_build_object('before', t.tried_before)
         ELSE jsonb_build_object('kind', 'person', 'users', h.users, 'roles', h.roles, 'groups', h.groups,
             'claimed_by', (SELECT u.username FROM orchestrator_user u WHERE u.id = h.claimed_by_id)) END,
-    coalesce(h.due_at, t.wake_at), t.queue, t.xid >= a.after, {progress_of_t}
+    coalesce(h.due_at, t.wake_at, q.next_at), t.queue, t.xid >= a.after, {progress_of_t}
 FROM asked a CROSS JOIN served s CROSS JOIN tokens t
+    -- Who stands in the line of a limited queue.
+    LEFT JOIN orchestrator_queue_limit q ON t.state = 'R' AND q.id = t.queue_limit_id
     LEFT JOIN orchestrator_human_task h
         ON t.state = 'W' AND h.token_id = t.id AND h.epoch = t.epoch AND h.state IN ('open', 'claimed')
 WHERE t.xid >= a.after

@@ -64,6 +64,24 @@ def for_slot(told: Mapping[str, Any]) -> Waiting:
     return Waiting(kind="limit", text=f"{told['open']} of {told['limit']} runs of this workflow{of_key} are open")
 
 
+def for_turn_in_queue(queue: str, told: Mapping[str, Any], until: datetime | None, now: datetime) -> Waiting:
+    """A step in the line of a queue that the workspace limits."""
+    if told["line"] == "T" and until is not None:
+        text = f"The queue {queue} starts {told['starts']} {per(told['period'])}, the next at {clock(until, now)}"
+        return Waiting(kind="limit", text=text, until=until)
+    if told["line"] == "F":
+        most = told["concurrency"]
+        are = "step is" if most == 1 else "steps are"
+        return Waiting(kind="limit", text=f"{most} of {most} {are} at work on the queue {queue}")
+    return Waiting(kind="limit", text=f"In line on the queue {queue}")
+
+
+def per(seconds: float) -> str:
+    """A period as people say it: "per minute", or "in 90 seconds"."""
+    units = {1: "second", 60: "minute", 3_600: "hour", 86_400: "day"}
+    return f"per {units[int(seconds)]}" if seconds in units else f"in {seconds:g} seconds"
+
+
 def clock(moment: datetime, now: datetime) -> str:
     """A time of today by its clock, any other with its date."""
     pattern = "%H:%M:%S UTC" if moment.date() == now.date() else "%d %b %Y %H:%M UTC"

@@ -9,7 +9,7 @@
 --   end       {state, output, oref} when the run ends right here
 -- Items of one call commit together, in the order given: ascending by t, then e (steps of one chain may come at once).
 -- Rows of one token come in the order of its items. Lock order: tokens (only ours) -> run lock, shared -> gates, ascending -> run row.
--- Returns a row per item: fenced | cancelled | moved | held | parked | waiting | retrying | back | ended.
+-- Returns a row per item: fenced | cancelled | moved | ready | held | parked | waiting | retrying | back | ended.
 CREATE FUNCTION branchline_advance(p_session bigint, p_items jsonb)
 RETURNS TABLE(token_id bigint, status text, node int, epoch int, entry bigint, started_at timestamptz, queues text[])
 LANGUAGE plpgsql AS $$
@@ -77,7 +77,7 @@ BEGIN
 
         IF v_then = 'back' THEN
             -- Nothing logged: the attempt did not begin. Logged (as unknown): it may have acted and counts like a takeover.
-            UPDATE orchestrator_token k SET state = v_ready, session_id = NULL, epoch = k.epoch + 1,
+            UPDATE orchestrator_token k SET state = v_ready, session_id = NULL, queue_limit_id = NULL, epoch = k.epoch + 1,
                 attempt = k.attempt + CASE WHEN v_entry IS NOT NULL THEN (k.lost >= 4 OR k.verdict <> '')::int
                     ELSE -(k.verdict = '')::int END,
                 lost = k.lost + (v_entry IS NOT NULL)::int,
@@ -86,7 +86,7 @@ BEGIN
             v_queues := v_queues || t.queue::text;
             RETURN QUERY SELECT t.id, 'back', t.node, t.epoch, v_entry, NULL::timestamptz, NULL::text[];
         ELSIF v_then IN ('retry', 'wait') THEN
-            UPDATE orchestrator_token k SET state = 'W', session_id = NULL, epoch = k.epoch + 1, deadline_at = NULL,
+            UPDATE orchestrator_token k SET state = 'W', session_id = NULL, queue_limit_id = NULL, epoch = k.epoch + 1, deadline_at = NULL,
                 -- A resumed step that is retried is asked again with what it waited for.
                 verdict = '', signal = CASE v_then WHEN 'retry' THEN k.signal END,
                 wake_at = coalesce((i->>'until')::timestamptz, v_now + make_interval(secs => (i->>'delay')::float8)),
@@ -153,7 +153,8 @@ BEGIN
             END IF;
             IF v_move IS NOT NULL THEN
                 RETURN QUERY SELECT * FROM branchline_carry(t, v_ctl, (v_move->>'node')::int,
-                    (v_move->>'timeout')::float8, ARRAY[v_entry], v_entry, v_now);
+                    (v_move->>'timeout')::float8, ARRAY[v_entry], v_entry, v_now, false);
+                IF t.queue_limit_id IS NOT NULL THEN v_queues := v_queues || t.queue::text; END IF;
             ELSE
                 v_idle := v_idle || t; v_idle_ctl := v_idle_ctl || v_ctl::text; v_idle_entry := v_idle_entry || v_entry;
             END IF;
@@ -181,7 +182,8 @@ BEGIN
             ELSIF v_n IS NOT NULL THEN
                 t := v_idle[v_n];
                 RETURN QUERY SELECT * FROM branchline_carry(t, v_idle_ctl[v_n]::char, s.node, s.timeout, s.cause,
-                    v_idle_entry[v_n], v_now);
+                    v_idle_entry[v_n], v_now, s.kind = 'end');
+                IF t.queue_limit_id IS NOT NULL THEN v_queues := v_queues || t.queue::text; END IF;
             ELSE
                 SELECT r.control INTO v_ctl FROM orchestrator_run r WHERE r.id = s.run_id;
                 INSERT INTO orchestrator_token (run_id, version_id, node, scope_id, generation, state, queue, priority,

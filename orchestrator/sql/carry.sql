@@ -1,16 +1,18 @@
--- The token goes on to its next step in the same hands (a HOT update: no indexed column changes), or is held.
+-- The token goes on to its next step in the same hands (a HOT update: no indexed column changes), or is held, or is ready
+-- where its queue is limited: the next step takes its turn like others. p_ends: it goes to the run's end, which is no step.
 CREATE FUNCTION branchline_carry(t orchestrator_token, p_ctl char, p_node int, p_timeout float8, p_cause bigint[],
-    p_entry bigint, p_now timestamptz)
+    p_entry bigint, p_now timestamptz, p_ends boolean)
 RETURNS TABLE(token_id bigint, status text, node int, epoch int, entry bigint, started_at timestamptz, queues text[])
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 BEGIN
-    IF p_ctl = 'P' THEN
-        UPDATE orchestrator_token k SET node = p_node, state = 'H', session_id = NULL, epoch = k.epoch + 1, attempt = 0,
+    IF p_ctl = 'P' OR t.queue_limit_id IS NOT NULL AND NOT p_ends THEN
+        UPDATE orchestrator_token k SET node = p_node, state = CASE p_ctl WHEN 'P' THEN 'H' ELSE 'R' END, ready_at = p_now,
+            session_id = NULL, queue_limit_id = NULL, epoch = k.epoch + 1, attempt = 0,
             timeout = p_timeout, lost = 0, tried_before = 0, phase = 0, verdict = '', waiting = NULL, signal = NULL,
             inner_scope = NULL, cause = p_cause,
             started_at = NULL, first_started_at = NULL, deadline_at = NULL, xid = branchline_xid() WHERE k.id = t.id;
-        RETURN QUERY SELECT t.id, 'held', p_node, t.epoch + 1, p_entry, NULL::timestamptz, NULL::text[];
+        RETURN QUERY SELECT t.id, CASE p_ctl WHEN 'P' THEN 'held' ELSE 'ready' END, p_node, t.epoch + 1, p_entry, NULL::timestamptz, NULL::text[];
         RETURN;
     END IF;
     UPDATE orchestrator_token k SET node = p_node, epoch = k.epoch + 1, attempt = 1, timeout = p_timeout, lost = 0,

@@ -33,7 +33,7 @@ BEGIN
         END LOOP;
         IF branchline_close_cancelled(p_run) THEN v_state := p_closing->>'state'; END IF;
     ELSIF p_control = 'P' THEN
-        UPDATE orchestrator_token k SET state = 'H', epoch = k.epoch + 1, xid = branchline_xid() WHERE k.id IN (
+        UPDATE orchestrator_token k SET state = 'H', queue_limit_id = NULL, epoch = k.epoch + 1, xid = branchline_xid() WHERE k.id IN (
             SELECT q.id FROM orchestrator_token q WHERE q.run_id = p_run AND q.state = 'R' ORDER BY q.id FOR UPDATE SKIP LOCKED);
     ELSIF NOT v_queued THEN
         UPDATE orchestrator_token k SET state = 'R', ready_at = clock_timestamp(), epoch = k.epoch + 1, xid = branchline_xid()

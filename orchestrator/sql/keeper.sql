@@ -61,7 +61,7 @@ BEGIN
         FROM orchestrator_token k JOIN lost ON lost.id = k.id AND lost.dead
         ON CONFLICT DO NOTHING
     ), freed AS (
-        UPDATE orchestrator_token k SET state = 'R', session_id = NULL, epoch = k.epoch + 1,
+        UPDATE orchestrator_token k SET state = 'R', session_id = NULL, queue_limit_id = NULL, epoch = k.epoch + 1,
             ready_at = clock_timestamp(), deadline_at = NULL, lost = k.lost + lost.dead::int,
             -- `claim` counts no attempt for a verdict: its row in the log must not meet the one just written.
             attempt = k.attempt + (lost.dead AND (k.lost >= 4 OR k.verdict <> ''))::int,
@@ -108,7 +108,7 @@ $$;
 -- Queues with a ready token that nobody took for a while: their wake-up was lost.
 CREATE FUNCTION branchline_neglected_queues(p_age float8) RETURNS TABLE(queue text, n bigint) LANGUAGE sql AS $$
     SELECT k.queue::text, count(*) FROM orchestrator_token k
-    WHERE k.state = 'R' AND k.ready_at < clock_timestamp() - make_interval(secs => p_age) GROUP BY 1
+    WHERE k.state = 'R' AND k.queue_limit_id IS NULL AND k.ready_at < clock_timestamp() - make_interval(secs => p_age) GROUP BY 1
 $$;
 
 -- Open runs of sub-workflows whose waiting step is gone.

@@ -60,7 +60,8 @@ BEGIN
             v_queues := array_fill(t.queue::text, ARRAY[least((v_open->>'lanes')::int, 16)]);
         END IF;
     END IF;
-    UPDATE orchestrator_token k SET state = 'W', session_id = NULL, epoch = k.epoch + 1, deadline_at = NULL, verdict = '',
+    UPDATE orchestrator_token k SET state = 'W', session_id = NULL, queue_limit_id = NULL, epoch = k.epoch + 1,
+        deadline_at = NULL, verdict = '',
         signal = NULL, phase = 1, attempt = k.attempt - 1, inner_scope = v_inner,
         wake_at = p_now + make_interval(secs => (i->>'delay')::float8),
         waiting = (i->'waiting') || jsonb_build_object('since', p_now) || jsonb_strip_nulls(jsonb_build_object('block', v_block)),
@@ -85,7 +86,8 @@ END $$;
 CREATE FUNCTION branchline_await_lock(t orchestrator_token, p_lock text, p_now timestamptz) RETURNS text[]
 LANGUAGE plpgsql AS $$
 BEGIN
-    UPDATE orchestrator_token k SET state = 'W', session_id = NULL, epoch = k.epoch + 1, deadline_at = NULL, verdict = '',
+    UPDATE orchestrator_token k SET state = 'W', session_id = NULL, queue_limit_id = NULL, epoch = k.epoch + 1,
+        deadline_at = NULL, verdict = '',
         attempt = k.attempt - 1, first_started_at = NULL, wake_at = p_now + interval '5 seconds',
         waiting = jsonb_build_object('kind', 'lock', 'text', format('Waiting for its turn at "%s"', p_lock), 'lock', p_lock,
             'since', p_now),
@@ -178,6 +180,7 @@ DECLARE
     v_queues text[];
     v_lo int := (p->>'lo')::int;
     v_hi int;
+    v_state char;
 BEGIN
     SELECT k.* INTO t FROM orchestrator_token k WHERE k.id = (p->>'t')::bigint AND k.session_id = p_session
         AND k.epoch = (p->>'e')::int AND k.state = 'L' FOR UPDATE;
@@ -226,19 +229,23 @@ BEGIN
         RETURN QUERY SELECT 'over', NULL::int, NULL::int, NULL::int, ARRAY[v_queue];
     ELSIF p ? 'leave' THEN
         v_queues := branchline_leave_lane(t, p->'leave', v_entries, CASE v_ctl WHEN 'P' THEN 'H' ELSE 'R' END, v_now);
-        UPDATE orchestrator_token k SET state = 'W', session_id = NULL, epoch = k.epoch + 1, deadline_at = NULL, lost = 0,
+        UPDATE orchestrator_token k SET state = 'W', session_id = NULL, queue_limit_id = NULL, epoch = k.epoch + 1,
+            deadline_at = NULL, lost = 0,
             verdict = '', inner_scope = t.scope_id + (p->'leave'->>'index')::int, xid = v_xid,
             signal = jsonb_build_object('lo', v_lo, 'hi', v_hi),
             waiting = jsonb_build_object('kind', 'items', 'text', format('Waiting for item %s', v_lo + 1), 'since', v_now)
         WHERE k.id = t.id;
         RETURN QUERY SELECT 'parked', NULL::int, NULL::int, NULL::int, v_queues;
     ELSE
-        UPDATE orchestrator_token k SET state = CASE v_ctl WHEN 'P' THEN 'H' ELSE 'L' END,
-            session_id = CASE v_ctl WHEN 'P' THEN NULL ELSE p_session END, epoch = k.epoch + 1, lost = 0, verdict = '',
-            deadline_at = CASE v_ctl WHEN 'P' THEN NULL ELSE v_now + make_interval(secs => k.timeout + 10) END,
+        -- In a limited queue its items take their turn by tokens of their own: it is claimed again and learns that.
+        v_state := CASE WHEN v_ctl = 'P' THEN 'H' WHEN t.queue_limit_id IS NOT NULL THEN 'R' ELSE 'L' END;
+        UPDATE orchestrator_token k SET state = v_state, session_id = CASE v_state WHEN 'L' THEN p_session END,
+            queue_limit_id = NULL, epoch = k.epoch + 1, lost = 0, verdict = '',
+            deadline_at = CASE v_state WHEN 'L' THEN v_now + make_interval(secs => k.timeout + 10) END,
             inner_scope = NULL, waiting = NULL, signal = jsonb_build_object('lo', v_lo, 'hi', v_hi), xid = v_xid
         WHERE k.id = t.id;
-        RETURN QUERY SELECT CASE v_ctl WHEN 'P' THEN 'held' ELSE 'go' END, t.epoch + 1, v_lo, v_hi, NULL::text[];
+        RETURN QUERY SELECT CASE v_state WHEN 'H' THEN 'held' WHEN 'R' THEN 'ready' ELSE 'go' END, t.epoch + 1, v_lo, v_hi,
+            CASE v_state WHEN 'R' THEN ARRAY[t.queue::text] END;
     END IF;
 END $$;
 

@@ -30,6 +30,11 @@ PATIENCE = 20
 HTTP = {"method": "GET", "url": "http://a.test/"}
 
 
+def lease_of_a() -> Any:
+    seen = SimpleNamespace(seen={0: ("a", None)})
+    return SimpleNamespace(node=0, queue="default", lost=0, queue_limit_id=None, run=seen)
+
+
 @pytest.mark.parametrize(
     ("following", "may"),
     [
@@ -45,13 +50,16 @@ HTTP = {"method": "GET", "url": "http://a.test/"}
 def test_only_a_step_whose_repetition_harms_nobody_begins_ahead(following: dict[str, Any], may: bool) -> None:
     plan = compile_plan(parse_document(document([step("a"), step("b", **following)], "a > b")), KINDS)
     settled = settle(plan, 0, Done("a"), Tries(attempt=1, spent=0.0, draw=0.5))
-    lease: Any = SimpleNamespace(node=0, queue="default", lost=0, run=SimpleNamespace(seen={0: ("a", None)}))
+    lease = lease_of_a()
     assert next_ahead(KINDS, plan, lease, settled) == (1 if may else None)
     lease.lost = 1
     assert next_ahead(KINDS, plan, lease, settled) is None, (
         "workers died with it: its own commit shows that it did not kill"
     )
     lease.lost = 0
+    lease.queue_limit_id = 1
+    assert next_ahead(KINDS, plan, lease, settled) is None, "in a limited queue it takes its turn"
+    lease.queue_limit_id = None
     lease.run.seen.clear()
     assert next_ahead(KINDS, plan, lease, settled) is None, "its input must be read from rows that are not there yet"
 
@@ -59,7 +67,7 @@ def test_only_a_step_whose_repetition_harms_nobody_begins_ahead(following: dict[
 def test_a_join_never_begins_ahead() -> None:
     plan = compile_plan(parse_document(document([step("a"), step("b"), step("c", "merge")], "a > c", "b > c")), KINDS)
     settled = settle(plan, 0, Done("a", ports=(DEFAULT_PORT,)), Tries(attempt=1, spent=0.0, draw=0.5))
-    lease: Any = SimpleNamespace(node=0, queue="default", lost=0, run=SimpleNamespace(seen={0: ("a", None)}))
+    lease = lease_of_a()
     assert settled.effects.signals
     assert next_ahead(KINDS, plan, lease, settled) is None
 

@@ -11,7 +11,18 @@ from django.db import connection
 from django.utils import timezone
 from prometheus_client import REGISTRY
 
-from orchestrator.models import Gate, GateArrival, HumanTask, Run, RunRecord, Scope, StepLog, Token, UndoItem
+from orchestrator.models import (
+    Gate,
+    GateArrival,
+    HumanTask,
+    QueueLimit,
+    Run,
+    RunRecord,
+    Scope,
+    StepLog,
+    Token,
+    UndoItem,
+)
 from orchestrator.project.inspector import Inspector
 from orchestrator.queries.fsck import INVARIANTS, breaches
 from tests.engine.drawings import document, step
@@ -164,6 +175,19 @@ def undone_too_early(run: UUID) -> None:
     Run.objects.filter(pk=run).update(state="undone", finished_at=timezone.now())
 
 
+def beyond_the_limit(run: UUID) -> None:
+    workspace = Run.objects.get(pk=run).workspace_id
+    ago = timezone.now() - timedelta(minutes=1)
+    found = QueueLimit.objects.create(workspace_id=workspace, queue="default", concurrency=1, changed_at=ago)
+    leased: dict[str, Any] = {"state": "L", "session_id": 1, "started_at": timezone.now(), "queue_limit_id": found.pk}
+    for node in (0, 1):
+        Token.objects.create(run_id=run, version_id=0, node=node, queue="default", **leased)
+
+
+def line_of_nobody(run: UUID) -> None:
+    Token.objects.filter(run_id=run).update(state="R", wake_at=None, queue_limit_id=1)
+
+
 FAULTS: dict[str, Callable[[UUID], None]] = {
     "I1 one success": two_successes,
     "I1 one token per step": two_tokens,
@@ -192,6 +216,8 @@ FAULTS: dict[str, Callable[[UUID], None]] = {
     "I17 nothing remains of a closed run": remains,
     "I17 decided joins let go": still_cancels,
     "I17 tasks have their token": lost_token,
+    "I19 limits of queues hold": beyond_the_limit,
+    "I19 lines are known": line_of_nobody,
     "F8 done tasks have a decision": undecided,
 }
 

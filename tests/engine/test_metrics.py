@@ -12,6 +12,7 @@ from orchestrator.engine import statements
 from orchestrator.models import Run, Token
 from orchestrator.queries.gauges import GAUGES, gauges
 from orchestrator.services.control import pause_run
+from orchestrator.services.queue_limits import set_queue_limit
 from tests.engine.drawings import document, step
 from tests.engine.house import keeper_at_work, make_tools, worker_at_work
 from tests.engine.kinds import Told, kinds
@@ -129,6 +130,15 @@ def test_gauges_say_what_stands_in_the_rows(house):
     assert found()["run", "paused"] == (1, None)
     Run.objects.update(state="undo_stuck", finished_at="2020-01-01T00:00:00Z")
     assert "run" not in {what for what, _ in found()}
+
+
+def test_who_stands_in_line_is_not_ready(house):
+    house.start(house.publish(document([step("a"), step("b"), step("c")])))
+    set_queue_limit(actor=house.actor, queue="default", concurrency=1)
+    beat(1)
+    claim(1, 9)
+    assert found()["in_line", "default"] == (2, None)
+    assert ("ready", "default") not in found()
 
 
 def test_the_scrape_is_served_by_indexes(house):

@@ -7,7 +7,7 @@ import pytest
 from django.db import connection
 
 from orchestrator.core.errors import NotFound
-from orchestrator.models import Run, Version, Workspace
+from orchestrator.models import QueueLimit, Run, Version, Workspace
 from orchestrator.queries.cursor import CursorInvalid
 from orchestrator.queries.step_run import StepRun
 from orchestrator.queries.step_runs import step_run_rows, step_runs
@@ -157,6 +157,42 @@ def test_it_says_that_no_worker_serves_a_queue(run: Run, queue: str, age: int, s
     make_token(run, "a", queue=queue, ready_at=datetime.now(UTC) - timedelta(seconds=age))
     item = by_key(run)["a"]
     assert (item.waiting and reason(item)) == said
+
+
+FIVE = {"starts": 5, "period": 60, "burst": 1}
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"concurrency": 1, "line": "F"}, "1 of 1 step is at work on the queue default"),
+        ({"concurrency": 3, "line": "F", **FIVE}, "3 of 3 steps are at work on the queue default"),
+        ({"line": "T", **FIVE}, "The queue default starts 5 per minute, the next at 01 Jan 2100 12:30 UTC"),
+        (
+            {"line": "T", **FIVE, "period": 90},
+            "The queue default starts 5 in 90 seconds, the next at 01 Jan 2100 12:30 UTC",
+        ),
+        ({"concurrency": 1, "line": "O"}, "In line on the queue default"),
+    ],
+)
+def test_a_step_in_line_names_what_limits_its_queue(run: Run, values: dict[str, Any], said: str) -> None:
+    next_at = SOON if values["line"] == "T" else None
+    limit = QueueLimit.objects.create(
+        workspace_id=run.workspace_id, queue="default", changed_at=datetime.now(UTC), next_at=next_at, **values
+    )
+    make_token(run, "a", queue_limit_id=limit.pk)
+    item = by_key(run)["a"]
+    assert (str(item.state), *reason(item)) == ("ready", "limit", said)
+    assert item.waiting is not None
+    assert item.waiting.until == next_at
+
+
+def test_in_a_limited_queue_that_nobody_serves_the_worker_is_missed(run: Run) -> None:
+    limit = QueueLimit.objects.create(
+        workspace_id=run.workspace_id, queue="reports", changed_at=datetime.now(UTC), concurrency=1, line="F"
+    )
+    make_token(run, "a", queue="reports", queue_limit_id=limit.pk, ready_at=datetime.now(UTC) - timedelta(minutes=1))
+    assert reason(by_key(run)["a"])[0] == "worker"
 
 
 def test_a_silent_worker_serves_nothing(run: Run) -> None:

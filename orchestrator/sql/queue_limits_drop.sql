@@ -1,0 +1,13 @@
+DROP FUNCTION branchline_drop_line(bigint);
+DROP FUNCTION branchline_settle_lines(bigint);
+DROP FUNCTION branchline_open_due_lines();
+DROP FUNCTION branchline_give_back(bigint);
+DROP FUNCTION branchline_leave_lines(orchestrator_queue_limit[], bigint[], bigint[], timestamptz);
+DROP FUNCTION branchline_line_of(orchestrator_queue_limit, timestamptz);
+DROP FUNCTION branchline_admit(orchestrator_queue_limit, int, boolean, timestamptz);
+DROP FUNCTION branchline_lines(text[], int, timestamptz);
+DROP FUNCTION branchline_lock_lines(text[], bigint[], timestamptz);
+DROP FUNCTION branchline_line_up(text[], int, timestamptz);
+DROP FUNCTION branchline_next_start(orchestrator_queue_limit);
+DROP FUNCTION branchline_starts_left(orchestrator_queue_limit, timestamptz);
+DROP FUNCTION branchline_places_left(orchestrator_queue_limit);
