@@ -8,12 +8,16 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from uuid import UUID
 
+import structlog
+
 from orchestrator.core.document import SUB_WORKFLOW
 from orchestrator.core.plan import Plan
 from orchestrator.core.undo import Entered, Handler, Happened, UndoEntry, undo_ledger
 from orchestrator.engine import statements
-from orchestrator.engine.database import Connection, Row
+from orchestrator.engine.database import AWAY, Connection, Row
 from orchestrator.engine.scopes import BLOCK
+
+log = structlog.get_logger(__name__)
 
 LIMIT = 50  # ledgers in one sweep
 
@@ -22,7 +26,13 @@ def write_ledgers(connection: Connection, plan_of: Callable[[int], Plan], run_id
     """Write every ledger that is due (of one run, or of all) and return the queues on which undo steps became ready."""
     queues: list[str] = []
     for row in connection.execute(statements.PENDING_UNDO, (run_id, LIMIT)).fetchall():
-        items = _items(connection, plan_of, row["run_id"], row["boundary"])
+        try:
+            items = _items(connection, plan_of, row["run_id"], row["boundary"])
+        except AWAY:
+            raise
+        except Exception:  # one run whose ledger cannot be told must not keep the others waiting
+            log.exception("a ledger cannot be written", run=str(row["run_id"]), boundary=row["boundary"])
+            continue
         written = connection.execute(statements.WRITE_LEDGER, (row["run_id"], row["boundary"], json.dumps(items)))
         queues += (written.fetchone() or {})["queues"] or []
     return queues

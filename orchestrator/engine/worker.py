@@ -256,14 +256,14 @@ class Worker:
             except Exception as error:
                 failure = error
                 break
-        self._give_up(attempt, failure)
+        self._give_up(attempt, failure, acted=outcome is not None)
         return None
 
-    def _give_up(self, attempt: Attempt, error: Exception | None) -> None:
+    def _give_up(self, attempt: Attempt, error: Exception | None, *, acted: bool) -> None:
         lease = attempt.lease
         log.error("an attempt could not be ended", run=str(lease.run.run_id), node=lease.node, error=repr(error)[:500])
         try:
-            self._committer.advance(items.give_up(lease, error))
+            self._committer.advance(items.give_up(lease, error) if acted else items.hand_back(lease))
         except Exception as second:
             # It stays leased to us and is returned as a stray.
             log.warning("a token could not be given back", node=lease.node, error=repr(second)[:200])

@@ -59,6 +59,9 @@ BEGIN
             jsonb_build_object('code', 'worker_lost', 'message', 'The worker died during this attempt; the step may have acted.'),
             branchline_xid()
         FROM orchestrator_token k JOIN lost ON lost.id = k.id AND lost.dead
+        -- Ending the run itself is no step: nothing has acted.
+        WHERE NOT EXISTS (SELECT 1 FROM orchestrator_plan_gate g
+            WHERE g.version_id = k.version_id AND g.node = k.node AND g.queue = '')
         ON CONFLICT DO NOTHING
     ), freed AS (
         UPDATE orchestrator_token k SET state = 'R', session_id = NULL, queue_limit_id = NULL, epoch = k.epoch + 1,

@@ -1,14 +1,23 @@
 """Undo: what happened is undone, latest first, branches at once; what is stuck is shown and settled."""
 
+import json
 from typing import Any
 
 import pytest
 
-from orchestrator.models import Run, RunRecord, StepLog, UndoItem
+from orchestrator.core.outcome import Done
+from orchestrator.core.plan_json import plan_from_json
+from orchestrator.core.settle import Tries, settle
+from orchestrator.engine import statements
+from orchestrator.engine.items import build_item
+from orchestrator.engine.lease import Lease
+from orchestrator.engine.sandbox import Sandbox
+from orchestrator.models import Run, RunRecord, StepLog, Token, UndoItem
 from orchestrator.services.control import cancel_run
 from orchestrator.services.undo import NotUndoable, UndoItemNotStuck, settle_undo, undo_run
 from tests.engine.drawings import document, step
-from tests.engine.house import House, leftovers
+from tests.engine.house import House, keeper_at_work, leftovers, make_tools, worker_at_work
+from tests.engine.rows import claim, rows, take_over
 from tests.waiting import wait_until
 
 
@@ -134,6 +143,24 @@ def test_a_stuck_undo_is_settled_by_a_person(house: House, at_work: None, how: A
     with pytest.raises(UndoItemNotStuck):
         settle_undo(run.pk, item.entry, how, house.actor, reason)
     assert RunRecord.objects.filter(run=run, kind=f"undo_{how}", actor="tester").count() == 1
+
+
+def test_a_run_whose_worker_died_while_ending_it_can_be_undone(house: House, sandbox: Sandbox) -> None:
+    """Ending the run is nobody's step: its loss leaves no row that an undo could stumble over."""
+    version = house.publish(document([undoable("a"), undoable("b")]))
+    run_id = house.start(version)
+    plan = plan_from_json(version.plan)
+    for row in claim(1, 2):
+        lease = Lease.from_row(row)
+        settled = settle(plan, lease.node, Done(None), Tries(attempt=1, spent=0.0, draw=0.5))
+        rows(statements.ADVANCE, 1, json.dumps([build_item(plan, lease, settled, config=None, log=[])]))
+    (last,) = [*Token.objects.filter(run_id=run_id, state="L"), *claim(1)][:1]
+    take_over()
+    assert not StepLog.objects.filter(run_id=run_id, outcome="U").exists(), last
+    with worker_at_work(make_tools(sandbox)) as house.worker, keeper_at_work(house.worker.poke):
+        assert house.end_of(run_id).state == "succeeded"
+        undo_run(run_id, house.actor)
+        wait_until(Run.objects.filter(pk=run_id, state="undone").exists, 20, "the run to be undone")
 
 
 def test_a_stuck_undo_is_tried_again(house: House, at_work: None) -> None:
