@@ -24,7 +24,8 @@ from orchestrator.core.replay import unhandled
 from orchestrator.core.states import FINAL_RUN, RunState
 from orchestrator.engine import dispatch, statements
 from orchestrator.models import Run, RunRecord, Token, Version
-from orchestrator.services.inside import is_child_step, open_inside, wait_for_child
+from orchestrator.services.inside import open_inside
+from orchestrator.services.parked import child_to_retry, is_child_step
 from orchestrator.services.plans import plan_of
 from orchestrator.services.runs import BusinessKeyOpen, settle_limit
 from orchestrator.services.standing import XID, RunBusy, Scope
@@ -135,9 +136,9 @@ def _inside(it: Opened, actor: Actor, made: Collection[Token]) -> list[Token]:
 
 
 def _retry_child(it: Opened, actor: Actor, token: Token) -> None:
-    child = wait_for_child(it.run, token, f'Waiting for the run of "{it.plan.steps[token.node].name}"')
+    child = child_to_retry(it.run, it.plan, token)
     if child is None:
-        return  # a new one is started
+        return
     with opened(child.pk, actor) as inner:
         _retry(inner, actor, failed_steps(inner.scope), {"by_run": str(it.run.pk)})
 

@@ -22,7 +22,7 @@ from tests.nested_graphs import (
 NESTED = Style(containers=WITH_RUNS, locks=True, share=0.5)
 UNDOING = Style(containers=WITH_RUNS, locks=True, undo=True, share=0.5)
 #: A retry has a scope with a lock begin anew, so what is in it happens again.
-UNLOCKED = Style(containers=tuple(kind for kind in WITH_RUNS if kind != "for_each"), share=0.5)
+UNLOCKED = Style(containers=WITH_RUNS, share=0.5)
 
 
 @dataclass(frozen=True, slots=True)

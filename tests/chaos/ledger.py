@@ -24,6 +24,8 @@ class Tally:
     executions: int = 0
     cut_off: int = 0
     repeated: int = 0
+    #: places where a handler was called, and the log has no row because something was cancelled
+    unlogged: int = 0
     #: successes that a worker was told of
     acknowledged: int = 0
     attempts: int = 0
@@ -90,6 +92,7 @@ DONE = (
     "executions",
     "cut_off",
     "repeated",
+    "unlogged",
     "acknowledged",
     "attempts",
     "taken_over",

@@ -10,8 +10,9 @@ from tests.chaos.journal import Evidence, Place
 Act = tuple[UUID, int]
 
 
-def contradictions(evidence: Evidence, acts: Collection[Act]) -> Iterator[str]:
-    """In words. `acts` are the steps whose handler writes down its calls, as does that of their undo.
+def contradictions(evidence: Evidence, acts: Collection[Act], cut: Collection[UUID] = ()) -> Iterator[str]:
+    """In words. `acts` are the steps whose handler writes down its calls, as does that of their undo; of `cut` runs
+    something was cancelled.
 
     - An acknowledged success must stand in the log: else it was lost.
     - A logged success must have a handler that came to its end in that very attempt: else nothing was done.
@@ -34,8 +35,17 @@ def contradictions(evidence: Evidence, acts: Collection[Act]) -> Iterator[str]:
             yield f"lost: {place} succeeded in attempt {successes}, but its handler ended in {acted} only"
         if late := [attempt for attempt in called if attempt > max(successes)]:
             yield f"doubled: {place} succeeded in attempt {successes}, and began again in {late}"
-    for place in evidence.called.keys() - _all_places():
-        yield f"doubled: a handler was called at {place}, which the log does not know"
+    for place in unlogged(evidence):
+        if UUID(place.run) not in cut:
+            yield f"doubled: a handler was called at {place}, which the log does not know"
+
+
+def unlogged(evidence: Evidence) -> set[Place]:
+    """Where handlers were called and the log has no row.
+
+    Where something is cancelled that can be: a for-each drops its lanes with the items that they had in hand.
+    """
+    return evidence.called.keys() - _all_places()
 
 
 def repeated(evidence: Evidence) -> int:

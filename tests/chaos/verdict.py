@@ -15,7 +15,7 @@ from tests.chaos.drawings import Nested, Wanted
 from tests.chaos.families import Member, families, members
 from tests.chaos.journal import read
 from tests.chaos.ledger import Tally
-from tests.chaos.testimony import contradictions, repeated
+from tests.chaos.testimony import contradictions, repeated, unlogged
 from tests.chaos.undone import wrong_undo
 from tests.graphs import Expected
 from tests.nested_graphs import Happened
@@ -47,14 +47,15 @@ def judge(
     family = families(everyone)
     given_up = {everyone[run_id].root for run_id in _given_up()}
     whole = {run_id: wanted for run_id, (_, wanted) in started.items() if run_id not in given_up | cancelled}
+    loose = _loose(started, everyone)
     acts = {(member.run_id, node) for member in everyone.values() for node in member.acting}
     wrong = [
         *_wrong_runs(whole, family, retried),
         *wrong_undo({run: one for run, one in whole.items() if isinstance(one, Nested)}, family, evidence),
-        *_wrong_gates(_loose(started, everyone), {one.run_id for root in retried for one in family[root]}),
+        *_wrong_gates(loose, {one.run_id for root in retried for one in family[root]}),
         *wrong_cancel(cancelled, family),
         *wrong_locks(everyone, evidence),
-        *contradictions(evidence, acts),
+        *contradictions(evidence, acts, loose),
     ]
     tally = Tally(
         runs=len(started),
@@ -69,6 +70,7 @@ def judge(
         executions=evidence.calls,
         cut_off=evidence.cut_off,
         repeated=repeated(evidence),
+        unlogged=len(unlogged(evidence)),
         acknowledged=len(evidence.acknowledged),
         attempts=StepLog.objects.count(),
         taken_over=StepLog.objects.filter(outcome="U").count(),

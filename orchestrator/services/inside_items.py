@@ -1,0 +1,116 @@
+"""A retry of a for-each: its unfinished items go on where they stood, the finished ones are left alone."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from itertools import groupby
+
+from django.db import connection
+
+from orchestrator.core.plan import BodyPlan, Plan, plan_of_body
+from orchestrator.core.replay import replay
+from orchestrator.core.states import TokenState
+from orchestrator.engine.lease import LANE
+from orchestrator.models import Run, Scope, StepLog, Token
+from orchestrator.services.parked import go_on, park, was_cut
+from orchestrator.services.standing import XID
+
+#: The last final row of each step of each item.
+ENDS = """
+SELECT DISTINCT ON (s.scope_id, s.node) s.scope_id, s.node, s.outcome, s.ports FROM orchestrator_steplog s
+WHERE s.run_id = %s AND s.node = ANY(%s) AND s.scope_id BETWEEN %s AND %s AND s.final
+ORDER BY s.scope_id, s.node, s.generation DESC, s.attempt DESC
+"""
+#: What goes on in one scope once its failures are forgotten, and whether it has come to its end.
+Reopen = Callable[[int], tuple[list[Token], bool]]
+
+
+def reopen_items(run: Run, plan: Plan, token: Token, block: Scope, reopen: Reopen) -> list[Token]:
+    """The tokens with which the items go on, or the for-each's own; empty when it begins anew.
+
+    Unfinished items each get a lane that waits for them (all at once, whatever `parallel` says), and items that have
+    not begun get lanes, too.
+    """
+    made: list[Token] = []
+    again = hopeless = 0
+    begun = _begun(run, plan, token, block)
+    for scope_id in _unfinished(run, plan_of_body(plan, token.node), block, begun):
+        inside, is_over = reopen(scope_id)
+        if inside:
+            index = scope_id - block.pk - 1
+            again += 1
+            made += [*inside, _lane(token, block, index, index + 1, waits_for=scope_id)]
+        hopeless += not inside and not is_over
+    fresh = [index for index in range(block.total) if block.pk + 1 + index not in begun]
+    made += [_lane(token, block, low, high) for low, high in _ranges(fresh, max(block.chunk, 1))]
+    text = f"Working through {block.total} items"
+    waiting = {"kind": "items", "text": text, "memo": None, "block": block.pk}
+    # Counted anew: an item may have ended well just when the others were stopped, before its lane said so.
+    ok = block.total - again - len(fresh) - hopeless
+    if made:
+        Scope.objects.filter(pk=block.pk).update(ok=ok, fail=hopeless, next=block.total)
+        park(token, block.pk, waiting)
+    elif was_cut(token):
+        state = "failed" if hopeless > block.tolerate else "succeeded"
+        Scope.objects.filter(pk=block.pk).update(ok=ok, fail=hopeless, next=block.total)
+        go_on(token, block.pk, waiting, {"state": state, "ok": ok, "fail": hopeless, "total": block.total})
+        made.append(token)
+    return made
+
+
+def _begun(run: Run, plan: Plan, token: Token, block: Scope) -> set[int]:
+    """The scopes of items that have left a row."""
+    nodes = [step.node for step in plan.steps if step.parent == token.node]
+    span = (block.pk + 1, block.pk + block.total)
+    rows = StepLog.objects.filter(run_id=run.pk, node__in=nodes, scope_id__range=span)
+    return set(rows.values_list("scope_id", flat=True))
+
+
+def _unfinished(run: Run, body: BodyPlan, block: Scope, begun: set[int]) -> list[int]:
+    """Items that failed or were cut short; also those that were stopped between two steps and left no row of it."""
+    nodes = [step.node for step in body.steps if step.parent == body.container]
+    ends: dict[int, dict[int, tuple[str, ...] | None]] = {scope_id: {} for scope_id in begun}
+    with connection.cursor() as cursor:
+        cursor.execute(ENDS, [run.pk, nodes, block.pk + 1, block.pk + block.total])
+        for scope_id, node, outcome, ports in cursor.fetchall():
+            if outcome != "K":
+                ends[scope_id][node] = None if ports is None else tuple(ports)
+    return [scope_id for scope_id, known in sorted(ends.items()) if not _has_ended_well(body, known)]
+
+
+def _has_ended_well(body: BodyPlan, ends: dict[int, tuple[str, ...] | None]) -> bool:
+    return None not in ends.values() and body.end in replay(body, ends).holds
+
+
+def _ranges(indexes: list[int], longest: int) -> list[tuple[int, int]]:
+    runs = [list(group) for _, group in groupby(enumerate(indexes), lambda pair: pair[1] - pair[0])]
+    found = []
+    for run in runs:
+        first, last = run[0][1], run[-1][1] + 1
+        found += [(low, min(low + longest, last)) for low in range(first, last, longest)]
+    return found
+
+
+def _lane(token: Token, block: Scope, low: int, high: int, *, waits_for: int | None = None) -> Token:
+    now = datetime.now(UTC).isoformat()
+    waiting = {"kind": "items", "text": f"Waiting for item {low + 1}", "since": now}
+    lane = Token(
+        run_id=token.run_id,
+        version_id=token.version_id,
+        node=token.node,
+        scope_id=block.pk,
+        generation=token.generation,
+        state=token.state if waits_for is None else TokenState.WAITING,
+        queue=token.queue,
+        priority=token.priority,
+        # Lanes number their attempts apart, so that lost ones can all be logged.
+        attempt=(low + 1) * 1_000,
+        timeout=token.timeout,
+        phase=LANE,
+        signal={"lo": low, "hi": high},
+        waiting=None if waits_for is None else waiting,
+        inner_scope=waits_for,
+        cause=token.cause,
+        xid=XID,
+    )
+    lane.save(force_insert=True)
+    return lane

@@ -1,0 +1,67 @@
+"""How the token that a retry made for a container, or a sub-workflow step, stands where the old one stood."""
+
+from datetime import UTC, datetime
+
+from orchestrator.core.document import SUB_WORKFLOW
+from orchestrator.core.json_types import JsonObject
+from orchestrator.core.plan import Plan
+from orchestrator.core.states import AttemptOutcome, RunState, TokenState
+from orchestrator.models import Run, StepLog, Token
+from orchestrator.services.standing import XID, RunBusy
+
+
+def park(token: Token, inner_scope: int | None, waiting: JsonObject) -> None:
+    """Let a token wait as if its step had opened what it waits for."""
+    _stand(token, inner_scope, waiting, state=TokenState.WAITING)
+    token.state = TokenState.WAITING
+
+
+def go_on(token: Token, inner_scope: int | None, waiting: JsonObject, signal: JsonObject) -> None:
+    """Let a ready token go on as if what it waited for had just ended so."""
+    _stand(token, inner_scope, waiting, signal=signal)
+
+
+def _stand(token: Token, inner_scope: int | None, waiting: JsonObject, **more: object) -> None:
+    waiting = {**waiting, "since": datetime.now(UTC).isoformat()}
+    Token.objects.filter(pk=token.pk).update(phase=1, inner_scope=inner_scope, waiting=waiting, xid=XID, **more)
+    token.phase = 1
+
+
+def was_cut(token: Token) -> bool:
+    """Whether the step was taken away before it ended: by what failed around it, not by itself."""
+    rows = StepLog.objects.filter(
+        run_id=token.run_id, node=token.node, scope_id=token.scope_id, generation=token.generation, final=True
+    ).exclude(outcome=AttemptOutcome.REPEATED)
+    last = rows.order_by("-attempt").values_list("outcome", flat=True).first()
+    return last in (None, AttemptOutcome.CANCELLED)
+
+
+def is_child_step(plan: Plan, token: Token) -> bool:
+    """Whether this token stands at a sub-workflow step."""
+    return 0 <= token.node < len(plan.steps) and plan.steps[token.node].kind == SUB_WORKFLOW
+
+
+def child_to_retry(run: Run, plan: Plan, token: Token) -> Run | None:
+    """The run of a sub-workflow step that is to go on, and for which the step's new token now waits.
+
+    None when there is none: it is begun anew, or it has succeeded and the token goes on with that. Raises RunBusy.
+    """
+    child = Run.objects.filter(parent_run_id=run.pk, parent_node=token.node, parent_scope=token.scope_id).last()
+    if child is None:
+        return None
+    cut = was_cut(token)
+    waiting: JsonObject = {
+        "kind": "child",
+        "text": f'Waiting for the run of "{plan.steps[token.node].name}"',
+        "memo": None,
+    }
+    if cut and child.state == RunState.CANCELLING:
+        raise RunBusy("A step of a sub-workflow is moving at this very moment. Try again.")
+    if cut and child.state == RunState.SUCCEEDED:
+        go_on(token, None, waiting, {"state": child.state, "run": str(child.pk)})
+        return None
+    if child.state != RunState.FAILED and not (cut and child.state == RunState.CANCELLED):
+        return None
+    park(token, None, waiting)
+    Run.objects.filter(pk=child.pk).update(parent_token=token.pk, parent_epoch=token.epoch)
+    return child
