@@ -4,8 +4,9 @@ from datetime import datetime
 from typing import Any
 
 from django import template
+from django.templatetags.static import static
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from monitor.words import between
@@ -122,3 +123,10 @@ def wait_icon(kind: str) -> str:
 def place(scope: int | str) -> int:
     """Which item of a for-each, or turn of a repeat, a scope stands for, counted from 1."""
     return int(scope) & INDEX
+
+
+@register.simple_tag
+def styles(*parts: str) -> SafeString:
+    """Links to the stylesheets in `static/monitor/`: what the monitor's pages share, and the named parts."""
+    places = (static(f"monitor/{part}.css") for part in ("shared", *parts))
+    return format_html_join("", '<link rel="stylesheet" href="{}">', ((place,) for place in places))
