@@ -1,7 +1,8 @@
 """What each tab of a run's page shows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.middleware.csrf import get_token
@@ -15,6 +16,7 @@ from orchestrator.api import (
     CursorInvalid,
     ItemPlace,
     Run,
+    Span,
     StepRunRows,
     captions_of,
     document_of,
@@ -72,13 +74,20 @@ def timeline_context(request: WorkspaceRequest, found: Run, shown: Shown) -> dic
     names = {key: caption.name for key, caption in captions_of(found.version_id).items()}
     drawn = lay_out(
         spans.items,
-        start=found.started_at,
-        end=found.finished_at or timezone.now(),
+        **limits_of(spans.items, found, shown),
         names=names,
         first=first_lane(request),
         most=PAGE_OF_LANES,
     )
     return {"timeline": drawn, "timeline_cut": spans.cut}
+
+
+def limits_of(spans: Sequence[Span], found: Run, shown: Shown) -> dict[str, datetime]:
+    """Where the axis begins and ends: with the run, or with the item."""
+    now = timezone.now()
+    if shown.opened is None or not spans:
+        return {"start": found.started_at, "end": found.finished_at or now}
+    return {"start": min(span.begun for span in spans), "end": max(span.ended or now for span in spans)}
 
 
 def first_lane(request: WorkspaceRequest) -> int:

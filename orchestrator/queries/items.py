@@ -38,7 +38,7 @@ class Item:
     @property
     def name(self) -> str:
         """As people count."""
-        return f"item {self.index + 1:,}"
+        return f"Item {self.index + 1:,}"
 
     def as_json(self) -> dict[str, Json]:
         return {

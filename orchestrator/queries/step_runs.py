@@ -179,6 +179,7 @@ def _read(run: Run, after: int, drawing: Drawing, node: int | None, scope: int |
         "nodes": nodes,
         "tops": [top for top, outer in enumerate(drawing.around) if not outer],
         "lists": [one for one in nodes if one in drawing.lists],
+        "inside": sorted(drawing.in_items),
         "scope": scope,
         "patience": waiting.PATIENCE,
         "silence": TTL,

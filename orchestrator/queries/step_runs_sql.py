@@ -1,7 +1,7 @@
 """The one statement behind `step_runs`: one statement sees one snapshot, so that its position is exact."""
 
 #: Parameters: run, after (0: everything), node (NULL: all), nodes (to read), tops (all nodes outside containers), lists
-#: (those of `nodes` that are a for-each), scope (NULL: all), patience (seconds), silence (seconds).
+#: (those of `nodes` that are a for-each), inside (all nodes in items), scope (NULL: all), patience, silence (seconds).
 #: First comes the run itself (source R), then in any order: tokens (T), the last row of ended step runs (L), joins
 #: that some branches have reached (G), and, for changes only, how every step ended (E): the dead paths need them all.
 STEP_RUNS = """
@@ -83,10 +83,10 @@ WHERE t.xid >= a.after
     OR t.node = ANY(%(lists)s::int[]) AND EXISTS (SELECT FROM {block_of_t} AND {block_is_fresh})
 UNION ALL
 SELECT 'L', l.node, l.scope_id, greatest(l.attempt, 0), l.outcome, l.ports,
-    CASE WHEN l.attempt = 1 THEN l.started_at ELSE (
+    least({begun_of_l}, CASE WHEN l.attempt = 1 THEN l.started_at ELSE (
         SELECT min(p.started_at) FROM orchestrator_steplog p
         WHERE p.run_id = %(run)s AND p.node = l.node AND p.scope_id = l.scope_id AND p.generation = l.generation
-    ) END,
+    ) END),
     CASE WHEN l.outcome <> 'R' THEN l.finished_at END, l.error,
     CASE WHEN u.state IS NOT NULL THEN jsonb_build_object('state', u.state, 'error', u.error) END, NULL, '',
     l.xid >= a.after, {progress_of_l}
@@ -127,12 +127,18 @@ PROGRESS_OF = """CASE WHEN {row}.node = ANY(%(lists)s::int[]) THEN (
         SELECT jsonb_build_object('total', s.total, 'ok', s.ok, 'failed', s.fail) FROM {block}
         ORDER BY s.id DESC LIMIT 1) END"""
 
+#: A for-each begins with the first of its items: its own row knows only when it went on after the last one.
+BEGUN_OF = """CASE WHEN {row}.node = ANY(%(lists)s::int[]) THEN (
+        SELECT min(i.started_at) FROM orchestrator_steplog i JOIN {block}
+        WHERE i.run_id = %(run)s AND i.node = ANY(%(inside)s::int[]) AND i.scope_id = s.id + 1) END"""
+
 for _name, _text in {
     "{task_is_fresh}": IS_FRESH.format(row="h"),
     "{gate_is_fresh}": IS_FRESH.format(row="g"),
     "{block_is_fresh}": IS_FRESH.format(row="s"),
     "{block_of_t}": BLOCK_OF.format(row="t"),
     "{progress_of_t}": PROGRESS_OF.format(row="t", block=BLOCK_OF.format(row="t")),
+    "{begun_of_l}": BEGUN_OF.format(row="l", block=BLOCK_OF.format(row="l").replace("WHERE", "ON", 1)),
     "{progress_of_l}": PROGRESS_OF.format(row="l", block=BLOCK_OF.format(row="l")),
 }.items():
     STEP_RUNS = STEP_RUNS.replace(_name, _text)

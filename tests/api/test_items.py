@@ -174,12 +174,12 @@ def test_the_panel_lists_items_and_each_opens_its_step_runs(cast: RunCast) -> No
     address = f"/w/acme/runs/{run.pk}/"
     first = cast.client.get(f"{address}steps/each/?tab=steps").content.decode()
     assert "995 of 1,000 done, 2 failed" in first
-    assert first.index(">item 4<") < first.index(">item 501<") < first.index(">item 1<")
+    assert first.index(">Item 4<") < first.index(">Item 501<") < first.index(">Item 1<")
     assert f"?tab=steps&amp;item={block.pk + 4}" in first
     assert "items=1.48" in first
     second = cast.client.get(f"{address}steps/each/?tab=steps&items=1.48").content.decode()
-    assert ">item 50<" in second
-    assert ">item 4<" not in second
+    assert ">Item 50<" in second
+    assert ">Item 4<" not in second
     inside = cast.client.get(f"{address}?tab=steps&item={block.pk + 4}").content.decode()
     assert "<strong>Item 4</strong> of 1000 of" in inside
     assert f"?tab=steps&amp;item={block.pk + 3}" in inside

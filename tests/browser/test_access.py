@@ -6,19 +6,15 @@ from dataclasses import dataclass
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from designer.services.publishing import publish
-from designer.services.workflows import create_workflow
-from orchestrator.models import HumanTask, Run
+from orchestrator.models import HumanTask, Run, Scope
 from orchestrator.models.workspace import Role
-from orchestrator.services.members import machine_actor
-from orchestrator.services.runs import start_run
 from tests.browser.axe import violations
 from tests.browser.canvas import Canvas
 from tests.browser.leave import ask_for_leave
+from tests.browser.runs import ended, run_over_items, run_with_stuck_undo, started
 from tests.browser.site import Site
 from tests.browser.web import Web
 from tests.designer_cast import document, transform
-from tests.waiting import wait_until
 
 PAGES = {
     "front": "",
@@ -34,6 +30,14 @@ PAGES = {
     "run history": "runs/{failed}/?tab=history",
     "run data": "runs/{waiting}/?tab=data",
     "step": "runs/{failed}/steps/{step}/?tab=steps",
+    "undo asked": "runs/{failed}/undo/",
+    "undo not begun": "runs/{failed}/?tab=undo",
+    "undo ledger": "runs/{stuck}/?tab=undo",
+    "items on the graph": "runs/{items}/steps/each/",
+    "items": "runs/{items}/steps/each/?tab=timeline",
+    "item steps": "runs/{items}/?tab=steps&item={item}",
+    "item timeline": "runs/{items}/?tab=timeline&item={item}",
+    "item history": "runs/{items}/?tab=history&item={item}",
     "cancel": "runs/{waiting}/cancel/",
     "inbox": "inbox/?tab=all",
     "task": "inbox/{task}/",
@@ -73,22 +77,26 @@ def house(web: Web, chromium: Browser) -> Iterator[House]:
     waiting = ask_for_leave(site, everybody)
     failed = failed_run(site)
     task = HumanTask.objects.get(run_id=waiting)
-    wait_until(lambda: Run.objects.get(pk=failed.pk).state == "failed", 30, "the run to fail")
-    places = {"waiting": str(waiting), "failed": str(failed.pk), "task": str(task.pk), "step": "ends"}
+    items, stuck = run_over_items(site.workspace), run_with_stuck_undo(site.workspace)
+    places = {
+        "waiting": str(waiting),
+        "failed": str(failed.pk),
+        "task": str(task.pk),
+        "step": "ends",
+        "items": str(items.pk),
+        "item": str(Scope.objects.get(run_id=items.pk).pk + 41),
+        "stuck": str(stuck.pk),
+    }
     yield House(site, site.page_of(everybody), places)
     site.close()
 
 
 def failed_run(site: Site) -> Run:
     """A run that ends failed at its second step."""
-    actor = machine_actor(site.workspace)
     broken = document(
         transform("begins", at=(0, 0)), transform("ends", {"$": "1 // input.of"}, at=(280, 0)), name="Broken"
     )
-    drawn = create_workflow(name="Broken", actor=actor, document=broken)
-    publish(workflow=drawn, note="", actor=actor)
-    drawn.refresh_from_db()
-    return Run.objects.get(pk=start_run(workflow=drawn, input={"of": 0}, actor=actor).run_id)
+    return ended(started(site.workspace, broken, {"of": 0}), "failed")
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -140,6 +148,19 @@ def test_drawing_shuts_nobody_out(house: House) -> None:
         page.get_by_role("button", name="Show the outline (O)").click()
         found += violations(page)
     assert not found, "\n".join(sorted(set(found)))
+    house.site.complaints.check()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_an_undo_plan_shuts_nobody_out(house: House, scheme: str) -> None:
+    page = house.page
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    page.goto(house.site.url("workflows/trip-booking/"))
+    Canvas(page).open("pay")
+    page.get_by_role("tab", name="Undo").click()
+    expect(page.get_by_role("list", name="Undone, in this order")).to_contain_text("Book the hotel")
+    assert violations(page) == []
     house.site.complaints.check()
 
 

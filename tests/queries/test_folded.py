@@ -13,6 +13,7 @@ from orchestrator.policy import Actor
 from orchestrator.queries.history import history
 from orchestrator.queries.items import item_at
 from orchestrator.queries.step_run import Progress
+from orchestrator.queries.step_runs import step_runs
 from orchestrator.queries.timeline import Span, spans_of
 from tests.factories import actor_of, make_member
 from tests.factories import make_workspace as workspace
@@ -93,6 +94,13 @@ def test_a_for_each_is_one_bar_from_its_first_item_to_its_end(run: Run) -> None:
     assert spans[1].begun == BEGAN
     assert spans[1].ended == BEGAN + timedelta(seconds=61)
     assert not spans_of(run).cut
+
+
+def test_its_step_run_began_with_the_first_item_too(run: Run) -> None:
+    fill(run)
+    ended(run)
+    (_, each) = step_runs(run).items
+    assert (each.key, each.started_at, each.finished_at) == ("each", BEGAN, BEGAN + timedelta(seconds=61))
 
 
 def test_one_at_work_is_a_bar_too_and_its_lanes_are_none(run: Run) -> None:
