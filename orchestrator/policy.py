@@ -139,6 +139,8 @@ ROUTES: Final[Mapping[str, Mapping[str, Need]]] = {
     "members": reads(Action.MEMBER_MANAGE) | posts(Action.MEMBER_MANAGE),
     "member-remove": posts(Action.MEMBER_MANAGE),
     "keep-runs": posts(Action.SETTINGS_EDIT),
+    "queues": reads(Action.SETTINGS_EDIT) | posts(Action.SETTINGS_EDIT),
+    "queue-unlimit": posts(Action.SETTINGS_EDIT),
     "tokens": reads(Action.TOKEN_MANAGE) | posts(Action.TOKEN_MANAGE),
     "token-revoke": posts(Action.TOKEN_MANAGE),
     "audit": reads(Action.AUDIT_READ),
@@ -153,6 +155,8 @@ ROUTES: Final[Mapping[str, Mapping[str, Need]]] = {
     "api-token": {"GET": Action.TOKEN_MANAGE, "DELETE": Action.TOKEN_MANAGE},
     "api-audit": reads(Action.AUDIT_READ),
     "api-settings": {"GET": Action.SETTINGS_EDIT, "PATCH": Action.SETTINGS_EDIT},
+    "api-queues": reads(Action.SETTINGS_EDIT),
+    "api-queue": {"GET": Action.SETTINGS_EDIT, "PUT": Action.SETTINGS_EDIT, "DELETE": Action.SETTINGS_EDIT},
     # Designer: pages
     "workflows": reads(Action.WORKFLOW_READ) | posts(Action.DRAFT_EDIT),
     "workflow": reads(Action.WORKFLOW_READ),

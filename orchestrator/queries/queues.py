@@ -9,6 +9,7 @@ from django.db import connection
 from orchestrator.engine.keeper import TTL
 from orchestrator.engine.queue_names import KNOWN_QUEUES
 from orchestrator.policy import Action, Actor, may
+from orchestrator.queries.waiting import per
 
 QUEUES: Final = f"""
 WITH known AS ({KNOWN_QUEUES}), served AS (
@@ -37,6 +38,11 @@ class Queue:
     next_at: datetime | None  #: when the rate allows the next start, where steps wait for it
     at_work: int
     in_line: int
+
+    @property
+    def period_text(self) -> str:
+        """As "per minute"; empty without a rate."""
+        return "" if self.period is None else per(self.period)
 
     @property
     def is_limited(self) -> bool:

@@ -1,8 +1,8 @@
-"""The API of members, tokens, the audit trail and the workspace's settings."""
+"""The API of members, tokens, the audit trail, the workspace's settings and queues."""
 
 from django.urls import path
 
-from orchestrator.rest import members, settings
+from orchestrator.rest import members, queues, settings
 
 urlpatterns = [
     path("members/", members.MembersView.as_view(), name="api-members"),
@@ -11,4 +11,6 @@ urlpatterns = [
     path("tokens/<int:token_id>/", members.TokenView.as_view(), name="api-token"),
     path("audit/", members.AuditView.as_view(), name="api-audit"),
     path("settings/", settings.SettingsView.as_view(), name="api-settings"),
+    path("queues/", queues.QueuesView.as_view(), name="api-queues"),
+    path("queues/<str:queue>/", queues.QueueView.as_view(), name="api-queue"),
 ]

@@ -6,6 +6,7 @@ from typing import Any
 from django import forms
 from django.utils import timezone
 
+from orchestrator.models.queue_limit import LONGEST_PERIOD, MOST_AT_ONCE, MOST_STARTS
 from orchestrator.models.workspace import MOST_KEPT_DAYS, Role
 
 ROLE_CHOICES = [(str(role), str(role).capitalize()) for role in Role]
@@ -72,6 +73,50 @@ class KeepRunsForm(PlainForm):
         help_text="Empty: for ever. Older runs are deleted with their steps, values, tasks and decisions.",
         widget=forms.NumberInput(attrs={"autocomplete": "off", "placeholder": "for ever"}),
     )
+
+
+class QueueLimitForm(PlainForm):
+    """What the workspace lets begin on a queue."""
+
+    PERIODS = (("1", "second"), ("60", "minute"), ("3600", "hour"), ("86400", "day"))
+
+    queue = forms.CharField(label="Queue", max_length=63, widget=forms.TextInput(attrs={"autocomplete": "off"}))
+    concurrency = forms.IntegerField(
+        label="Steps at once",
+        required=False,
+        min_value=1,
+        max_value=MOST_AT_ONCE,
+        help_text="In workers' hands, over all workers. Empty: as many as there are.",
+        widget=forms.NumberInput(attrs={"autocomplete": "off", "placeholder": "no limit"}),
+    )
+    starts = forms.IntegerField(
+        label="Starts",
+        required=False,
+        min_value=1,
+        max_value=MOST_STARTS,
+        help_text="In each period, evenly spaced. Empty: as fast as they come.",
+        widget=forms.NumberInput(attrs={"autocomplete": "off", "placeholder": "no limit"}),
+    )
+    period = forms.ChoiceField(label="Per", choices=PERIODS, initial="60", required=False)
+    burst = forms.IntegerField(
+        label="Burst",
+        required=False,
+        min_value=1,
+        max_value=MOST_STARTS,
+        help_text="Starts that may come at once after a quiet time.",
+        widget=forms.NumberInput(attrs={"autocomplete": "off", "placeholder": "1"}),
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        held = str(self.data.get("period") or self.initial.get("period") or "60")
+        if held not in dict(self.PERIODS) and held.isdigit() and 1 <= int(held) <= LONGEST_PERIOD:
+            # One that was set through the API.
+            choices = [*self.PERIODS, (held, f"{held} seconds")]
+            self.fields["period"].choices = choices  # type: ignore[attr-defined]
+
+    def clean_period(self) -> str:
+        return self.cleaned_data["period"] or "60"
 
 
 class TokenForm(PlainForm):
