@@ -13,7 +13,7 @@ from orchestrator.engine.lease import Lease
 from orchestrator.engine.plans import VersionFacts
 
 log = structlog.get_logger(__name__)
-OUTCOMES = {"S": "succeeded", "F": "failed", "T": "timed_out"}
+OUTCOMES = {"S": "succeeded", "F": "failed", "T": "timed_out", "K": "cancelled"}
 
 
 def at_work(lease: Lease, key: str) -> None:

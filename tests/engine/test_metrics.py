@@ -1,20 +1,21 @@
 """The engine's counters move with what really happens to rows."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 from prometheus_client import REGISTRY
 
 from orchestrator.core.errors import ExpressionFailed
 from orchestrator.core.outcome import Done, Outcome, Retry, StepFault
-from orchestrator.engine import statements
+from orchestrator.core.settle import Settlement
+from orchestrator.engine import observe, statements
 from orchestrator.models import Run, Token
 from orchestrator.queries.gauges import GAUGES, gauges
 from orchestrator.services.control import pause_run
 from orchestrator.services.queue_limits import set_queue_limit
 from tests.engine.drawings import document, step
-from tests.engine.house import keeper_at_work, make_tools, worker_at_work
+from tests.engine.house import House, keeper_at_work, make_tools, worker_at_work
 from tests.engine.kinds import Told, kinds
 from tests.engine.rows import beat, claim, own_connection
 from tests.waiting import wait_until
@@ -153,3 +154,16 @@ def test_the_scrape_is_served_by_indexes(house):
     for table in ("orchestrator_token", "orchestrator_run"):
         assert f"Seq Scan on {table}" not in plan, plan
     assert "run_by_finish" in again, again
+
+
+def test_every_end_of_an_attempt_has_a_name() -> None:
+    letters = {letter for one in get_args(get_type_hints(Settlement)["logged"]) for letter in get_args(one)}
+    assert letters == observe.OUTCOMES.keys()
+
+
+def test_a_step_that_was_cancelled_before_it_began_is_counted_so(house: House, at_work: None) -> None:
+    cancels = step("cut", "cancel", config={"steps": ["b"]})
+    waits = step("wait", "delay", config={"for": "PT0.2S"})
+    moved = Moved(("attempts_total", {"kind": "transform", "outcome": "cancelled"}))
+    house.end_of(house.start(house.publish(document([cancels, waits, step("b")], "cut > wait > b"))))
+    assert moved.by() == [1]
