@@ -25,7 +25,8 @@ class Kind(ABC, Generic[ConfigT]):
     description: str
     icon: str
     config: type[ConfigT]
-    effects: Effects = "none"
+    #: A kind that has none says so: of a forgotten one it is believed that repeating it does harm.
+    effects: Effects = "external"
     ports_from: str | None = None
     lazy: tuple[str, ...] = ()
     literal: tuple[str, ...] = ()

@@ -9,6 +9,7 @@ from orchestrator.core.errors import ConfigInvalid
 from orchestrator.core.kinds import Group, StepKind
 from orchestrator.steps import KINDS, step_kinds_json
 from orchestrator.steps.fields import Widget
+from orchestrator.steps.kind import Kind
 
 NONSENSE: list[Any] = [None, 7, "x", [], [[]], {}, {"a": [1]}, [None], {"$": 5}]
 EACH = pytest.mark.parametrize("kind", KINDS.values(), ids=list(KINDS))
@@ -22,6 +23,24 @@ def test_it_says_what_people_must_know(kind: StepKind) -> None:
     assert kind.description.endswith(".")
     assert kind.icon
     assert kind.default_timeout > 0
+
+
+PURE = {
+    *("script", "transform", "choose", "merge"),  # compute, in a sandbox
+    *("for_each", "repeat", "scope", "cancel", "end"),  # only lead control
+    *("delay", "human_task"),  # wait; the task is opened by the step's commit, once
+}
+
+
+@EACH
+def test_repeating_it_is_harmless_only_where_that_is_known(kind: StepKind) -> None:
+    """A step of these may be begun before the commit of the one before it, and needs no undo."""
+    assert kind.effects == ("none" if kind.kind in PURE else "external")
+    assert kind.effects_of({}) == kind.effects
+
+
+def test_a_kind_that_does_not_say_is_believed_to_act() -> None:
+    assert Kind.effects == "external"
 
 
 @EACH

@@ -6,7 +6,7 @@ from orchestrator.core.document import ERROR_PORT
 from orchestrator.core.errors import ExpressionFailed
 from orchestrator.core.json_types import Json, JsonObject
 from orchestrator.core.json_walk import is_expression
-from orchestrator.core.kinds import Group, StepContext
+from orchestrator.core.kinds import Effects, Group, StepContext
 from orchestrator.core.outcome import Done, Fail, Retry
 from orchestrator.steps.choose.config import OTHERWISE, Case, ChooseConfig
 from orchestrator.steps.faults import not_evaluated
@@ -22,6 +22,7 @@ class Choose(Kind[ChooseConfig]):
     description = "Takes the first true case, or every true case; otherwise the port `otherwise`."
     icon = "split"
     config = ChooseConfig
+    effects: Effects = "none"
     ports_from: str | None = "cases"
     lazy: tuple[str, ...] = ("cases.*.when",)
     literal = ("mode", "cases", "cases.*", "cases.*.port")

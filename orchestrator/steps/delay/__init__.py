@@ -2,7 +2,7 @@
 
 from orchestrator.core.document import DEFAULT_PORT, ERROR_PORT
 from orchestrator.core.json_types import JsonObject
-from orchestrator.core.kinds import ConfigProblem, Group, Resumed, StepContext
+from orchestrator.core.kinds import ConfigProblem, Effects, Group, Resumed, StepContext
 from orchestrator.core.outcome import Done, Wait
 from orchestrator.steps.delay.config import EITHER, DelayConfig, seconds_of
 from orchestrator.steps.kind import Kind
@@ -17,6 +17,7 @@ class Delay(Kind[DelayConfig]):
     description = "Waits for a time, or until a moment. Survives restarts."
     icon = "clock"
     config = DelayConfig
+    effects: Effects = "none"
 
     def ports(self, config: JsonObject) -> tuple[str, ...]:
         return (DEFAULT_PORT, ERROR_PORT)

@@ -1,7 +1,7 @@
 """`end`: a path stops here, well or badly."""
 
 from orchestrator.core.json_types import JsonObject
-from orchestrator.core.kinds import Group, StepContext
+from orchestrator.core.kinds import Effects, Group, StepContext
 from orchestrator.core.outcome import Done, Fail
 from orchestrator.steps.end.config import EndConfig
 from orchestrator.steps.faults import fault
@@ -17,6 +17,7 @@ class End(Kind[EndConfig]):
     description = "Ends this path, or the whole run. It succeeds, or fails with a code."
     icon = "flag"
     config = EndConfig
+    effects: Effects = "none"
     literal = ("result", "whole")
 
     def ports(self, config: JsonObject) -> tuple[str, ...]:

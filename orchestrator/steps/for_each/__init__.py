@@ -3,7 +3,7 @@
 from orchestrator.core.document import DEFAULT_PORT, ERROR_PORT, MAX_ITEMS, TIMEOUT_PORT
 from orchestrator.core.errors import ConfigInvalid
 from orchestrator.core.json_types import JsonObject
-from orchestrator.core.kinds import ConfigProblem, Group, Resumed, StepContext
+from orchestrator.core.kinds import ConfigProblem, Effects, Group, Resumed, StepContext
 from orchestrator.core.outcome import Done, Fail, Items, TimedOut
 from orchestrator.steps.containers import failed_inside, too_late
 from orchestrator.steps.faults import fault
@@ -25,6 +25,7 @@ class ForEach(Kind[ForEachConfig]):
     description = "Does the steps inside for every item of a list, several at a time."
     icon = "list-checks"
     config = ForEachConfig
+    effects: Effects = "none"
     inside: tuple[str, ...] | None = ("item", "index")
 
     def build(self, config: JsonObject) -> ForEachConfig:

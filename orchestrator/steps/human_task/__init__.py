@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from orchestrator.core.approval import Ballot, assigned_text
 from orchestrator.core.document import ERROR_PORT, TIMEOUT_PORT
 from orchestrator.core.json_types import Json, JsonObject
-from orchestrator.core.kinds import Group, Resumed, StepContext
+from orchestrator.core.kinds import Effects, Group, Resumed, StepContext
 from orchestrator.core.outcome import Done, Fail, TaskForm, TimedOut, Wait
 from orchestrator.steps.delay.config import seconds_of
 from orchestrator.steps.faults import fault
@@ -26,6 +26,7 @@ class HumanTask(Kind[HumanTaskConfig]):
     description = "Asks people: a form, buttons, a due date. One port for each button."
     icon = "user-check"
     config = HumanTaskConfig
+    effects: Effects = "none"
     ports_from: str | None = "outcomes"
     literal = (
         *("fields", "fields.*", "fields.*.key", "fields.*.kind"),

@@ -1,6 +1,6 @@
 """`merge`: where branches meet; its output is what arrived."""
 
-from orchestrator.core.kinds import Group, StepContext
+from orchestrator.core.kinds import Effects, Group, StepContext
 from orchestrator.core.outcome import Done
 from orchestrator.steps.kind import Kind
 from orchestrator.steps.merge.config import MergeConfig
@@ -15,6 +15,7 @@ class Merge(Kind[MergeConfig]):
     description = "Waits for branches: all, any, or a number of them. Gives out what arrived."
     icon = "merge"
     config = MergeConfig
+    effects: Effects = "none"
 
     def run(self, config: MergeConfig, context: StepContext) -> Done:
         return Done(context.roots.get("join", {"branches": {}, "arrived": [], "missing": []}))

@@ -6,7 +6,7 @@ from orchestrator.core.document import DEFAULT_PORT, ERROR_PORT, TIMEOUT_PORT
 from orchestrator.core.errors import ExpressionFailed
 from orchestrator.core.json_types import Json, JsonObject
 from orchestrator.core.json_walk import is_expression
-from orchestrator.core.kinds import Group, Resumed, StepContext
+from orchestrator.core.kinds import Effects, Group, Resumed, StepContext
 from orchestrator.core.outcome import Done, Fail, Open, Outcome
 from orchestrator.steps.containers import failed_inside, too_late
 from orchestrator.steps.faults import fault, not_evaluated
@@ -23,6 +23,7 @@ class Repeat(Kind[RepeatConfig]):
     description = "Does the steps inside again and again, until or while a condition holds."
     icon = "repeat"
     config = RepeatConfig
+    effects: Effects = "none"
     inside: tuple[str, ...] | None = ("turn", "last")
     lazy: tuple[str, ...] = ("until", "while")
     literal = ("turns",)

@@ -2,7 +2,7 @@
 
 from orchestrator.core.document import DEFAULT_PORT, ERROR_PORT, TIMEOUT_PORT
 from orchestrator.core.json_types import JsonObject
-from orchestrator.core.kinds import Group, Resumed, StepContext
+from orchestrator.core.kinds import Effects, Group, Resumed, StepContext
 from orchestrator.core.outcome import Done, Fail, Open, TimedOut, UndoInside
 from orchestrator.steps.containers import failed_inside, too_late
 from orchestrator.steps.kind import Kind
@@ -18,6 +18,7 @@ class Scope(Kind[ScopeConfig]):
     description = "Holds steps together: one failure policy, one boundary for undo."
     icon = "box"
     config = ScopeConfig
+    effects: Effects = "none"
     inside: tuple[str, ...] | None = ()
     literal = ("on_failure", "lock")
 

@@ -1,7 +1,7 @@
 """`script`: Python typed in the browser, run in the sandbox."""
 
 from orchestrator.core.errors import ExpressionFailed
-from orchestrator.core.kinds import Group, StepContext
+from orchestrator.core.kinds import Effects, Group, StepContext
 from orchestrator.core.outcome import Done, Fail, Retry, TimedOut
 from orchestrator.steps.faults import fault, not_evaluated
 from orchestrator.steps.kind import Kind
@@ -17,6 +17,7 @@ class Script(Kind[ScriptConfig]):
     description = "Runs a few lines of Python in the sandbox: no files, no network, bounded time and memory."
     icon = "square-terminal"
     config = ScriptConfig
+    effects: Effects = "none"
     literal = ("code",)
     default_timeout = 5.0
 

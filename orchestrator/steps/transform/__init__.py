@@ -2,7 +2,7 @@
 
 from orchestrator.core.document import DEFAULT_PORT, ERROR_PORT
 from orchestrator.core.json_types import JsonObject
-from orchestrator.core.kinds import Group, StepContext
+from orchestrator.core.kinds import Effects, Group, StepContext
 from orchestrator.core.outcome import Done
 from orchestrator.steps.kind import Kind
 from orchestrator.steps.transform.config import TransformConfig
@@ -17,6 +17,7 @@ class Transform(Kind[TransformConfig]):
     description = "Builds a value from the input and earlier outputs."
     icon = "braces"
     config = TransformConfig
+    effects: Effects = "none"
 
     def ports(self, config: JsonObject) -> tuple[str, ...]:
         return (DEFAULT_PORT, ERROR_PORT)
