@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
+import billiard.pool
 import structlog
 from celery import bootsteps, shared_task
 from celery.signals import worker_process_init, worker_process_shutdown
@@ -35,6 +36,9 @@ NODE_ID: UUID = uuid4()
 QUEUES: list[str] = ["default"]
 #: Opened by `manage.py work` where an address is set.
 METRICS: list[MetricsServer] = []
+#: Looks of 0.1 s that an ending pool process waits for the parent to read its last answers. The parent reads none once
+#: it stops, and wake-ups have no answer worth reading: billiard's own 300 looks held a stop up for half a minute.
+billiard.pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = 3
 _worker: Worker | None = None
 _listener: Listener | None = None
 

@@ -1,11 +1,13 @@
 """Rows of human tasks, locked in the engine's order, and the people around them as values."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import JSONField
 
 from orchestrator import audit
 from orchestrator.core.approval import Ballot, Voter, why_not_decide
@@ -13,7 +15,7 @@ from orchestrator.core.errors import Forbidden, NotFound
 from orchestrator.core.states import TokenState
 from orchestrator.engine import dispatch
 from orchestrator.engine.prepared import fetch_one
-from orchestrator.models import HumanTask, Run, Token
+from orchestrator.models import HumanTask, Run
 from orchestrator.models.ballot import ballot_of, outcome_label
 from orchestrator.models.task import WAITING_TASK
 from orchestrator.policy import Action, Actor, Denied
@@ -26,6 +28,15 @@ ENDED = {
     "cancelled": "The run ended or was cancelled, so nothing waits for this decision any more.",
 }
 
+_FIELDS = HumanTask._meta.concrete_fields
+# The task, locked, and whether its token still waits for it. Served by the primary keys.
+_LOCK = f"""
+SELECT {", ".join(f't."{field.column}"' for field in _FIELDS)}, EXISTS (
+    SELECT 1 FROM orchestrator_token k
+    WHERE k.id = t.token_id AND k.state = '{TokenState.WAITING}' AND k.epoch = t.epoch)
+FROM orchestrator_human_task t WHERE t.id = %s AND t.workspace_id = %s FOR UPDATE OF t
+"""
+
 
 def locked_task(task_id: UUID, actor: Actor) -> HumanTask:
     """Lock a waiting task of the actor's workspace for the rest of the transaction.
@@ -33,15 +44,28 @@ def locked_task(task_id: UUID, actor: Actor) -> HumanTask:
     Raises NotFound, and TaskConflict (not_waiting) when it has ended or its step waits no more.
     """
     # The task is locked before its token, never the run: the keeper's timers and a cancellation keep the same order.
-    task = HumanTask.objects.select_for_update().filter(pk=task_id, workspace_id=actor.workspace_id).first()
-    if task is None:
+    row = fetch_one(_LOCK, [task_id, actor.workspace_id])
+    if row is None:
         raise NotFound("No such task in this workspace.")
+    task, waits = _task_of(row[:-1]), row[-1]
     if task.state not in WAITING_TASK:
         message = ENDED[task.state].format(outcome=outcome_label(task, task.outcome))
         raise TaskConflict(message, details={"state": task.state, "outcome": task.outcome})
-    if not Token.objects.filter(pk=task.token_id, state=TokenState.WAITING, epoch=task.epoch).exists():
+    if not waits:
         raise TaskConflict("The run no longer waits for this decision. Nothing was changed.")
     return task
+
+
+def _task_of(values: Sequence[Any]) -> HumanTask:
+    """The task of a row of `_LOCK`; PostgreSQL's JSON comes as text."""
+    return HumanTask.from_db(
+        "default",
+        [field.attname for field in _FIELDS],
+        [
+            json.loads(value) if isinstance(field, JSONField) else value
+            for field, value in zip(_FIELDS, values, strict=True)
+        ],
+    )
 
 
 def current_ballot(task: HumanTask) -> Ballot:

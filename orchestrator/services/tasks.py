@@ -8,18 +8,15 @@ import json
 from dataclasses import dataclass
 from uuid import UUID
 
-from django.db import connection, transaction
-from django.db.models import F
-from django.db.models.functions import Now
+from django.db import transaction
 
-from orchestrator import audit
 from orchestrator.core.approval import Ballot, outcome_reached
 from orchestrator.core.forms import check_values
 from orchestrator.core.json_types import Json, JsonObject
 from orchestrator.engine import dispatch
-from orchestrator.models import Decision, HumanTask
+from orchestrator.engine.prepared import fetch_one
+from orchestrator.models import HumanTask
 from orchestrator.models.ballot import digest_of
-from orchestrator.models.task import TaskState
 from orchestrator.policy import Action, Actor, require
 from orchestrator.services.task_errors import AnswerInvalid, ContentChanged, TaskConflict, ValuesInvalid
 from orchestrator.services.task_rows import (
@@ -104,26 +101,23 @@ def _checked_answer(task: HumanTask, outcome: str, values: JsonObject, comment: 
     return checked.values
 
 
+# One statement for all that a decision writes.
+_DECIDE = "SELECT branchline_decide(%s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s, %s)"
+
+
 def _decide(task: HumanTask, actor: Actor, answer: Answer, before: Ballot) -> Decided:
-    decision = Decision.objects.create(
-        task=task,
-        user_id=actor.user_id or 0,  # a member: just tested
-        user_name=actor.label,
-        outcome=answer.outcome,
-        values=answer.values,
-        comment=answer.comment,
-        digest=answer.digest,
-    )
     given = [*before.decided.values(), answer.outcome]  # the task is locked: nobody else has decided meanwhile
     closed = outcome_reached(given, task.quorum) is not None
-    if closed:
-        _close(task, actor, decision)
-    audit.record(
-        actor,
-        "task.decide",
-        target=f"task {task.pk}",
-        detail={"outcome": answer.outcome, "digest": answer.digest, "closed": closed},
-    )
+    user = actor.user_id or 0  # a member: just tested
+    who: list[str | int] = [user, actor.label, actor.username, actor.via]
+    what = [answer.outcome, json.dumps(answer.values), answer.comment, answer.digest]
+    row = fetch_one(_DECIDE, [task.pk, task.workspace_id, closed, *who, *what])
+    queue: str | None = row[0] if row else None
+    if closed and queue is None:
+        raise TaskConflict("The run no longer waits for this decision. Nothing was changed.")
+    if queue is not None:
+        wakes = queue
+        transaction.on_commit(lambda: dispatch.wake(wakes))
     announce_task(task)
     return Decided(
         task_id=task.pk,
@@ -133,31 +127,3 @@ def _decide(task: HumanTask, actor: Actor, answer: Answer, before: Ballot) -> De
         given=given.count(answer.outcome),
         quorum=task.quorum,
     )
-
-
-def _close(task: HumanTask, actor: Actor, decision: Decision) -> None:
-    """Close the task and mark its step ready. Raises TaskConflict when the step waits no more."""
-    won = (
-        HumanTask.objects.waiting()
-        .filter(pk=task.pk)
-        .update(state=TaskState.DONE, outcome=decision.outcome, closed_at=Now(), version=F("version") + 1)
-    )
-    signal = {
-        "outcome": decision.outcome,
-        "values": decision.values,
-        "by": actor.username,
-        "at": decision.at.isoformat(),
-        "comment": decision.comment,
-    }
-    queue = _wake(task.token_id, task.epoch, signal) if won else None
-    if queue is None:
-        raise TaskConflict("The run no longer waits for this decision. Nothing was changed.")
-    transaction.on_commit(lambda: dispatch.wake(queue))
-
-
-def _wake(token_id: int, epoch: int, signal: JsonObject) -> str | None:
-    """The queue of the token that was woken; None when it does not wait in this epoch."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT branchline_wake(%s, %s, %s::jsonb)", [token_id, epoch, json.dumps(signal)])
-        row = cursor.fetchone()
-    return row[0] if row else None

@@ -1,8 +1,9 @@
-"""A worker node's Django connections."""
+"""What a worker node changes in Celery, and would rather not."""
 
 from types import SimpleNamespace
 from typing import Any
 
+import billiard.pool
 import pytest
 from celery.fixups.django import DjangoWorkerFixup
 from django.conf import settings
@@ -25,3 +26,11 @@ def test_celery_finds_no_pool_to_close_under_the_slots(monkeypatch: pytest.Monke
     without_pools(settings.DATABASES)
     celery.close_database()
     assert closed == ["default"]
+
+
+def test_an_ending_pool_process_does_not_wait_for_a_parent_that_reads_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(billiard.pool.time, "sleep", slept.append)
+    child: Any = SimpleNamespace(on_ready_counter=SimpleNamespace(value=0))
+    assert not billiard.pool.Worker._ensure_messages_consumed(child, completed=1)
+    assert 0 < sum(slept) < 1
