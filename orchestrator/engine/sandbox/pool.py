@@ -32,7 +32,7 @@ KILL_AFTER = 0.15
 EVALUATIONS_PER_SESSION = 2_000
 SESSIONS_PER_PROCESS = 200
 #: Without a bound on each exchange, a process that is stopped between two of them would be waited for forever.
-EXPRESSION_EXCHANGE_SECONDS = 1.0
+EXCHANGE_MARGIN = 0.75
 SCRIPT_EXCHANGE_SECONDS = MOST_SCRIPT_SECONDS + 1.0
 CHECKOUT_SECONDS = 30.0
 
@@ -59,13 +59,14 @@ class _Warm:
 class Sandbox:
     """Implements `core.kinds.Evaluator`. Thread-safe. Starts processes at the first evaluation only.
 
-    Args: `processes` for expressions, and as many more for scripts.
+    Args: `processes` for expressions, and as many more for scripts; `expression_seconds` of execution for each of them.
     The native pool does not live through a fork: a process that has evaluated something must not fork workers that
     evaluate too. Such a child is told so by a `RuntimeError` at once, instead of waiting forever.
     """
 
-    def __init__(self, *, processes: int = 2) -> None:
+    def __init__(self, *, processes: int = 2, expression_seconds: float = EXPRESSION_SECONDS) -> None:
         self._processes = processes
+        self._expression_seconds = expression_seconds
         self._expression_slots = threading.BoundedSemaphore(processes)
         self._script_slots = threading.BoundedSemaphore(processes)
         self._lock = threading.Lock()
@@ -82,7 +83,7 @@ class Sandbox:
         self.close()
 
     def expression(self, source: str, roots: Mapping[str, Json]) -> Json:
-        """Evaluate one expression within 0.25 s and 64 MB. Raises `ExpressionFailed`."""
+        """Evaluate one expression within `expression_seconds` (0.25 s) and 64 MB. Raises `ExpressionFailed`."""
         compiled = compile_expression(source)
         if compiled.path is not None:
             return read_path(compiled.path, roots)
@@ -96,7 +97,7 @@ class Sandbox:
                 _leave(warm.session)
                 if isinstance(error, MontyError):
                     last_line = compiled.text.count("\n") + 1
-                    raise explain(error, EXPRESSION_SECONDS, EXPRESSION_MEGABYTES, last_line) from error
+                    raise explain(error, self._expression_seconds, EXPRESSION_MEGABYTES, last_line) from error
                 raise
             self._give_back(warm)
         return _result(answer)
@@ -145,8 +146,8 @@ class Sandbox:
         with self._lock:
             if self._idle and _Process.started_in == os.getpid():
                 return self._idle.pop()
-        limits = _limits(EXPRESSION_SECONDS, EXPRESSION_MEGABYTES)
-        session = self._checkout(limits, "expression", EXPRESSION_EXCHANGE_SECONDS)
+        limits = _limits(self._expression_seconds, EXPRESSION_MEGABYTES)
+        session = self._checkout(limits, "expression", self._expression_seconds + EXCHANGE_MARGIN)
         try:
             session.feed_run(_PRELUDE, print_callback=drop)
         except MontyError as error:
