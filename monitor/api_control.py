@@ -8,8 +8,8 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from monitor import api_shapes as shape
 from monitor.api_base import MonitorView, checked, path_id
+from monitor.shapes import common, control, runs
 from orchestrator.api import Actor, cancel_run, cancel_with_undo, find_run, pause_run, resume_run, run_detail
 
 RUN = path_id("run")
@@ -19,7 +19,7 @@ class ControlView(MonitorView):
     """One change of a run's control; the answer is the run as it stands then."""
 
     def changed(self, request: Request, change: Callable[[UUID, Actor, str], object]) -> Response:
-        reason = checked(shape.ControlRequest, request)["reason"]
+        reason = checked(common.ControlRequest, request)["reason"]
         run = find_run(self.actor, self.id_of("run"))
         change(run.pk, self.actor, reason)
         return Response(run_detail(self.actor, run.pk).as_json())
@@ -28,13 +28,13 @@ class ControlView(MonitorView):
 class CancelView(ControlView):
     """Cancelling."""
 
-    @extend_schema(operation_id="run_cancel", parameters=[RUN], request=shape.CancelRequest, responses=shape.RunDetail)
+    @extend_schema(operation_id="run_cancel", parameters=[RUN], request=control.CancelRequest, responses=runs.RunDetail)
     def post(self, request: Request, **kwargs: Any) -> Response:
         """Let nothing more start; what runs has ten seconds to end. 409 when the run has ended.
 
         With `"undo": true` what happened in the run is then undone, in reverse causal order.
         """
-        asked = checked(shape.CancelRequest, request)
+        asked = checked(control.CancelRequest, request)
         run = find_run(self.actor, self.id_of("run"))
         if asked["undo"]:
             cancel_with_undo(run.pk, self.actor, asked["reason"])
@@ -46,7 +46,7 @@ class CancelView(ControlView):
 class PauseView(ControlView):
     """Pausing."""
 
-    @extend_schema(operation_id="run_pause", parameters=[RUN], request=shape.ControlRequest, responses=shape.RunDetail)
+    @extend_schema(operation_id="run_pause", parameters=[RUN], request=common.ControlRequest, responses=runs.RunDetail)
     def post(self, request: Request, **kwargs: Any) -> Response:
         """Let steps that run end, and hold what follows. 409 when the run has ended."""
         return self.changed(request, pause_run)
@@ -55,7 +55,7 @@ class PauseView(ControlView):
 class ResumeView(ControlView):
     """Resuming."""
 
-    @extend_schema(operation_id="run_resume", parameters=[RUN], request=shape.ControlRequest, responses=shape.RunDetail)
+    @extend_schema(operation_id="run_resume", parameters=[RUN], request=common.ControlRequest, responses=runs.RunDetail)
     def post(self, request: Request, **kwargs: Any) -> Response:
         """Go on where the run was paused. 409 when the run has ended."""
         return self.changed(request, resume_run)

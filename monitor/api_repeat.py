@@ -9,8 +9,8 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from monitor import api_shapes as shape
 from monitor.api_base import MonitorView, checked, path_id
+from monitor.shapes import bulk, common, control, runs
 from orchestrator.api import (
     MOST_BULK_RUNS,
     UNCHANGED,
@@ -33,7 +33,7 @@ RUN = path_id("run")
 KEY = OpenApiParameter("key", OpenApiTypes.STR, OpenApiParameter.PATH)
 STEP = [RUN, KEY]
 #: A preview refuses what the change itself would refuse.
-PREVIEW = {200: shape.RepeatPreview, 409: ErrorSerializer}
+PREVIEW = {200: control.RepeatPreview, 409: ErrorSerializer}
 
 
 class RepeatView(MonitorView):
@@ -60,10 +60,10 @@ class RetryView(RepeatView):
         """What a retry would try again. 409 run_not_failed when nothing has failed."""
         return self.told(lambda run: preview_retry(run, self.actor))
 
-    @extend_schema(operation_id="run_retry", parameters=[RUN], request=shape.ControlRequest, responses=shape.RunDetail)
+    @extend_schema(operation_id="run_retry", parameters=[RUN], request=common.ControlRequest, responses=runs.RunDetail)
     def post(self, request: Request, **kwargs: Any) -> Response:
         """Try again what failed, under the same idempotency keys. 409 run_not_failed when nothing has failed."""
-        reason = checked(shape.ControlRequest, request)["reason"]
+        reason = checked(common.ControlRequest, request)["reason"]
         return self.changed(lambda run: retry_run(run, self.actor, reason))
 
 
@@ -75,10 +75,10 @@ class StepRetryView(RepeatView):
         """What a retry of this step would try again, and what is behind it."""
         return self.told(lambda run: preview_retry(run, self.actor, kwargs["key"]))
 
-    @extend_schema(operation_id="step_retry", parameters=STEP, request=shape.ControlRequest, responses=shape.RunDetail)
+    @extend_schema(operation_id="step_retry", parameters=STEP, request=common.ControlRequest, responses=runs.RunDetail)
     def post(self, request: Request, **kwargs: Any) -> Response:
         """Try this step again; other failures stay. 409 step_not_failed when it has no failure that stands."""
-        reason = checked(shape.ControlRequest, request)["reason"]
+        reason = checked(common.ControlRequest, request)["reason"]
         return self.changed(lambda run: retry_step(run, kwargs["key"], self.actor, reason))
 
 
@@ -86,22 +86,22 @@ class StepRerunView(RepeatView):
     """Re-run from a step."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        self.query = shape.RerunQuery if request.method == "GET" else None
+        self.query = control.RerunQuery if request.method == "GET" else None
         super().initial(request, *args, **kwargs)
 
-    @extend_schema(operation_id="step_rerun_preview", parameters=[*STEP, shape.RerunQuery], responses=PREVIEW)
+    @extend_schema(operation_id="step_rerun_preview", parameters=[*STEP, control.RerunQuery], responses=PREVIEW)
     def get(self, request: Request, **kwargs: Any) -> Response:
         """What would run again, what of it had succeeded, and what acts outside."""
         newest = self.asked()["newest"]
         return self.told(lambda run: preview_rerun(run, kwargs["key"], self.actor, newest=newest))
 
-    @extend_schema(operation_id="step_rerun", parameters=STEP, request=shape.RerunRequest, responses=shape.RunDetail)
+    @extend_schema(operation_id="step_rerun", parameters=STEP, request=control.RerunRequest, responses=runs.RunDetail)
     def post(self, request: Request, **kwargs: Any) -> Response:
         """Run this step and everything behind it again, in a new generation: under new idempotency keys.
 
         409 step_never_ran, version_differs, step_running, run_not_repeatable.
         """
-        asked = checked(shape.RerunRequest, request)
+        asked = checked(control.RerunRequest, request)
         change = {"newest": asked["newest"], "input": asked.get("input", UNCHANGED)}
         return self.changed(lambda run: rerun_step(run, kwargs["key"], self.actor, asked["reason"], **change))
 
@@ -109,13 +109,13 @@ class StepRerunView(RepeatView):
 class StepSkipView(RepeatView):
     """Skip a step."""
 
-    @extend_schema(operation_id="step_skip", parameters=STEP, request=shape.SkipRequest, responses=shape.RunDetail)
+    @extend_schema(operation_id="step_skip", parameters=STEP, request=control.SkipRequest, responses=runs.RunDetail)
     def post(self, request: Request, **kwargs: Any) -> Response:
         """Go on without this step, with the output you give.
 
         409 approval_not_skippable, step_not_open, step_running.
         """
-        asked = checked(shape.SkipRequest, request)
+        asked = checked(control.SkipRequest, request)
         given = {"output": asked["output"], "port": asked["port"]}
         return self.changed(lambda run: skip_step(run, kwargs["key"], self.actor, asked["reason"], **given))
 
@@ -123,10 +123,10 @@ class StepSkipView(RepeatView):
 class BulkView(MonitorView):
     """Many runs at once."""
 
-    @extend_schema(operation_id="runs_bulk", request=shape.BulkRequest, responses=shape.BulkAnswer)
+    @extend_schema(operation_id="runs_bulk", request=bulk.BulkRequest, responses=bulk.BulkAnswer)
     def post(self, request: Request, **kwargs: Any) -> Response:
         """Retry, cancel, pause or resume runs by id or filter; each is answered for. `dry_run` changes nothing."""
-        asked = checked(shape.BulkRequest, request)
+        asked = checked(bulk.BulkRequest, request)
         ids = asked.get("ids") or matching_runs(self.actor, filter_of(asked["filter"]), MOST_BULK_RUNS)
         wanted = ids[:MOST_BULK_RUNS]
         results = change_runs(asked["action"], wanted, self.actor, asked["reason"], dry_run=asked["dry_run"])

@@ -7,8 +7,11 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from monitor import api_shapes as shape
 from monitor.api_base import MonitorView, path_id
+from monitor.shapes import common
+from monitor.shapes import history as history_shapes
+from monitor.shapes import runs as run_shapes
+from monitor.shapes import steps as step_shapes
 from orchestrator.api import (
     RunFilter,
     RunView,
@@ -31,9 +34,9 @@ RUN = path_id("run")
 class RunsView(MonitorView):
     """The runs of a workspace."""
 
-    query = shape.RunQuery
+    query = run_shapes.RunQuery
 
-    @extend_schema(operation_id="run_list", parameters=[shape.RunQuery], responses=shape.RunPage)
+    @extend_schema(operation_id="run_list", parameters=[run_shapes.RunQuery], responses=run_shapes.RunPage)
     def get(self, request: Request, **kwargs: Any) -> Response:
         """Runs, newest first."""
         asked = self.asked()
@@ -54,7 +57,7 @@ class RunsView(MonitorView):
 class RunDetailView(MonitorView):
     """One run."""
 
-    @extend_schema(operation_id="run_read", parameters=[RUN], responses=shape.RunDetail)
+    @extend_schema(operation_id="run_read", parameters=[RUN], responses=run_shapes.RunDetail)
     def get(self, request: Request, **kwargs: Any) -> Response:
         """The run with its input and output."""
         return Response(run_detail(self.actor, self.id_of("run")).as_json())
@@ -63,9 +66,11 @@ class RunDetailView(MonitorView):
 class RunStepsView(MonitorView):
     """The step runs of a run."""
 
-    query = shape.StepsQuery
+    query = step_shapes.StepsQuery
 
-    @extend_schema(operation_id="run_steps", parameters=[RUN, shape.StepsQuery], responses=shape.StepRunsView)
+    @extend_schema(
+        operation_id="run_steps", parameters=[RUN, step_shapes.StepsQuery], responses=step_shapes.StepRunsView
+    )
     def get(self, request: Request, **kwargs: Any) -> Response:
         """All step runs, or with `after` those that changed since; a change may be told twice, none is left out.
 
@@ -98,9 +103,9 @@ class RunStepsView(MonitorView):
 class RunStepView(MonitorView):
     """One step of a run."""
 
-    query = shape.ScopeQuery
+    query = common.ScopeQuery
 
-    @extend_schema(operation_id="run_step", parameters=[RUN, shape.ScopeQuery], responses=shape.StepDetail)
+    @extend_schema(operation_id="run_step", parameters=[RUN, common.ScopeQuery], responses=step_shapes.StepDetail)
     def get(self, request: Request, **kwargs: Any) -> Response:
         """The step with its input, output and attempts."""
         scope = self.asked().get("scope")
@@ -110,9 +115,9 @@ class RunStepView(MonitorView):
 class RunItemsView(MonitorView):
     """The items of a for-each."""
 
-    query = shape.ItemsQuery
+    query = step_shapes.ItemsQuery
 
-    @extend_schema(operation_id="run_items", parameters=[RUN, shape.ItemsQuery], responses=shape.ItemPage)
+    @extend_schema(operation_id="run_items", parameters=[RUN, step_shapes.ItemsQuery], responses=step_shapes.ItemPage)
     def get(self, request: Request, **kwargs: Any) -> Response:
         """Its items, failed ones first, then in order. `steps/?scope=` lists the step runs of one."""
         scope = self.asked().get("scope")
@@ -123,9 +128,11 @@ class RunItemsView(MonitorView):
 class RunHistoryView(MonitorView):
     """What happened in a run."""
 
-    query = shape.HistoryQuery
+    query = history_shapes.HistoryQuery
 
-    @extend_schema(operation_id="run_history", parameters=[RUN, shape.HistoryQuery], responses=shape.HistoryView)
+    @extend_schema(
+        operation_id="run_history", parameters=[RUN, history_shapes.HistoryQuery], responses=history_shapes.HistoryView
+    )
     def get(self, request: Request, **kwargs: Any) -> Response:
         """Its history, oldest first. Follow `next` to the end, then ask again with `after=seq` of the first page.
 

@@ -7,8 +7,8 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from monitor import api_shapes as shape
 from monitor.api_base import MonitorView, checked, path_id
+from monitor.shapes import common, tasks
 from orchestrator.api import (
     card_for,
     claim_task,
@@ -26,9 +26,9 @@ TASK = path_id("task")
 class TasksView(MonitorView):
     """The human tasks that you may see."""
 
-    query = shape.TaskQuery
+    query = tasks.TaskQuery
 
-    @extend_schema(operation_id="task_list", parameters=[shape.TaskQuery], responses=shape.TaskPage)
+    @extend_schema(operation_id="task_list", parameters=[tasks.TaskQuery], responses=tasks.TaskPage)
     def get(self, request: Request, **kwargs: Any) -> Response:
         """Tasks of a tab: `mine`, `groups`, `done`, or (by default) `all` that wait."""
         tab = self.asked().get("tab", "all")
@@ -46,7 +46,7 @@ class OneTaskView(MonitorView):
 class TaskView(OneTaskView):
     """One human task."""
 
-    @extend_schema(operation_id="task_read", parameters=[TASK], responses=shape.TaskDetail)
+    @extend_schema(operation_id="task_read", parameters=[TASK], responses=tasks.TaskDetail)
     def get(self, request: Request, **kwargs: Any) -> Response:
         """The task with its form and the answers so far."""
         return Response(self.shown())
@@ -55,10 +55,10 @@ class TaskView(OneTaskView):
 class TaskClaimView(OneTaskView):
     """Taking a task for oneself."""
 
-    @extend_schema(operation_id="task_claim", parameters=[TASK], request=None, responses=shape.TaskDetail)
+    @extend_schema(operation_id="task_claim", parameters=[TASK], request=None, responses=tasks.TaskDetail)
     def post(self, request: Request, **kwargs: Any) -> Response:
         """Take it: nobody else decides it until you release it."""
-        checked(shape.Nothing, request)
+        checked(common.Nothing, request)
         claim_task(task_id=self.id_of("task"), actor=self.actor)
         return Response(self.shown())
 
@@ -66,10 +66,10 @@ class TaskClaimView(OneTaskView):
 class TaskReleaseView(OneTaskView):
     """Giving a taken task back."""
 
-    @extend_schema(operation_id="task_release", parameters=[TASK], request=None, responses=shape.TaskDetail)
+    @extend_schema(operation_id="task_release", parameters=[TASK], request=None, responses=tasks.TaskDetail)
     def post(self, request: Request, **kwargs: Any) -> Response:
         """Give it back to everybody it was meant for."""
-        checked(shape.Nothing, request)
+        checked(common.Nothing, request)
         release_task(task_id=self.id_of("task"), actor=self.actor)
         return Response(self.shown())
 
@@ -80,12 +80,12 @@ class TaskReassignView(OneTaskView):
     @extend_schema(
         operation_id="task_reassign",
         parameters=[TASK],
-        request=shape.ReassignRequest,
+        request=tasks.ReassignRequest,
         responses={204: None},
     )
     def post(self, request: Request, **kwargs: Any) -> Response:
         """Name who decides it from now on. You may not see it any more afterwards."""
-        reassign_task(task_id=self.id_of("task"), actor=self.actor, **checked(shape.ReassignRequest, request))
+        reassign_task(task_id=self.id_of("task"), actor=self.actor, **checked(tasks.ReassignRequest, request))
         return Response(status=204)
 
 
@@ -95,10 +95,10 @@ class TaskDecideView(OneTaskView):
     @extend_schema(
         operation_id="task_decide",
         parameters=[TASK],
-        request=shape.DecideRequest,
-        responses={200: shape.Decided, 412: ErrorSerializer},
+        request=tasks.DecideRequest,
+        responses={200: tasks.Decided, 412: ErrorSerializer},
     )
     def post(self, request: Request, **kwargs: Any) -> Response:
         """Decide. 412 when the content is not what you were shown, 409 when it no longer waits."""
-        answer = checked(shape.DecideRequest, request)
+        answer = checked(tasks.DecideRequest, request)
         return Response(asdict(decide_task(task_id=self.id_of("task"), actor=self.actor, **answer)))

@@ -7,9 +7,10 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from monitor import api_undo_shapes as shape
 from monitor.api_base import MonitorView, checked, path_id
-from monitor.api_shapes import ControlRequest, PageQuery, RunDetail
+from monitor.shapes import undo as shape
+from monitor.shapes.common import ControlRequest, PageQuery
+from monitor.shapes.runs import RunDetail
 from orchestrator.api import How, find_run, foreseen_undo, run_detail, settle_undo, undo_ledger_of, undo_run
 
 RUN = path_id("run")

@@ -222,8 +222,8 @@ SPECTACULAR_SETTINGS = {
     # What follows it names the tag: workflows, runs, tasks, ...
     "SCHEMA_PATH_PREFIX": r"/api/v1/w/\{workspace\}",
     "ENUM_NAME_OVERRIDES": {
-        "RunState": "monitor.api_shapes.RUN_STATES",
-        "StepRunState": "monitor.api_shapes.STEP_RUN_STATES",
+        "RunState": "monitor.shapes.common.RUN_STATES",
+        "StepRunState": "monitor.shapes.common.STEP_RUN_STATES",
         "WorkflowState": ["unpublished", "changed", "published"],
     },
     "POSTPROCESSING_HOOKS": [

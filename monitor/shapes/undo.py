@@ -2,7 +2,7 @@
 
 from rest_framework import serializers
 
-from monitor.api_shapes import RUN_STATES, Shape, StepError
+from monitor.shapes.common import RUN_STATES, Shape, StepError
 from orchestrator.api import UndoState
 from orchestrator.rest.serializers import StrictSerializer
 

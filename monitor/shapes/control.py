@@ -1,0 +1,60 @@
+"""Cancelling, repeating and skipping: what is asked, and what would happen."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from monitor.shapes.common import ControlRequest, Shape
+
+
+class CancelRequest(ControlRequest):
+    """Why a run is cancelled, whether steps at work are given time, and whether what happened is undone."""
+
+    hard = serializers.BooleanField(default=False, help_text="Take the steps that run away at once.")
+    undo = serializers.BooleanField(default=False, help_text="Then undo what happened. Not together with hard.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if attrs["hard"] and attrs["undo"]:
+            raise serializers.ValidationError(
+                {"hard": ["An undo must know what happened: wait for the steps at work."]}
+            )
+        return attrs
+
+
+class RerunQuery(Shape):
+    """By which version a rerun would go on."""
+
+    newest = serializers.BooleanField(required=False, default=False, help_text="By the live version.")
+
+
+class RerunRequest(ControlRequest):
+    """How a step and everything behind it are run again."""
+
+    newest = serializers.BooleanField(default=False, help_text="By the live version instead of the run's own.")
+    input = serializers.JSONField(required=False, help_text="Another run input; left out, it stays as it is.")
+
+
+class SkipRequest(ControlRequest):
+    """What a step that is left out would have given, and where control leaves it."""
+
+    output = serializers.JSONField(required=False, allow_null=True, default=None)
+    port = serializers.CharField(required=False, allow_null=True, default=None, max_length=63)
+
+
+class RepeatedStep(Shape):
+    """One step that runs again. `effects`: external when repeating it may be seen outside."""
+
+    key = serializers.CharField()
+    name = serializers.CharField()
+    kind = serializers.CharField()
+    effects = serializers.ChoiceField(["none", "external"])
+    had = serializers.ChoiceField(["succeeded", "failed", "running", "open"], allow_null=True)
+
+
+class RepeatPreview(Shape):
+    """What would run again: `first` at once, `behind` as far as control reaches."""
+
+    first = RepeatedStep(many=True)
+    behind = RepeatedStep(many=True)
+    version = serializers.IntegerField()
+    new_keys = serializers.BooleanField(help_text="True: under new idempotency keys.")

@@ -1,0 +1,39 @@
+"""What happened in a run."""
+
+from rest_framework import serializers
+
+from monitor.shapes.common import AfterQuery, PageQuery, Progress, ScopeQuery, Shape, StepError
+
+
+class Happening(Shape):
+    """One line of a run's history."""
+
+    at = serializers.DateTimeField()
+    kind = serializers.CharField(help_text="run, attempt or decision")
+    what = serializers.CharField()
+    actor = serializers.CharField(allow_blank=True)
+    step = serializers.CharField(allow_null=True)
+    scope = serializers.CharField(allow_null=True)
+    attempt = serializers.IntegerField(allow_null=True)
+    entry = serializers.IntegerField(allow_null=True)
+    cause = serializers.ListField(child=serializers.IntegerField(), help_text="Entries that led to this one.")
+    port = serializers.ListField(child=serializers.CharField(), allow_null=True)
+    started_at = serializers.DateTimeField(allow_null=True)
+    final = serializers.BooleanField()
+    error = StepError(allow_null=True)
+    comment = serializers.CharField(allow_blank=True)
+    task = serializers.UUIDField(allow_null=True)
+    undo = serializers.BooleanField(help_text="True: of the step's undo, not of the step.")
+    progress = Progress(allow_null=True, help_text="Of a for-each: how its items ended.")
+
+
+class HistoryView(Shape):
+    """Some of a run's history, oldest first."""
+
+    seq = serializers.IntegerField()
+    items = Happening(many=True)
+    next = serializers.CharField(allow_null=True)
+
+
+class HistoryQuery(AfterQuery, PageQuery, ScopeQuery):
+    """Which part of the history is asked for."""
