@@ -29,8 +29,9 @@ from orchestrator.api import (
 )
 from orchestrator.web.access import WorkspaceRequest
 
-PAGE_OF_STEPS = 200  # rows of the steps tab
-PAGE_OF_LANES = 200  # rows of the timeline
+PAGE_OF_STEPS = 100  # rows of the steps tab
+PAGE_OF_LANES = 100  # rows of the timeline
+PAGE_OF_HISTORY = 100  # lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,7 @@ def steps_context(request: WorkspaceRequest, found: Run, shown: Shown) -> dict[s
 
 
 def history_context(request: WorkspaceRequest, found: Run, shown: Shown) -> dict[str, Any]:
-    asked = {"cursor": request.GET.get("cursor", ""), "limit": "200"}
+    asked = {"cursor": request.GET.get("cursor", ""), "limit": str(PAGE_OF_HISTORY)}
     page = history(request.actor, found.pk, asked, scope=shown.scope)
     return {"history": page.items, "history_next": page.next}
 

@@ -1,27 +1,22 @@
 """A million finished runs: what they cost the next step, and the pages that list them."""
 
-import re
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 from uuid import UUID
 
-import httpx
 from django.db import connection
 
-from orchestrator.models import Run, User, Version
+from orchestrator.models import Run, Version
 from orchestrator.project.bench import drawings
+from orchestrator.project.bench.browsing import PAGE, browser, times
 from orchestrator.project.bench.place import WORKSPACE, Place
 from orchestrator.project.bench.row import Row, at_most, times_floor
-from orchestrator.services.signin import create_signin_link
 
 RUNS = 1_000_000
 STEPS, SCOPES = 1_000, 10  # of the run with 10,000 step runs
 ROUNDS = 5
 BATCH = 100_000
-PAGE = 0.150  # seconds
-CSRF = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"')
 
 # One run a second, ending with now; every tenth has failed. The id is a UUIDv7, as the engine makes it. Everything
 # else is as in the run that is copied.
@@ -74,9 +69,9 @@ def history(place: Place) -> Iterator[Row]:
         "page: the same, timeline": f"{base}{wide}/?tab=timeline",
         "API: its step runs": f"{api}{wide}/steps/",
     }
-    with closing(_browser(place)) as client:
+    with closing(browser(place)) as client:
         for name, address in addresses.items():
-            yield at_most(name, PAGE, _times(client, address))
+            yield at_most(name, PAGE, times(client, address))
 
 
 def _step_cost(place: Place, version: Version) -> float:
@@ -106,26 +101,3 @@ def _wide_run(place: Place) -> UUID:
         cursor.execute(WIDE, {"run": run_id, "steps": STEPS, "scopes": SCOPES})
         cursor.execute("ANALYZE orchestrator_steplog")
     return run_id
-
-
-def _browser(place: Place) -> httpx.Client:
-    """A client with a session, signed in as a person is."""
-    user = User.objects.get(username=place.actor.username)
-    client = httpx.Client(base_url=place.address, trust_env=False, follow_redirects=True, timeout=60)
-    address = create_signin_link(user)
-    found = CSRF.search(client.get(address).text)
-    assert found is not None, "the page of the link holds its form"
-    answer = client.post(address, data={"csrfmiddlewaretoken": found[1]}, headers={"Referer": place.address})
-    assert answer.is_success, answer.text[:300]
-    return client
-
-
-def _times(client: httpx.Client, address: str) -> list[float]:
-    """Seconds of one request after another, the body included; the first one is not counted."""
-    measured = []
-    for _ in range(ROUNDS + 1):
-        began = time.perf_counter()
-        answer: Any = client.get(address)
-        measured.append(time.perf_counter() - began)
-        assert answer.is_success, f"{address}: {answer.status_code}"
-    return measured[1:]

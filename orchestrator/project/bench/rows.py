@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 
-from orchestrator.project.bench import crowd, engine, for_each, history, latency, live, memory, waits
+from orchestrator.project.bench import crowd, engine, for_each, history, latency, live, long_runs, memory, waits
 from orchestrator.project.bench.place import Place
 from orchestrator.project.bench.row import Row
 
@@ -18,6 +18,7 @@ MEASUREMENTS: Mapping[str, Measurement] = {
     "decision": latency.decision,
     "frames": live.frames,
     "waits": waits.waits,
+    "long-runs": long_runs.long_runs,
     "memory": memory.memory,
     "crowd": crowd.crowd,
     "history": history.history,
