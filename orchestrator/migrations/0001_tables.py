@@ -552,6 +552,7 @@ class Migration(migrations.Migration):
                 ('fail', models.IntegerField(default=0)),
                 ('tolerate', models.IntegerField(default=0)),
                 ('enough', models.IntegerField(null=True)),
+                ('in_turn', models.BooleanField(db_default=False)),
                 ('lock', models.CharField(max_length=63, null=True)),
                 ('items', models.JSONField(null=True)),
                 ('items_ref', models.UUIDField(null=True)),

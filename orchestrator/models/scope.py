@@ -34,6 +34,8 @@ class Scope(models.Model):
     tolerate = models.IntegerField(default=0)
     #: A for-each ends well as soon as this many items have.
     enough = models.IntegerField(null=True)
+    #: After a retry: items stand here that wait until another one has ended (at most `lanes` at once).
+    in_turn = models.BooleanField(db_default=False)
     #: No two open containers of a run have the same one.
     lock = models.CharField(max_length=63, null=True)  # noqa: DJ001  most have none
     items = models.JSONField(null=True)

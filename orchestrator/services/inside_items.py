@@ -11,7 +11,7 @@ from orchestrator.core.replay import replay
 from orchestrator.core.states import TokenState
 from orchestrator.engine.lease import LANE
 from orchestrator.models import Run, Scope, StepLog, Token
-from orchestrator.services.parked import go_on, park, was_cut
+from orchestrator.services.parked import go_on, is_child_step, park, wait_for_turn, was_cut
 from orchestrator.services.standing import XID
 
 #: The last final row of each step of each item.
@@ -20,6 +20,7 @@ SELECT DISTINCT ON (s.scope_id, s.node) s.scope_id, s.node, s.outcome, s.ports F
 WHERE s.run_id = %s AND s.node = ANY(%s) AND s.scope_id BETWEEN %s AND %s AND s.final
 ORDER BY s.scope_id, s.node, s.generation DESC, s.attempt DESC
 """
+BEGINS = (TokenState.READY, TokenState.HELD)
 #: What goes on in one scope once its failures are forgotten, and whether it has come to its end.
 Reopen = Callable[[int], tuple[list[Token], bool]]
 
@@ -27,10 +28,11 @@ Reopen = Callable[[int], tuple[list[Token], bool]]
 def reopen_items(run: Run, plan: Plan, token: Token, block: Scope, reopen: Reopen) -> list[Token]:
     """The tokens with which the items go on, or the for-each's own; empty when it begins anew.
 
-    Unfinished items each get a lane that waits for them (all at once, whatever `parallel` says), and items that have
-    not begun get lanes, too.
+    Unfinished items each get a lane that waits for them, and items that have not begun get lanes, too. As many go on at
+    once as the for-each had lanes; the others take their turn as those end.
     """
     made: list[Token] = []
+    units: list[tuple[int, list[Token]]] = []
     again = hopeless = 0
     begun = _begun(run, plan, token, block)
     for scope_id in _unfinished(run, plan_of_body(plan, token.node), block, begun):
@@ -39,15 +41,20 @@ def reopen_items(run: Run, plan: Plan, token: Token, block: Scope, reopen: Reope
             index = scope_id - block.pk - 1
             again += 1
             made += [*inside, _lane(token, block, index, index + 1, waits_for=scope_id)]
+            units.append((index, inside))
         hopeless += not inside and not is_over
     fresh = [index for index in range(block.total) if block.pk + 1 + index not in begun]
-    made += [_lane(token, block, low, high) for low, high in _ranges(fresh, max(block.chunk, 1))]
+    for low, high in _ranges(fresh, max(block.chunk, 1)):
+        lane = _lane(token, block, low, high)
+        made.append(lane)
+        units.append((low, [lane]))
+    in_turn = _take_turns(plan, block, units)
     text = f"Working through {block.total} items"
     waiting = {"kind": "items", "text": text, "memo": None, "block": block.pk}
     # Counted anew: an item may have ended well just when the others were stopped, before its lane said so.
     ok = block.total - again - len(fresh) - hopeless
     if made:
-        Scope.objects.filter(pk=block.pk).update(ok=ok, fail=hopeless, next=block.total)
+        Scope.objects.filter(pk=block.pk).update(ok=ok, fail=hopeless, next=block.total, in_turn=in_turn)
         park(token, block.pk, waiting)
     elif was_cut(token):
         state = "failed" if hopeless > block.tolerate else "succeeded"
@@ -55,6 +62,23 @@ def reopen_items(run: Run, plan: Plan, token: Token, block: Scope, reopen: Reope
         go_on(token, block.pk, waiting, {"state": state, "ok": ok, "fail": hopeless, "total": block.total})
         made.append(token)
     return made
+
+
+def _take_turns(plan: Plan, block: Scope, units: list[tuple[int, list[Token]]]) -> bool:
+    """Let what goes beyond the for-each's lanes wait, in the order of the items; whether there is any."""
+    at_once = max(block.lanes, 1)
+    later = [
+        (index, moving)
+        for index, inside in units
+        # The failed run of a sub-workflow is retried in this very transaction: its item cannot wait.
+        if (moving := [token for token in inside if token.state in BEGINS])
+        and not any(is_child_step(plan, t) for t in moving)
+    ]
+    later = sorted(later, key=lambda unit: unit[0])[max(0, at_once - (len(units) - len(later))) :]
+    for index, moving in later:
+        for token in moving:
+            wait_for_turn(token, block.pk, index)
+    return bool(later)
 
 
 def _begun(run: Run, plan: Plan, token: Token, block: Scope) -> set[int]:

@@ -16,6 +16,23 @@ def park(token: Token, inner_scope: int | None, waiting: JsonObject) -> None:
     token.state = TokenState.WAITING
 
 
+def wait_for_turn(token: Token, block: int, turn: int) -> None:
+    """Let a token of a for-each's item, or a lane, wait until a lane before it has ended.
+
+    `branchline_next_turn` lets it go on then, with what it had waited for before.
+    """
+    waiting = {
+        "kind": "limit",
+        "text": "Waiting for another item to end",
+        "block": block,
+        "turn": turn,
+        "then": token.waiting,
+        "since": datetime.now(UTC).isoformat(),
+    }
+    Token.objects.filter(pk=token.pk).update(state=TokenState.WAITING, waiting=waiting, xid=XID)
+    token.state = TokenState.WAITING
+
+
 def go_on(token: Token, inner_scope: int | None, waiting: JsonObject, signal: JsonObject) -> None:
     """Let a ready token go on as if what it waited for had just ended so."""
     _stand(token, inner_scope, waiting, signal=signal)
@@ -24,7 +41,7 @@ def go_on(token: Token, inner_scope: int | None, waiting: JsonObject, signal: Js
 def _stand(token: Token, inner_scope: int | None, waiting: JsonObject, **more: object) -> None:
     waiting = {**waiting, "since": datetime.now(UTC).isoformat()}
     Token.objects.filter(pk=token.pk).update(phase=1, inner_scope=inner_scope, waiting=waiting, xid=XID, **more)
-    token.phase = 1
+    token.phase, token.waiting = 1, waiting
 
 
 def was_cut(token: Token) -> bool:

@@ -220,13 +220,14 @@ BEGIN
         RETURN QUERY SELECT 'cancelled', NULL::int, NULL::int, NULL::int, NULL::text[];
     ELSIF v_over OR (v_lo >= v_hi AND NOT p ? 'leave') THEN
         DELETE FROM orchestrator_token k WHERE k.id = t.id;
+        IF q.in_turn AND NOT v_over THEN v_queues := branchline_next_turn(t.run_id, q.id); END IF;
         IF v_over OR q.ok + q.fail = q.total THEN
             UPDATE orchestrator_token k SET state = 'R', wake_at = NULL, ready_at = v_now, epoch = k.epoch + 1, xid = v_xid,
                 signal = jsonb_build_object('state', CASE WHEN q.fail > q.tolerate THEN 'failed' ELSE 'succeeded' END,
                     'ok', q.ok, 'fail', q.fail, 'total', q.total)
             WHERE k.id = q.token_id AND k.inner_scope = q.id AND k.state = 'W' RETURNING k.queue INTO v_queue;
         END IF;
-        RETURN QUERY SELECT 'over', NULL::int, NULL::int, NULL::int, ARRAY[v_queue];
+        RETURN QUERY SELECT 'over', NULL::int, NULL::int, NULL::int, v_queues || v_queue;
     ELSIF p ? 'leave' THEN
         v_queues := branchline_leave_lane(t, p->'leave', v_entries, CASE v_ctl WHEN 'P' THEN 'H' ELSE 'R' END, v_now);
         UPDATE orchestrator_token k SET state = 'W', session_id = NULL, queue_limit_id = NULL, epoch = k.epoch + 1,
@@ -247,6 +248,22 @@ BEGIN
         RETURN QUERY SELECT CASE v_state WHEN 'H' THEN 'held' WHEN 'R' THEN 'ready' ELSE 'go' END, t.epoch + 1, v_lo, v_hi,
             CASE v_state WHEN 'R' THEN ARRAY[t.queue::text] END;
     END IF;
+END $$;
+
+-- After a retry: the next of the items that wait for their turn goes on. The caller has locked the block's row. Ready even
+-- while paused, as in branchline_wake. Returns the queues.
+CREATE FUNCTION branchline_next_turn(p_run uuid, p_block bigint) RETURNS text[] LANGUAGE plpgsql AS $$
+DECLARE v_queues text[];
+BEGIN
+    WITH waiting AS MATERIALIZED (
+        SELECT k.id, (k.waiting->>'turn')::int AS turn FROM orchestrator_token k WHERE k.run_id = p_run AND k.state = 'W'
+            AND k.waiting ? 'turn' AND (k.waiting->>'block')::bigint = p_block
+    ), freed AS (
+        UPDATE orchestrator_token k SET state = 'R', ready_at = clock_timestamp(), epoch = k.epoch + 1, xid = branchline_xid(),
+            waiting = nullif(k.waiting->'then', 'null')
+        FROM waiting w WHERE k.id = w.id AND w.turn = (SELECT min(o.turn) FROM waiting o) RETURNING k.queue
+    ) SELECT array_agg(f.queue::text) INTO v_queues FROM freed f;
+    RETURN v_queues;
 END $$;
 
 -- One item leaves its lane: it begins anew by tokens (starts), or goes on where the lane stopped (token).

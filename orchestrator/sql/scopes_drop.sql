@@ -1,3 +1,4 @@
+DROP FUNCTION branchline_next_turn(uuid, bigint);
 DROP FUNCTION branchline_flush(bigint, jsonb);
 DROP FUNCTION branchline_leave_lane(orchestrator_token, jsonb, bigint[], char, timestamptz);
 DROP FUNCTION branchline_scope_closed(bigint);
