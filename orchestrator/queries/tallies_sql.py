@@ -49,8 +49,6 @@ WITH asked AS (
     UNION ALL
     SELECT 'L', e.node, e.scope_id, e.generation, e.outcome, e.ports FROM ended e
     WHERE e.outcome NOT IN ('F', 'T', 'U')
-), left_by AS (
-    SELECT s.node, array_agg(DISTINCT p) AS ports FROM settled s, unnest(s.ports) p GROUP BY s.node
 )
 SELECT 'T' AS source, t.node, CASE WHEN t.state = 'W' AND t.again THEN 'again' ELSE t.state END AS state,
     count(*) AS count, NULL::text[] AS ports, (SELECT count(*) FROM standing) = %(standing)s AS cut
@@ -63,12 +61,12 @@ GROUP BY 1, 2, 3
 UNION ALL
 SELECT 'U', u.node, u.state, count(*), NULL, false FROM undoing u GROUP BY 1, 2, 3
 UNION ALL
-SELECT s.source, s.node, s.outcome, count(*), (SELECT b.ports FROM left_by b WHERE b.node = s.node),
+SELECT s.source, s.node, s.outcome, count(*), s.ports,
     (SELECT count(*) FROM ended e WHERE e.node = s.node) = %(window)s
         OR (SELECT count(*) FROM failed f WHERE f.node = s.node) = %(window)s
 FROM settled s
 WHERE NOT EXISTS (SELECT FROM standing t WHERE t.node = s.node AND t.scope_id = s.scope_id)
     AND NOT EXISTS (
         SELECT FROM undoing u WHERE u.node = s.node AND u.scope_id = s.scope_id AND u.generation = s.generation)
-GROUP BY 1, 2, 3
+GROUP BY 1, 2, 3, 5
 """
