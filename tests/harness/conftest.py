@@ -6,6 +6,9 @@ from typing import ClassVar
 
 import pytest
 
+from orchestrator.models import QueueLimit
+from orchestrator.services.queue_limits import set_queue_limit
+from tests.engine.drawings import document, step
 from tests.engine.house import House, make_house
 from tests.harness.clock import movable_clock
 from tests.harness.drawings import publish_drawings
@@ -13,6 +16,13 @@ from tests.harness.machine import Engine
 from tests.harness.world import World
 
 DRAWINGS = 40
+
+
+def limit_queue(house: House) -> None:
+    """Two steps of the queue `default` at once, as if for years: whatever is leased counts."""
+    house.publish(document([step("a")]))
+    set_queue_limit(actor=house.actor, queue="default", concurrency=2)
+    QueueLimit.objects.update(changed_at="2020-01-01T00:00:00Z")
 
 
 @pytest.fixture

@@ -6,6 +6,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from tests.engine.house import House
+from tests.harness.conftest import limit_queue
 from tests.harness.machine import Engine
 
 pytestmark = pytest.mark.chaos
@@ -22,6 +24,12 @@ BOUNDED = settings(
     derandomize=not LONG,
     suppress_health_check=list(HealthCheck),
 )
+
+
+def test_a_limited_queue_gives_no_place_twice_and_loses_none(engine: type[Engine], house: House) -> None:
+    """fsck's I19 after each step, whoever dies, is stopped, paused or cancelled; and every run ends."""
+    limit_queue(house)
+    run_state_machine_as_test(engine, settings=settings(BOUNDED, max_examples=EXAMPLES if LONG else 20))
 
 
 def test_nothing_is_lost_or_doubled_whatever_happens_to_a_call(engine: type[Engine]) -> None:

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, Verbosity, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from tests.engine.house import House
+from tests.harness.conftest import limit_queue
 from tests.harness.machine import Engine
 from tests.harness.mutants import mutated
 
@@ -60,10 +62,27 @@ MUTANTS: dict[str, tuple[Callable[[], AbstractContextManager[object]], set[str]]
     ),
 }
 
+#: The same where the queue has a limit.
+LIMITED: dict[str, tuple[Callable[[], AbstractContextManager[object]], set[str]]] = {
+    "places are not counted": (
+        lambda: mutated("branchline_places_left", ("k.state = 'L'", "false")),
+        {"I19 limits of queues hold"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LIMITED)
+def test_the_machine_finds_in_a_limited_queue(engine: type[Engine], house: House, name: str) -> None:
+    limit_queue(house)
+    hunt(engine, *LIMITED[name])
+
 
 @pytest.mark.parametrize("name", MUTANTS)
 def test_the_machine_finds(engine: type[Engine], name: str) -> None:
-    make, promises = MUTANTS[name]
+    hunt(engine, *MUTANTS[name])
+
+
+def hunt(engine: type[Engine], make: Callable[[], AbstractContextManager[object]], promises: set[str]) -> None:
     engine.seen = []
     with make(), pytest.raises(BaseException):  # noqa: B017, PT011  Hypothesis wraps what it finds
         run_state_machine_as_test(engine, settings=HUNT)
