@@ -1,7 +1,7 @@
 """Compile a document to its immutable plan."""
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from orchestrator.core.branches import branch_of
@@ -43,6 +43,7 @@ def compile_plan(document: Document, kinds: Kinds) -> Plan:
         if step.node not in entered:
             starts[step.parent].append(step.node)
     output_reads = _reads(document.output, node_of).nodes
+    undo = {node_of[step.key]: undone for step in ordered if (undone := _undo_step(step, node_of, kinds))}
     return Plan(
         steps=steps,
         arrows=arrows,
@@ -53,11 +54,11 @@ def compile_plan(document: Document, kinds: Kinds) -> Plan:
                 owner=owner,
                 end=ends[owner],
                 starts=tuple(starts[owner]),
-                in_hand=_in_hand(owner, steps, arrows, gates, kinds),
+                in_hand=_in_hand(owner, steps, arrows, gates, kinds, undo.keys()),
             )
             for owner in owners
         },
-        undo={node_of[step.key]: undone for step in ordered if (undone := _undo_step(step, node_of, kinds))},
+        undo=undo,
         output=document.output,
         has_output=document.has_output and document.output is not None,
         output_reads=output_reads,
@@ -122,9 +123,17 @@ def _undo_step(step: Step, node_of: dict[str, int], kinds: Kinds) -> PlanStep | 
 
 
 def _in_hand(
-    owner: int, steps: tuple[PlanStep, ...], arrows: tuple[Arrow, ...], gates: dict[int, PlanGate], kinds: Kinds
+    owner: int,
+    steps: tuple[PlanStep, ...],
+    arrows: tuple[Arrow, ...],
+    gates: dict[int, PlanGate],
+    kinds: Kinds,
+    undoable: Collection[int],
 ) -> bool:
-    """True when an item can be done in one go: no fork, join or wait, no other queue, nothing for the event loop."""
+    """True when an item can be done in one go: no fork, join or wait, no other queue, nothing for the event loop.
+
+    And nothing to undo: what was in hand when its worker died has no row of its own that an undo would find.
+    """
     inside = [step for step in steps if step.parent == owner]
     nodes = {step.node for step in inside}
     ways = Counter((arrow.source, arrow.port) for arrow in arrows if arrow.source in nodes and arrow.target in nodes)
@@ -136,6 +145,7 @@ def _in_hand(
         starts == 1
         and not may_fork
         and nodes.isdisjoint(gates)
+        and nodes.isdisjoint(undoable)
         and all(_is_quick(step, steps[owner], kinds[step.kind]) for step in inside)
     )
 

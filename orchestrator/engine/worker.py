@@ -13,23 +13,21 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 import psycopg
 import structlog
 
-from orchestrator.core.errors import JsonInvalid
-from orchestrator.core.outcome import Child, Fail, Outcome, StepFault
-from orchestrator.core.settle import Settlement, Tries, may_cancel, settle
+from orchestrator.core.outcome import Fail, Outcome, StepFault
+from orchestrator.core.settle import Settlement
 from orchestrator.engine import items, metrics, observe, statements
+from orchestrator.engine.aftermath import Aftermath
 from orchestrator.engine.ahead import MOST_AHEAD, next_ahead
 from orchestrator.engine.attempt import SUSPECT, Attempt, Ending
-from orchestrator.engine.children import child_item
 from orchestrator.engine.committer import Committer, Item
 from orchestrator.engine.database import AWAY, Connection, Row, open_pool
 from orchestrator.engine.dispatch import Herald
-from orchestrator.engine.finish import run_end
+from orchestrator.engine.end_items import EndItems
 from orchestrator.engine.identity import new_session_id
 from orchestrator.engine.inside import Insides
 from orchestrator.engine.lane import Lane
@@ -38,8 +36,6 @@ from orchestrator.engine.perform import Prepared, Tools, prepare, too_slow, unex
 from orchestrator.engine.plans import Plans, VersionFacts
 from orchestrator.engine.roots import Roots
 from orchestrator.engine.slots import Slots
-from orchestrator.engine.undo import write_ledgers
-from orchestrator.engine.values import INLINE
 
 log = structlog.get_logger(__name__)
 IDLE_LOOK = 1.0  # seconds between looks at the queues without a poke: a lost wake-up delays no longer
@@ -62,11 +58,15 @@ class Worker:
         self._tools = tools
         self._pool = open_pool("worker", 4)
         self._plans = Plans(self._pool)
-        self._roots = Roots(self._pool)
-        self._insides = Insides(self._pool, self._roots)
+        roots = Roots(self._pool)
+        self._insides = Insides(self._pool, roots)
+        self._ends = EndItems(self._pool, self._plans, tools.sandbox, roots)
         self._loop = asyncio.new_event_loop()
         self._herald = Herald(self._loop)
         self._committer = Committer(session_id, self._became_ready)
+        self._aftermath = Aftermath(
+            self._pool, self._plans, told=self._told, woken=self._became_ready, unwanted=self._stop_unwanted
+        )
         self._attempts: dict[int, Attempt] = {}
         self._poked = threading.Event()
         self._stopping = threading.Event()
@@ -275,7 +275,7 @@ class Worker:
         observe.at_work(attempt.lease, observe.key_of(facts, attempt.lease))
         if outcome is None or self._committer.queued > MOST_QUEUED:
             return self._commit_and_wait(attempt, outcome, ready)
-        settled, item = self._item(attempt, facts, outcome, ready)
+        settled, item = self._ends.of(attempt, facts, outcome, ready)
         following = self._ahead(attempt, facts, settled)
         if following is None and settled.effects.starts:
             return self._commit_and_wait(attempt, outcome, ready, (settled, item))
@@ -316,7 +316,7 @@ class Worker:
         if error is not None:
             self._end_again(ending)
         elif following is not None and row["status"] == "moved":
-            self._announce(attempt, row, ending.settled)
+            self._aftermath.of(attempt, row, ending.settled)
         elif (after := self._after(attempt, row, ending.settled)) is not None:
             self._slots.submit(lambda: self._chain(after))
 
@@ -351,70 +351,21 @@ class Worker:
     ) -> Attempt | None:
         facts = self._facts(attempt.lease)
         if outcome is None:
-            state, output, fault = run_end(self._tools.sandbox, self._roots, facts, attempt.lease)
-            row = self._committer.advance(items.end_run(attempt.lease, state, output, fault))
+            row = self._committer.advance(self._ends.of_run(facts, attempt.lease))
             return self._after(attempt, row, None)
-        settled, item = built or self._item(attempt, facts, outcome, ready)
+        settled, item = built or self._ends.of(attempt, facts, outcome, ready)
         try:
             row = self._committer.advance(item)
         except (psycopg.DataError, UnicodeError) as error:
             message = f"PostgreSQL refused the step's output: {error}"[:500]
             refused = Fail(StepFault(code="output_invalid", message=message))
-            settled, item = self._item(attempt, facts, refused, ready)
+            settled, item = self._ends.of(attempt, facts, refused, ready)
             row = self._committer.advance(item)
         return self._after(attempt, row, settled)
 
-    def _item(
-        self, attempt: Attempt, facts: VersionFacts, outcome: Outcome, ready: Prepared | None
-    ) -> tuple[Settlement, Item]:
-        try:
-            return self._try_item(attempt, facts, outcome, ready)
-        except JsonInvalid as error:
-            message = f"The step's output cannot be stored: {error.message}"
-            return self._try_item(attempt, facts, Fail(StepFault(code=error.error_code, message=message)), ready)
-
-    def _try_item(
-        self, attempt: Attempt, facts: VersionFacts, outcome: Outcome, ready: Prepared | None
-    ) -> tuple[Settlement, Item]:
-        lease = attempt.lease
-        child: dict[str, Any] = {}
-        if isinstance(outcome, Child):
-            made = child_item(self._pool, self._plans, self._tools.sandbox, lease, outcome)
-            outcome, child = (made, {}) if isinstance(made, Fail) else (outcome, made)
-        spent_tries = lease.lost + lease.tried_before
-        tries = Tries(attempt=max(1, lease.attempt - spent_tries), spent=attempt.spent(), draw=random.random())
-        settled = settle(facts.plan, lease.node, outcome, tries)
-        item = items.build_item(
-            facts.plan,
-            lease,
-            settled,
-            config=None if ready is None else ready.config,
-            log=[] if ready is None else ready.context.log.lines,
-        )
-        item |= child
-        if settled.then == "go":
-            self._remember(lease, settled)
-        if settled.run_ends is not None:
-            state, output, fault = run_end(self._tools.sandbox, self._roots, facts, lease, settled)
-            items.add_end(item, state, output, fault)
-        return settled, item
-
-    def _announce(self, attempt: Attempt, row: Row, settled: Settlement | None) -> None:
-        lease = attempt.lease
-        observe.attempt_ended(attempt, self._facts(lease), settled, row["status"])
-        self._herald.changed(
-            lease.run.workspace_id, lease.run.run_id, task=settled is not None and settled.form is not None
-        )
-        if row["status"] == "cancelled":
-            self._drain(lease)
-        elif self._may_undo(lease, row, settled):
-            self._write_ledgers(lease)
-        elif settled is not None and may_cancel(self._facts(lease).plan, settled):
-            self._cancel_branches(lease)
-
     def _after(self, attempt: Attempt, row: Row, settled: Settlement | None) -> Attempt | None:
         lease = attempt.lease
-        self._announce(attempt, row, settled)
+        self._aftermath.of(attempt, row, settled)
         if row["status"] != "moved":
             self._forget(attempt)
             return None
@@ -426,48 +377,6 @@ class Worker:
             self._forget(following)
             return None
         return following
-
-    def _remember(self, lease: Lease, settled: Settlement) -> None:
-        if settled.logged is None:
-            return
-        fault = None if settled.fault is None else items.fault_as_json(settled.fault)
-        # Large values stay in the rows: a long chain must not hold all of them in memory.
-        if len(repr(settled.output)) <= INLINE:
-            lease.run.seen[lease.node] = (settled.output, fault)
-
-    def _drain(self, lease: Lease) -> None:
-        with self._pool.connection() as connection:
-            connection.execute(statements.DRAIN, (lease.run.run_id,))
-        self._write_ledgers(lease)
-
-    def _may_undo(self, lease: Lease, row: Row, settled: Settlement | None) -> bool:
-        """Whether what was just committed may have made an undo due: the failure of a run, of a scope, of a child."""
-        if row["status"] == "ended":
-            return self._facts(lease).plan.on_failure == "undo"
-        return settled is not None and settled.then in ("undo_inside", "undo_child")
-
-    def _write_ledgers(self, lease: Lease) -> None:
-        with self._pool.connection() as connection:
-            queues = write_ledgers(connection, lambda version_id: self._plans.get(version_id).plan)
-        if queues:
-            self._became_ready(queues)
-        self._herald.changed(lease.run.workspace_id, lease.run.run_id)
-
-    def _cancel_branches(self, lease: Lease) -> None:
-        """End what a join decided by this very commit no longer wants. The keeper stands behind this."""
-        try:
-            with self._pool.connection() as connection:
-                rows = connection.execute(statements.CANCEL_BRANCHES, (lease.run.run_id,)).fetchall()
-        except psycopg.Error as error:
-            log.warning("branches are left to the keeper", run=str(lease.run.run_id), error=str(error).strip()[:200])
-            return
-        for row in rows:
-            lost = self._attempts.get(row["token_id"])
-            if lost is not None:
-                self._stop_attempt(lost)
-        if rows:
-            self._became_ready([row["queue"] for row in rows if row["queue"] is not None])
-            self._herald.changed(lease.run.workspace_id, lease.run.run_id, task=True)
 
     def _forget(self, attempt: Attempt) -> None:
         if attempt.lease.queue_limit_id is not None:
@@ -495,6 +404,14 @@ class Worker:
         if not set(self.queues).isdisjoint(queues):
             self._poked.set()
         self._herald.ready(queues)
+
+    def _told(self, lease: Lease, *, task: bool = False) -> None:
+        self._herald.changed(lease.run.workspace_id, lease.run.run_id, task=task)
+
+    def _stop_unwanted(self, token_id: int) -> None:
+        attempt = self._attempts.get(token_id)
+        if attempt is not None:
+            self._stop_attempt(attempt)
 
     # --- Watching ---------------------------------------------------------------------------------------------------
 

@@ -126,3 +126,10 @@ def test_a_body_that_cancels_is_not_done_in_hand() -> None:
     quick = plan_of(each, step("a", parent="each"))
     stopping = plan_of(each, step("a", parent="each"), {**cut(steps=["a"]), "parent": "each"}, lines=("a > cut",))
     assert [plan.bodies[0].in_hand for plan in (quick, stopping)] == [True, False]
+
+
+def test_a_body_that_is_undone_is_not_done_in_hand() -> None:
+    """An item that a dead worker had in hand has no row of its own, so its undo would be forgotten."""
+    each = step("each", "for_each", config={"items": [1, 2]})
+    undone = step("a", parent="each", undo={"kind": "transform", "config": {"value": 0}})
+    assert [plan_of(each, one).bodies[0].in_hand for one in (step("a", parent="each"), undone)] == [True, False]

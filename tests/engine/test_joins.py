@@ -12,6 +12,7 @@ import pytest
 from orchestrator.core.kinds import Kinds
 from orchestrator.core.outcome import Done, Fail, Outcome, Retry, StepFault
 from orchestrator.engine import statements
+from orchestrator.engine.aftermath import Aftermath
 from orchestrator.engine.sandbox import Sandbox
 from orchestrator.engine.worker import Worker
 from orchestrator.models import Gate, HumanTask, Run, StepLog, Token
@@ -208,7 +209,7 @@ def test_what_others_need_too_runs_on(house: House, sandbox: Sandbox) -> None:
 def test_the_keeper_cancels_what_a_worker_left(house: House, sandbox: Sandbox) -> None:
     """The worker that got the verdict dies before it has cancelled anything."""
     raw = meeting({"mode": "any", "late": "cancel"}, step("quick"), step("late", "delay", config=LONG))
-    with patch.object(Worker, "_cancel_branches", lambda worker, lease: None), at_work(house, sandbox):
+    with patch.object(Aftermath, "cancel_branches", lambda aftermath, lease: None), at_work(house, sandbox):
         run = ended(house, house.start(house.publish(raw)))
     assert letters(run)["late"] == "K"
 
