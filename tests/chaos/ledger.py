@@ -47,7 +47,7 @@ class Ledger:
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        self.rounds = [] if path is None or not path.exists() else [Tally(**json.loads(x)) for x in path.open()]
+        self.rounds = [] if path is None or not path.exists() else [Tally(**json.loads(x)) for x in path.read_text().splitlines()]
 
     def add(self, tally: Tally) -> None:
         self.rounds.append(tally)
