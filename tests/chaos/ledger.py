@@ -47,7 +47,8 @@ class Ledger:
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        self.rounds = [] if path is None or not path.exists() else [Tally(**json.loads(x)) for x in path.read_text().splitlines()]
+        lines = [] if path is None or not path.exists() else path.read_text().splitlines()
+        self.rounds = [Tally(**json.loads(line)) for line in lines]
 
     def add(self, tally: Tally) -> None:
         self.rounds.append(tally)
