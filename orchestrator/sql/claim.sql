@@ -73,5 +73,5 @@ BEGIN
             PERFORM branchline_drop_token(t);
         END IF;
     END LOOP;
-    IF v_limited THEN PERFORM branchline_leave_lines(v_lines, v_admitted, v_started, v_now); END IF;
+    IF v_lines <> '{}' THEN PERFORM branchline_leave_lines(v_lines, v_admitted, v_started, v_now); END IF;
 END $$;

@@ -33,19 +33,22 @@ BEGIN
             WHERE k.state = 'R' AND k.queue_limit_id IS NULL AND k.queue = ANY(p_queues) AND k.ready_at <= p_now
             ORDER BY k.priority, k.ready_at, k.id LIMIT v_size
         ), limited AS MATERIALIZED (
-            SELECT k.id, l.id AS limit_id FROM head h JOIN orchestrator_run r ON r.id = h.run_id
-            JOIN orchestrator_queue_limit l ON l.workspace_id = r.workspace_id AND l.queue = h.queue
-            JOIN orchestrator_token k ON k.id = h.id AND k.state = 'R' AND k.queue_limit_id IS NULL
-            FOR UPDATE OF k SKIP LOCKED
+            -- Asked for one by one: a join of tables whose statistics are old might be planned to read all of them.
+            SELECT h.id, (SELECT l.id FROM orchestrator_run r JOIN orchestrator_queue_limit l
+                ON l.workspace_id = r.workspace_id AND l.queue = h.queue WHERE r.id = h.run_id) AS limit_id FROM head h
+        ), mine AS MATERIALIZED (
+            SELECT k.id FROM orchestrator_token k
+            WHERE k.id = ANY(ARRAY(SELECT m.id FROM limited m WHERE m.limit_id IS NOT NULL))
+                AND k.state = 'R' AND k.queue_limit_id IS NULL FOR UPDATE SKIP LOCKED
         ), moved AS (
-            UPDATE orchestrator_token k SET queue_limit_id = m.limit_id, xid = branchline_xid() FROM limited m
-            WHERE k.id = m.id RETURNING m.limit_id
+            UPDATE orchestrator_token k SET queue_limit_id = m.limit_id, xid = branchline_xid()
+            FROM limited m JOIN mine USING (id) WHERE k.id = m.id RETURNING m.limit_id
         ) SELECT array_agg(m.limit_id) INTO v_found FROM moved m;
         EXIT WHEN v_found IS NULL;
         v_limits := ARRAY(SELECT unnest(v_limits) UNION SELECT unnest(v_found));
         v_most := v_most - cardinality(v_found);
         EXIT WHEN v_most <= 0;
-        v_size := least(4 * v_size, 500);
+        v_size := least(4 * v_size, 2000);
     END LOOP;
     RETURN v_limits;
 END $$;
@@ -66,8 +69,10 @@ DECLARE
     v_lines orchestrator_queue_limit[] := ARRAY(SELECT l FROM branchline_lock_lines(p_queues, v_limits, p_now) l);
 BEGIN
     -- A limit that has gone meanwhile leaves no line behind.
-    UPDATE orchestrator_token k SET queue_limit_id = NULL WHERE k.queue_limit_id = ANY(v_limits) AND k.state = 'R'
-        AND NOT EXISTS (SELECT FROM orchestrator_queue_limit l WHERE l.id = k.queue_limit_id);
+    IF v_limits <> '{}' THEN
+        UPDATE orchestrator_token k SET queue_limit_id = NULL WHERE k.queue_limit_id = ANY(v_limits) AND k.state = 'R'
+            AND NOT EXISTS (SELECT FROM orchestrator_queue_limit l WHERE l.id = k.queue_limit_id);
+    END IF;
     RETURN v_lines;
 END $$;
 
@@ -109,9 +114,11 @@ DECLARE
     v_used timestamptz;
     v_line char;
 BEGIN
-    UPDATE orchestrator_token k SET queue_limit_id = q.id FROM orchestrator_run r JOIN unnest(p_lines) q
-        ON q.workspace_id = r.workspace_id
-        WHERE k.id = ANY(p_admitted) AND k.state = 'R' AND r.id = k.run_id AND q.queue = k.queue;
+    IF p_admitted <> '{}' THEN
+        UPDATE orchestrator_token k SET queue_limit_id = q.id FROM orchestrator_run r JOIN unnest(p_lines) q
+            ON q.workspace_id = r.workspace_id
+            WHERE k.id = ANY(p_admitted) AND k.state = 'R' AND r.id = k.run_id AND q.queue = k.queue;
+    END IF;
     FOREACH l IN ARRAY p_lines LOOP
         v_used := l.used_until;
         IF l.starts IS NOT NULL THEN
