@@ -13,6 +13,7 @@ from django.db.models import F
 from orchestrator.engine import statements
 from orchestrator.models import QueueLimit, StepLog, Token
 from orchestrator.queries.fsck import breaches
+from orchestrator.queries.queues import queues_for_actor
 from orchestrator.services.control import cancel_run, pause_run, resume_run
 from orchestrator.services.queue_limits import Rate, remove_queue_limit, set_queue_limit
 from tests.engine.drawings import document, step
@@ -433,3 +434,27 @@ def test_the_log_has_one_row_for_each_step(house: House) -> None:
             finish(A, lease)
             give_back(found)
     assert StepLog.objects.filter(run_id=run_id).count() == 7
+
+
+@pytest.mark.parametrize("phase", ["k.phase = 0", "k.phase > 0"])
+def test_the_head_of_a_line_is_found_by_its_index(phase: str) -> None:
+    """Whoever asks ten times a second must not read a line of ten thousand."""
+    head = f"""EXPLAIN SELECT k.id FROM orchestrator_token k
+        WHERE k.queue_limit_id = 1 AND k.state = 'R' AND {phase} AND (true OR k.lost < 2)
+        ORDER BY k.priority, k.ready_at, k.id FOR UPDATE SKIP LOCKED LIMIT 5"""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute("SET LOCAL enable_bitmapscan = off")
+        cursor.execute(head)
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+    assert "token_by_queue_limit" in plan, plan
+    assert ("Sort" in plan) == (phase == "k.phase > 0"), plan  # of those there are few
+
+
+def test_all_queues_are_read_by_one_statement(house: House, django_assert_num_queries: Any) -> None:
+    limit(house, 1)
+    begin(house, *"abc")
+    claim(A, 9)
+    with django_assert_num_queries(1):
+        (queue,) = queues_for_actor(house.actor)
+    assert (queue.name, queue.concurrency, queue.at_work, queue.in_line) == ("default", 1, 1, 2)
