@@ -29,7 +29,10 @@ BEGIN
             'parent_node', t.node, 'parent_scope', t.scope_id,
             'priority', t.priority),
             i->'starts') c;
-        IF v_status = 'started' THEN
+        IF p_ready = 'H' THEN
+            -- The pause has passed by this run, which was not there yet; the resume will find it.
+            PERFORM branchline_set_control((i->'child'->>'id')::uuid, 'P', NULL, '', 'paused', jsonb_build_object('by_run', t.run_id));
+        ELSIF v_status = 'started' THEN
             v_queues := ARRAY(SELECT x->>'queue' FROM jsonb_array_elements(i->'starts') x);
         END IF;
     ELSE

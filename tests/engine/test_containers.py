@@ -1,10 +1,12 @@
 """Containers: scopes, repeats, for-each items and sub-workflows, on real rows."""
 
+import threading
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from orchestrator.engine import children
 from orchestrator.models import Run, Scope, StepLog, Token
 from orchestrator.services.control import cancel_run, pause_run, resume_run
 from tests.engine.drawings import document, step
@@ -286,6 +288,33 @@ def test_pausing_a_parent_pauses_its_child(house: House, at_work: None) -> None:
     assert Run.objects.get(parent_run=run_id).state == "paused"
     resume_run(run_id, house.actor)
     assert Run.objects.get(parent_run=run_id).state == "running"
+
+
+def test_a_child_that_is_started_while_its_parent_is_paused_waits_for_the_resume(
+    house: House, at_work: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pause came while the step was at work, and passed by a run that was not there yet."""
+    begun, paused = threading.Event(), threading.Event()
+
+    def child_item(*arguments: Any) -> Any:
+        begun.set()
+        assert paused.wait(20)
+        return children.child_item(*arguments)
+
+    monkeypatch.setattr("orchestrator.engine.end_items.child_item", child_item)
+    house.publish(document([step("a")]), slug="child")
+    raw = document([step("sub", "sub_workflow", config={"workflow": "child"})])
+    run_id = house.start(house.publish(raw))
+    assert begun.wait(20)
+    pause_run(run_id, house.actor)
+    paused.set()
+    wait_until(lambda: Run.objects.filter(parent_run=run_id).exists(), 20, "the child to be started")
+    child = Run.objects.get(parent_run=run_id)
+    assert (child.state, [token.state for token in Token.objects.filter(run=child)]) == ("paused", ["H"])
+    resume_run(run_id, house.actor)
+    assert house.worker is not None
+    house.worker.poke()
+    assert house.end_of(run_id).state == "succeeded"
 
 
 def test_a_container_that_takes_too_long_ends_what_is_inside(house: House, at_work: None) -> None:
