@@ -6,16 +6,17 @@ from typing import ClassVar
 
 import pytest
 
+from orchestrator.engine.sandbox import Sandbox
 from orchestrator.models import QueueLimit
 from orchestrator.services.queue_limits import set_queue_limit
 from tests.engine.drawings import document, step
 from tests.engine.house import House, make_house
 from tests.harness.clock import movable_clock
-from tests.harness.drawings import publish_drawings
+from tests.harness.drawings import publish_drawings, publish_nested
 from tests.harness.machine import Engine
 from tests.harness.world import World
 
-DRAWINGS = 40
+DRAWINGS = 20  # of each sort
 
 
 def limit_queue(house: House) -> None:
@@ -30,14 +31,21 @@ def house(transactional_db: None) -> House:
     return make_house()
 
 
+@pytest.fixture(scope="session")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as pool:
+        yield pool
+
+
 @pytest.fixture
-def engine(house: House) -> Iterator[type[Engine]]:
-    """The machine on this test's database."""
-    drawings = publish_drawings(house, Random(3), DRAWINGS)
+def engine(house: House, sandbox: Sandbox) -> Iterator[type[Engine]]:
+    """The machine on this test's database: flat and nested drawings in turn."""
+    sorts = publish_drawings(house, Random(3), DRAWINGS), publish_nested(house, Random(3), DRAWINGS)
+    drawings = [one for pair in zip(*sorts, strict=True) for one in pair]
     with movable_clock() as database:
 
         class Machine(Engine):
             seen: ClassVar[list[str]] = []
-            new_world = staticmethod(lambda: World(house, database, drawings))
+            new_world = staticmethod(lambda: World(house, database, drawings, sandbox))
 
         yield Machine

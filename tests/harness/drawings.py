@@ -1,4 +1,4 @@
-"""Random drawings whose steps also wait, and what must have happened in them."""
+"""Random drawings whose steps also wait, flat and nested, and what must have happened in them."""
 
 from random import Random
 from typing import Any
@@ -6,8 +6,21 @@ from typing import Any
 from orchestrator.core.kinds import Kinds, Resumed
 from orchestrator.core.outcome import Outcome, Wait
 from orchestrator.models import Version
+from orchestrator.steps import KINDS as PRODUCT_KINDS
 from tests.engine.house import House
 from tests.graphs import Acted, ActedConfig, Expected, expected, random_document
+from tests.nested_graphs import (
+    WITH_RUNS,
+    Happened,
+    Style,
+    as_published,
+    nested_expected,
+    random_nested,
+)
+
+#: What must have happened in a flat drawing, or in one with containers.
+Wanted = Expected | Happened
+NESTED = Style(containers=WITH_RUNS, locks=True, share=0.6)
 
 
 class PatientConfig(ActedConfig):
@@ -39,15 +52,40 @@ class Patient(Acted):
         return Wait(kind=kind, text=f"wait {done}", delay=30.0 if kind == "time" else 600.0, memo=done + 1)
 
 
-KINDS: Kinds = {"acted": Patient()}  # type: ignore[dict-item]  # a test double: its attributes are plain class attributes
+#: The product's containers, and steps that follow their script.
+KINDS: Kinds = {**PRODUCT_KINDS, "acted": Patient()}  # type: ignore[dict-item]  # a test double
 
 
-def publish_drawings(house: House, random: Random, count: int, most: int = 9) -> list[tuple[Version, Expected]]:
-    """Published drawings of 1 to `most` steps."""
-    found = []
+def publish_drawings(house: House, random: Random, count: int, most: int = 9) -> list[tuple[Version, Wanted]]:
+    """Published flat drawings of 1 to `most` steps."""
+    found: list[tuple[Version, Wanted]] = []
     for _ in range(count):
         raw = random_document(random, most, cancels=random.random() < 0.5)
         for step in raw["steps"]:
-            step["config"]["waits"] = random.choices(("time", "event"), k=random.choice((0, 0, 0, 1, 2)))
+            step["config"]["waits"] = _random_waits(random)
         found.append((house.publish(raw, kinds=KINDS), expected(raw)))
     return found
+
+
+def publish_nested(house: House, random: Random, count: int) -> list[tuple[Version, Wanted]]:
+    """Published drawings with containers, two deep; a for-each runs in every second, a sub-workflow in the others."""
+    found: list[tuple[Version, Wanted]] = []
+    while len(found) < count:
+        drawn = random_nested(random, depth=2, style=NESTED)
+        kinds = {step["key"]: step["kind"] for step in drawn["steps"]}
+        wanted = nested_expected(drawn)
+        if ("for_each", "sub_workflow")[len(found) % 2] not in {kinds[key] for key in wanted.ran}:
+            continue
+        for step in drawn["steps"]:
+            # What an item does may be done in one go, and then it has no place to wait in.
+            if step["kind"] == "acted" and kinds.get(step.get("parent")) != "for_each":
+                step["config"]["waits"] = _random_waits(random)
+        raw, children = as_published(drawn)
+        for name, child in children.items():
+            house.publish(child, slug=name, kinds=KINDS)
+        found.append((house.publish(raw, kinds=KINDS), wanted))
+    return found
+
+
+def _random_waits(random: Random) -> list[str]:
+    return random.choices(("time", "event"), k=random.choice((0, 0, 0, 1, 2)))

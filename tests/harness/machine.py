@@ -113,11 +113,11 @@ class Engine(RuleBasedStateMachine):
         held = chosen(process.in_hand, which)
         self.end(process, held, blow, self.while_away(process, meanwhile, which))
 
-    @precondition(lambda self: any(len(one.in_hand) > 1 for one in self.able()))
+    @precondition(lambda self: any(len(one.at_steps) > 1 for one in self.able()))
     @rule(who=ANY, blow=SHARED_BLOWS, meanwhile=MEANWHILE)
     def work_together(self, who: int, blow: Blow, meanwhile: str) -> None:
-        process = chosen([one for one in self.able() if len(one.in_hand) > 1], who)
-        several = {held.attempt.lease.token_id: held for held in process.in_hand}
+        process = chosen([one for one in self.able() if len(one.at_steps) > 1], who)
+        several = {held.attempt.lease.token_id: held for held in process.at_steps}
         for held in several.values():
             if held.ended is None:
                 process.perform(held)

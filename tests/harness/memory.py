@@ -28,6 +28,7 @@ class Memory:
         self._ended: dict[UUID, str] = {}
         self._epochs: dict[int, int] = {}
         self._runs: dict[int, UUID] = {}
+        self._roots: dict[UUID, UUID] = {}
 
     def look(self) -> None:
         """Raise Breached when a fact is gone or changed, or when a query of `fsck` finds anything."""
@@ -80,6 +81,13 @@ class Memory:
         if token_id not in self._runs:
             self._runs |= {row["id"]: row["run_id"] for row in self._rows(EPOCHS)}
         return self._runs[token_id]
+
+    def root_of(self, run_id: UUID) -> UUID:
+        """The run at the top of a sub-workflow's run, or the run itself."""
+        if run_id not in self._roots:
+            statement = "SELECT coalesce(root_run_id, id) AS root FROM orchestrator_run WHERE id = %s"
+            self._roots[run_id] = self._rows(statement, run_id)[0]["root"]
+        return self._roots[run_id]
 
     def end_of(self, run_id: UUID) -> str:
         """The state a cancelled run has or heads for."""

@@ -18,10 +18,9 @@ from orchestrator.engine.attempt import Attempt
 from orchestrator.engine.committer import Committer, Heard, Item, _Entry
 from orchestrator.engine.database import Row
 from orchestrator.engine.identity import new_session_id
-from orchestrator.engine.lease import Lease
+from orchestrator.engine.lease import LANE, Lease
 from orchestrator.engine.perform import Prepared, Tools
 from orchestrator.engine.worker import Worker
-from orchestrator.steps import KINDS as PRODUCT_KINDS
 from tests.engine.house import NoHttp, NoMail
 from tests.harness.drawings import KINDS
 from tests.harness.faults import KILLS, LOSES, Blow, Killed
@@ -98,6 +97,11 @@ class Held:
     attempt: Attempt
     ended: tuple[Outcome | None, Prepared | None] | None = None
 
+    @property
+    def is_lane(self) -> bool:
+        """Whether it goes through items of a for-each."""
+        return self.attempt.lease.phase == LANE
+
 
 class Wire:
     """One connection of one process as the committer sees it. What happens to the next call is decided outside."""
@@ -136,6 +140,46 @@ class Wire:
         return rows
 
 
+class Pooled:
+    """A connection of the process's pool, on which a lane stores what its items did. It, too, may be struck."""
+
+    def __init__(self, process: "Process") -> None:
+        self.process = process
+
+    def execute(self, statement: str, arguments: Any = None) -> Any:
+        world = self.process.world
+        if statement == statements.ADVANCE:  # a lane that is handed back
+            return Answer(world.advance(self.process, *arguments))
+        if statement != statements.FLUSH:
+            return world.database.execute(statement, arguments)
+        blow, self.process.blow = self.process.blow, Blow.NONE
+        if blow is Blow.KILLED_BEFORE:
+            raise Killed
+        if blow in (Blow.REQUEST_LOST, Blow.ROLLED_BACK):
+            raise psycopg.OperationalError("the harness cut this connection")
+        row = world.flush(self.process, *arguments)
+        if blow is Blow.REPEATED and world.flush(self.process, *arguments)["status"] != "fenced":
+            world._breached("I5 a repeated call changes nothing", f"{arguments}")
+        if blow is Blow.KILLED_AFTER:
+            raise Killed
+        if blow is Blow.REPLY_LOST:
+            raise psycopg.OperationalError("the harness cut this connection")
+        return Answer([row])
+
+
+@dataclass(slots=True)
+class Answer:
+    """The rows of a call that was watched."""
+
+    rows: list[Row]
+
+    def fetchall(self) -> list[Row]:
+        return self.rows
+
+    def fetchone(self) -> Row | None:
+        return self.rows[0] if self.rows else None
+
+
 class Process(Worker):
     """One life of one worker process. `blow` strikes its next commit; `meanwhile` happens before it reconnects."""
 
@@ -147,7 +191,7 @@ class Process(Worker):
         self.blow = Blow.NONE
         self.meanwhile: Callable[[], None] | None = None
         self.dead = self.frozen = False
-        tools = Tools(kinds={**PRODUCT_KINDS, **KINDS}, sandbox=None, mail=NoMail(), http_for=lambda _: NoHttp())  # type: ignore[arg-type]  # no expressions
+        tools = Tools(kinds=KINDS, sandbox=world.sandbox, mail=NoMail(), http_for=lambda _: NoHttp())
         parts: dict[str, Any] = {
             "new_session_id": lambda: session_of(name),
             "open_pool": lambda *_: self,
@@ -167,7 +211,7 @@ class Process(Worker):
 
     # What the worker and its parts ask of a pool.
     def connection(self) -> Any:
-        return nullcontext(self.world.database)
+        return nullcontext(Pooled(self))
 
     def execute(self, statement: str, arguments: Any) -> None:
         self.world.database.execute(statement, arguments)
@@ -182,9 +226,17 @@ class Process(Worker):
     def _chain(self, first: Attempt) -> None:
         self.in_hand.append(Held(first))
 
+    @property
+    def at_steps(self) -> list[Held]:
+        """What ends by the committer, unlike a lane."""
+        return [held for held in self.in_hand if not held.is_lane]
+
     # The single steps.
     def perform(self, held: Held) -> None:
-        """Ask the handler."""
+        """Ask the handler. A lane asks those of its items when it is its turn."""
+        if held.is_lane:
+            held.ended = (None, None)
+            return
         ready = self._prepared(held.attempt)
         held.ended = (self._call(held.attempt, ready), ready) if isinstance(ready, Prepared) else (ready, None)
 
@@ -243,6 +295,9 @@ class Process(Worker):
         assert held.ended is not None
         if held in self.in_hand:
             self.in_hand.remove(held)
+        if held.is_lane:
+            self._in_lane(held.attempt)
+            return
         following = self._end(held.attempt, *held.ended)
         if following is not None:
             self.in_hand.append(Held(following))

@@ -20,6 +20,7 @@ from orchestrator.services.control import cancel_run, fail_overdue_run, pause_ru
 from tests.engine.house import House
 from tests.graphs import Expected
 from tests.harness.clock import shift
+from tests.harness.drawings import Wanted
 from tests.harness.faults import Blow, Breached, Killed
 from tests.harness.memory import Memory
 from tests.harness.rows import picture
@@ -45,7 +46,7 @@ class Started:
 
     run_id: UUID
     version: Version
-    wanted: Expected
+    wanted: Wanted
     halted: str = ""
     closing: str = ""
 
@@ -56,7 +57,9 @@ class World:
 
     house: House
     database: Connection
-    drawings: list[tuple[Version, Expected]]
+    drawings: list[tuple[Version, Wanted]]
+    #: for drawings with expressions
+    sandbox: Any = None
     processes: list[Process] = field(default_factory=list)
     runs: dict[UUID, Started] = field(default_factory=dict)
     journal: list[Call] = field(default_factory=list)
@@ -173,20 +176,40 @@ class World:
             self._note(process, item, answers[item["t"]].popleft())
         return rows
 
+    def flush(self, process: Process, session_id: int, text: str) -> Row:
+        """What a lane stores, watched in the same way."""
+        call = json.loads(text)
+        before = picture(self.database)
+        try:
+            row = self.database.execute(statements.FLUSH, (session_id, text)).fetchone()
+        except psycopg.Error as error:
+            raise self._breached("A call is never refused", f"{error}") from error
+        assert row is not None
+        if row["status"] == "fenced":
+            if picture(self.database) != before:
+                self._breached("I5 fenced calls change nothing", f"changed by {text}")
+            return row
+        self._moved(process, call["t"], call["e"])
+        if row["status"] == "go":
+            self.owners[call["t"]] = (process, row["epoch"])
+        return row
+
     def _note(self, process: Process, item: dict[str, Any], answer: Row) -> None:
         token_id = item["t"]
         if answer["status"] == "fenced":
             return
-        if self.owners.get(token_id) != (process, item["e"]):
-            owner = self.owners.get(token_id)
-            self._breached("I5 one owner", f"token {token_id} moved at epoch {item['e']}, owned by {owner}")
-        self.owners.pop(token_id, None)
+        self._moved(process, token_id, item["e"])
         if answer["status"] == "moved":
             self.owners[token_id] = (process, answer["epoch"])
             self._may_start(self.memory.run_of(token_id), answer["node"])
 
+    def _moved(self, process: Process, token_id: int, epoch: int) -> None:
+        if (owner := self.owners.get(token_id)) != (process, epoch):
+            self._breached("I5 one owner", f"token {token_id} moved at epoch {epoch}, owned by {owner}")
+        self.owners.pop(token_id, None)
+
     def _may_start(self, run_id: UUID, node: int) -> None:
-        if halted := self.runs[run_id].halted:
+        if halted := self.runs[self.memory.root_of(run_id)].halted:
             self._breached("I10 control holds", f"node {node} of {run_id} starts although the run is {halted}")
 
     def replay(self, which: int) -> None:
@@ -235,7 +258,7 @@ class World:
         self.database.execute(statements.FIRE_TIMERS, (limit,))
         now = self.memory.timers()
         for token_id, (epoch, seconds) in due.items():
-            fired = now.get(token_id, (0, 0))[0] != epoch
+            fired = now.get(token_id, (-1, 0.0))[0] != epoch
             if fired and seconds > 0:
                 self._breached("I11 no timer is early", f"token {token_id} was woken {seconds} s early")
             # The clock runs on between the reading and the sweep, so a timer due now may have fired or not.
