@@ -28,7 +28,7 @@ from tests.waiting import wait_until
 pytestmark = pytest.mark.chaos
 
 LONG = os.environ.get("BRANCHLINE_CHAOS") == "long"
-SHORT_ROUND = Quota(runs=200, kills=20, stops=6, crashes=1, others=10, pace=0.25)
+SHORT_ROUND = Quota(runs=200, kills=20, stops=6, crashes=1, others=10, pace=0.05)
 LONG_ROUND = Quota(runs=1_000, kills=100, stops=26, crashes=3, others=10, pace=0.05)
 CAMPAIGN = Counter({"runs": 20_000, "kill -9": 2_000, "stopped beyond the lease": 500, "database crashes": 50})
 LEDGER = Path(os.environ.get("BRANCHLINE_CHAOS_LEDGER", ".chaos/rounds.jsonl"))

@@ -42,7 +42,7 @@ def hosts(process_environment: dict[str, str], tmp_path: Path) -> Iterator[list[
         yield nodes
     finally:
         for node in nodes:
-            node.terminate()
+            node.kill()  # stopping politely is tested elsewhere
             node.wait(timeout=30)
 
 

@@ -17,6 +17,13 @@ SELECT run_id, gate, scope_id, ok, skip, fail, verdict, decided FROM orchestrato
 RUNS = "SELECT id, state, finished_at IS NOT NULL AS ended FROM orchestrator_run"
 EPOCHS = "SELECT id, epoch, run_id FROM orchestrator_token"
 
+AT_ANY_MOMENT = [invariant for invariant in INVARIANTS if not invariant.patient]
+#: All of them in one round trip: this is asked after every step.
+AT_ONCE = " UNION ALL ".join(
+    f"(SELECT {place} AS place, found::text AS what FROM ({query(invariant, everything=True)}) AS found)"
+    for place, invariant in enumerate(AT_ANY_MOMENT)
+)
+
 
 class Memory:
     """Reads facts for the world, and compares the rows with what they were at the last `look`."""
@@ -71,9 +78,9 @@ class Memory:
         self._epochs = now
 
     def _fsck(self) -> None:
-        for invariant in INVARIANTS:
-            if not invariant.patient and (found := self._rows(query(invariant, everything=True))):
-                raise Breached(invariant.name, f"{invariant.sentence} {found[:3]}")
+        if found := self._rows(AT_ONCE):
+            invariant = AT_ANY_MOMENT[found[0]["place"]]
+            raise Breached(invariant.name, f"{invariant.sentence} {found[:3]}")
 
     # --- Facts for the world ----------------------------------------------------------------------------------------
 
