@@ -80,11 +80,12 @@ def code_of(attempt: Callable[[], object]) -> str:
 
 def test_a_decision_closes_the_task_and_wakes_its_token(house, woken, django_capture_on_commit_callbacks):
     task = house.task()
+    before = task.version
     with django_capture_on_commit_callbacks(execute=True):
         decided = house.decide(task, house.bob, comment="  well done  ")
     assert (decided.closed, decided.outcome, decided.given) == (True, "approved", 1)
     task.refresh_from_db()
-    assert (task.state, task.outcome) == (TaskState.DONE, "approved")
+    assert (task.state, task.outcome, task.version) == (TaskState.DONE, "approved", before + 1)
     token = Token.objects.get(pk=task.token_id)
     assert (token.state, token.epoch) == ("R", task.epoch + 1)
     assert token.signal is not None
@@ -97,7 +98,8 @@ def test_a_decision_closes_the_task_and_wakes_its_token(house, woken, django_cap
     }
     assert woken == ["default"]
     entry = AuditEntry.objects.get(action="task.decide")
-    assert (entry.actor, entry.allowed, entry.detail["outcome"]) == (house.bob, True, "approved")
+    assert (entry.actor, entry.allowed, entry.target) == (house.bob, True, f"task {task.pk}")
+    assert entry.detail == {"outcome": "approved", "digest": digest_of(task), "closed": True}
 
 
 def test_the_same_answer_twice_is_refused(house):

@@ -1,13 +1,19 @@
 """A step that kills its workers takes innocent ones along twice at most: suspects are claimed apart."""
 
+import threading
 import time
+from typing import Any
 
+from orchestrator.core.outcome import Done
 from orchestrator.engine.attempt import SUSPECT, TRUSTED, Attempt
 from orchestrator.engine.lease import Lease
+from orchestrator.engine.sandbox import Sandbox
 from orchestrator.models import StepLog, Token
 from tests.engine.drawings import document, step
-from tests.engine.house import House
+from tests.engine.house import House, make_tools, worker_at_work
+from tests.engine.kinds import Told, kinds
 from tests.engine.rows import claim, take_over
+from tests.waiting import wait_until
 
 A, B = 11, 22
 
@@ -67,6 +73,27 @@ def test_a_step_that_kills_is_given_up_and_spares_the_rest(house: House) -> None
     deaths = {node: list(blamed).count(node) for node in set(blamed)}
     assert deaths.pop(killer.node) == 5
     assert set(deaths.values()) == {SUSPECT}
+
+
+def test_a_process_works_on_one_suspect_at_a_time(house: House, sandbox: Sandbox) -> None:
+    begun: list[str] = []
+    release = threading.Event()
+
+    def answer(context: Any) -> Done:
+        begun.append(context.step_key)
+        release.wait(20)
+        return Done(None)
+
+    known = kinds(told=Told(answer))
+    run_id = house.start(house.publish(document([step(f"s{n}", "told") for n in range(3)]), kinds=known))
+    Token.objects.update(lost=SUSPECT)
+    with worker_at_work(make_tools(sandbox, known)) as house.worker:
+        wait_until(lambda: begun, 20, "the first suspect to begin")
+        house.worker._claim_once()
+        leased = Token.objects.filter(run_id=run_id, state="L").count()
+        release.set()
+        assert (leased, len(begun)) == (1, 1)
+        assert house.end_of(run_id).state == "succeeded"
 
 
 def test_a_suspect_is_trusted_after_a_while(house: House) -> None:

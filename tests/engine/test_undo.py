@@ -2,13 +2,14 @@
 
 import json
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from orchestrator.core.outcome import Done
 from orchestrator.core.plan_json import plan_from_json
 from orchestrator.core.settle import Tries, settle
-from orchestrator.engine import statements
+from orchestrator.engine import statements, undo
 from orchestrator.engine.items import build_item
 from orchestrator.engine.lease import Lease
 from orchestrator.engine.sandbox import Sandbox
@@ -161,6 +162,27 @@ def test_a_run_whose_worker_died_while_ending_it_can_be_undone(house: House, san
         assert house.end_of(run_id).state == "succeeded"
         undo_run(run_id, house.actor)
         wait_until(Run.objects.filter(pk=run_id, state="undone").exists, 20, "the run to be undone")
+
+
+def test_a_ledger_that_cannot_be_told_keeps_no_other_waiting(
+    house: House, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = house.publish(document([undoable("a")]))
+    with worker_at_work(make_tools(sandbox)) as house.worker:
+        broken, sound = [house.end_of(house.start(version)).pk for _ in range(2)]
+    tell = undo._items
+
+    def told(connection: Any, plan_of: Any, run_id: UUID, boundary: int) -> Any:
+        if run_id == broken:
+            raise IndexError("a row of no step")
+        return tell(connection, plan_of, run_id, boundary)
+
+    monkeypatch.setattr(undo, "_items", told)
+    for run_id in (broken, sound):
+        undo_run(run_id, house.actor)
+    with worker_at_work(make_tools(sandbox)) as house.worker, keeper_at_work(house.worker.poke):
+        wait_until(Run.objects.filter(pk=sound, state="undone").exists, 20, "the other run to be undone")
+    assert Run.objects.get(pk=broken).state == "undoing"
 
 
 def test_a_stuck_undo_is_tried_again(house: House, at_work: None) -> None:
