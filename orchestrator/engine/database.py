@@ -35,6 +35,28 @@ def connect(name: str) -> Connection:
     )
 
 
+class Standing:
+    """A connection that one thread keeps: where a pool's test of each connection would cost as much as the call.
+
+    After it broke, the call that noticed raises, and the next one opens another.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._connection: Connection | None = None
+
+    def get(self) -> Connection:
+        """The connection, open as far as is known."""
+        if self._connection is None or self._connection.closed or self._connection.broken:
+            self._connection = connect(self._name)
+        return self._connection
+
+    def close(self) -> None:
+        """Nobody uses it any more."""
+        if self._connection is not None:
+            self._connection.close()
+
+
 def open_pool(name: str, size: int) -> ConnectionPool[Connection]:
     """A pool for reads and claims."""
     arguments = {

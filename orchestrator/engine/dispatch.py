@@ -20,12 +20,15 @@ WAKE_TASK = "orchestrator.wake"
 NOTIFY_TASK = "orchestrator.notify"
 MOST_WAKES = 4  # per queue and flush: more workers than that are woken by those who find work left
 EXPIRES = 30  # seconds
+#: Seconds that what nobody waits for stands back, so that it takes no processor from a step that begins just now.
+STAND_BACK = 0.02
+NEVER = float("inf")
 
 
 def wake(queue: str, count: int = 1) -> None:
     """Tell workers that a queue has work. Call after commit. May be lost: the keeper's sweep stands behind it."""
-    pokes.poke(queue, min(count, MOST_WAKES))
-    herald().ready([queue] * min(count, MOST_WAKES))
+    poked = pokes.poke(queue, min(count, MOST_WAKES))
+    herald().ready([queue] * min(count, MOST_WAKES), after=STAND_BACK if poked else 0.0)
 
 
 def notify(queue: str = "default") -> None:
@@ -35,7 +38,7 @@ def notify(queue: str = "default") -> None:
 
 def announce(workspace_id: int, run_id: UUID, *, tasks: bool = False) -> None:
     """Tell the sockets of a workspace that a run changed. Call after commit. Never waits, may be lost."""
-    herald().changed(workspace_id, run_id, task=tasks)
+    herald().changed(workspace_id, run_id, task=tasks, after=STAND_BACK)
 
 
 async def tell(runs: dict[int, set[str]], tasks: set[int]) -> None:
@@ -75,22 +78,25 @@ class Herald:
         self._runs: dict[int, set[str]] = {}
         self._tasks: set[int] = set()
         self._stopped = False
+        self._wake_at = self._tell_at = NEVER
         self._told_at = 0.0
         self._thread = threading.Thread(target=self._run, name="herald", daemon=True)
         self._thread.start()
 
-    def ready(self, queues: Iterable[str]) -> None:
-        """Tokens became ready on these queues (one entry each)."""
+    def ready(self, queues: Iterable[str], *, after: float = 0.0) -> None:
+        """Tokens became ready on these queues (one entry each): say so after that many seconds at the latest."""
         with self._changed:
             self._queues.update(queues)
+            self._wake_at = min(self._wake_at, time.monotonic() + after) if self._queues else NEVER
             self._changed.notify()
 
-    def changed(self, workspace_id: int, run_id: UUID, *, task: bool = False) -> None:
-        """A run moved; `task`: a human task opened with it."""
+    def changed(self, workspace_id: int, run_id: UUID, *, task: bool = False, after: float = 0.0) -> None:
+        """A run moved; `task`: a human task opened with it. `after`: seconds that saying so may wait."""
         with self._changed:
             self._runs.setdefault(workspace_id, set()).add(str(run_id))
             if task:
                 self._tasks.add(workspace_id)
+            self._tell_at = min(self._tell_at, time.monotonic() + after)
             self._changed.notify()
 
     def stop(self) -> None:
@@ -103,12 +109,9 @@ class Herald:
     def _run(self) -> None:
         while True:
             with self._changed:
-                while not self._stopped and not self._queues and not self._runs:
-                    self._changed.wait()
-                if not self._queues and not self._stopped:
-                    # Changes alone may gather for a while; a wake-up or the end interrupts.
-                    self._changed.wait(max(0.0, self._told_at + self.INTERVAL - time.monotonic()))
-                queues, self._queues = self._queues, Counter()
+                while (pause := self._pause()) > 0:
+                    self._changed.wait(None if pause == NEVER else pause)
+                queues, self._queues, self._wake_at = self._queues, Counter(), NEVER
                 runs, tasks = self._due_announcements()
                 stopped = self._stopped
             self._send(queues, runs, tasks)
@@ -117,13 +120,21 @@ class Herald:
             with self._changed:
                 self._changed.wait(self.WAKE_INTERVAL)
 
+    def _pause(self) -> float:
+        """Seconds until there is something to say; a wake-up takes announcements that are due along."""
+        if self._stopped:
+            return 0.0
+        tell_at = max(self._tell_at, self._told_at + self.INTERVAL)
+        return max(0.0, min(self._wake_at, tell_at) - time.monotonic())
+
     def _due_announcements(self) -> tuple[dict[int, set[str]], set[int]]:
-        if not self._stopped and time.monotonic() < self._told_at + self.INTERVAL:
+        now = time.monotonic()
+        if not self._stopped and now < max(self._tell_at, self._told_at + self.INTERVAL):
             return {}, set()
         runs, tasks = self._runs, self._tasks
-        self._runs, self._tasks = {}, set()
+        self._runs, self._tasks, self._tell_at = {}, set(), NEVER
         if runs:
-            self._told_at = time.monotonic()
+            self._told_at = now
         return runs, tasks
 
     def _send(self, queues: Counter[str], runs: dict[int, set[str]], tasks: set[int]) -> None:

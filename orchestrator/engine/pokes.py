@@ -52,9 +52,9 @@ def _sender(process: int) -> Sender:
     return Sender(settings.REDIS_URL)
 
 
-def poke(queue: str, count: int = 1) -> None:
-    """Tell waiting worker processes that a queue has work. Call after commit."""
-    _sender(os.getpid()).send(queue, count)
+def poke(queue: str, count: int = 1) -> bool:
+    """Tell waiting worker processes that a queue has work. Call after commit. True when Valkey took it."""
+    return _sender(os.getpid()).send(queue, count)
 
 
 class Listener:

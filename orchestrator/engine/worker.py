@@ -25,8 +25,8 @@ from orchestrator.engine.aftermath import Aftermath
 from orchestrator.engine.ahead import MOST_AHEAD, next_ahead
 from orchestrator.engine.attempt import SUSPECT, Attempt, Ending
 from orchestrator.engine.committer import Committer, Item
-from orchestrator.engine.database import AWAY, Connection, Row, open_pool
-from orchestrator.engine.dispatch import Herald
+from orchestrator.engine.database import AWAY, Connection, Row, Standing, open_pool
+from orchestrator.engine.dispatch import STAND_BACK, Herald
 from orchestrator.engine.end_items import EndItems
 from orchestrator.engine.identity import new_session_id
 from orchestrator.engine.inside import Insides
@@ -72,6 +72,7 @@ class Worker:
         self._stopping = threading.Event()
         self._drained = threading.Condition()
         self._slots = Slots(slots, self._poked.set)
+        self._claims = Standing("claim")
         self._claimer = threading.Thread(target=self._claim_work, name="claimer", daemon=True)
 
     def start(self) -> None:
@@ -122,6 +123,7 @@ class Worker:
                 log.warning("cannot claim, trying again", error=str(error).strip()[:200])
                 self._stopping.wait(PAUSE)
                 self._poked.set()
+        self._claims.close()
 
     def _claim_once(self) -> bool:
         """Fill the free slots. True when more may be waiting for slots that are free even now."""
@@ -129,8 +131,7 @@ class Worker:
         if room <= 0:
             return False
         suspects = not any(attempt.is_suspect() for attempt in list(self._attempts.values()))
-        with self._pool.connection() as connection:
-            rows = connection.execute(statements.CLAIM, (self.session_id, self.queues, room, suspects)).fetchall()
+        rows = self._claims.get().execute(statements.CLAIM, (self.session_id, self.queues, room, suspects)).fetchall()
         metrics.claimed(rows)
         for row in rows:
             self._begin(Lease.from_row(row))
@@ -139,8 +140,8 @@ class Worker:
     def _begin(self, lease: Lease) -> None:
         attempt = Attempt(lease=lease)
         self._attempts[lease.token_id] = attempt
-        self._herald.changed(lease.run.workspace_id, lease.run.run_id)
         self._slots.submit(lambda: self._chain(attempt))
+        self._herald.changed(lease.run.workspace_id, lease.run.run_id, after=STAND_BACK)
 
     # --- The chain --------------------------------------------------------------------------------------------------
 

@@ -277,6 +277,18 @@ def test_the_keeper_replaces_a_broken_django_connection(house: House) -> None:
     )
 
 
+def test_a_worker_replaces_a_broken_connection_of_its_claims(house: House, sandbox: Sandbox) -> None:
+    version = house.publish(document([step("a")]))
+    with worker_at_work(make_tools(sandbox)) as house.worker:
+        assert house.end_of(house.start(version)).state == "succeeded"
+        asked = "SELECT pid FROM pg_stat_activity WHERE application_name = 'branchline claim'"
+        broken = rows(asked)[0]["pid"]
+        rows("SELECT pg_terminate_backend(%s)", broken)
+        assert house.end_of(house.start(version)).state == "succeeded"
+        assert broken not in [row["pid"] for row in rows(asked)]
+    wait_until(lambda: rows(asked) == [], 10, "the last connection to be closed")
+
+
 def test_a_keeper_without_the_lock_rests_when_nudged(house: House) -> None:
     with keeper(lambda: None) as first:
         wait_until(lambda: first._mine, 5, "the first keeper to act")

@@ -30,7 +30,7 @@ class Broker:
     def __init__(self, world: World, looker: Connection) -> None:
         self.world, self.looker = world, looker
 
-    def ready(self, queues: list[str]) -> None:
+    def ready(self, queues: list[str], **_: Any) -> None:
         for process in self.world.processes:
             if not set(queues).isdisjoint(process.queues):
                 arguments = (process.session_id, process.queues, MANY, True)
