@@ -1,9 +1,12 @@
 """Undo: which ended steps are to be undone, and in which order."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import chain
+from types import MappingProxyType
+from typing import Literal
 
 
 class UndoState(StrEnum):
@@ -23,6 +26,9 @@ class UndoState(StrEnum):
 FINAL_UNDO = frozenset(
     {UndoState.UNDONE, UndoState.SKIPPED, UndoState.BY_HAND, UndoState.NOT_NEEDED, UndoState.IRREVERSIBLE}
 )
+
+#: What a person must settle.
+NEEDS_PERSON = frozenset({UndoState.STUCK, UndoState.UNKNOWN})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +58,10 @@ class Entered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UndoEntry:
-    """One line of the ledger. It may begin when `awaits` later ones are settled; then it `releases` earlier ones."""
+    """One line of the ledger. It may begin when `awaits` later ones are settled; then it `releases` earlier ones.
+
+    `listed`: it stands in the ledger of a scope already; `awaits` and `releases` are what this ledger adds to it.
+    """
 
     entry: int
     node: int
@@ -62,8 +71,11 @@ class UndoEntry:
     position: int
     awaits: int = 0
     releases: tuple[int, ...] = ()
+    listed: bool = False
 
 
+#: How a line stands that another ledger of the run holds already: settled, waiting for a person, or open.
+Listed = Literal["settled", "stuck", "open"]
 #: Is there an undo for this node; has it effects; may its undo run although nobody knows whether it acted?
 Handling = Callable[[int], "Handler"]
 
@@ -82,22 +94,21 @@ def undo_ledger(
     entered: Iterable[Entered],
     handling: Handling,
     block_size: int,
-    settled: Collection[int] = (),
+    listed: Mapping[int, Listed] = MappingProxyType({}),
 ) -> list[UndoEntry]:
     """What is to be undone of what happened, in reverse causal order; parallel branches stay parallel.
 
     Every handler waits for the handlers of all steps that came after its own (`cause` backwards; what happened in a
     container came before the container's end). Steps without a handler are passed through. Linear in the rows where
     containers hold many: sets of predecessors are shared, not copied. Source: Garcia-Molina and Salem, Sagas (1987),
-    on a partial order instead of a line. `settled`: entries that another ledger of this run holds already.
+    on a partial order instead of a line. `listed`: entries that the ledger of a scope holds; what is open of them is
+    waited for, and waits, like everything else.
     """
     ordered = sorted(rows, key=lambda row: row.entry)
-    states = {row.entry: None if row.entry in settled else _state_of(row, handling(row.node)) for row in ordered}
+    states = {row.entry: _state(row, handling, listed.get(row.entry)) for row in ordered}
     before = _predecessors(ordered, _inside(ordered, entered, block_size), states)
-    awaits: Counter[int] = Counter()
-    for row in ordered:
-        if states[row.entry] in _CARRIED:
-            awaits.update(before[row.entry])
+    releases = {row.entry: _released(row.entry, before, listed) for row in ordered if states[row.entry] in _CARRIED}
+    awaits = Counter(chain.from_iterable(releases.values()))
     kept = [row for row in reversed(ordered) if states[row.entry] is not None]
     return [
         UndoEntry(
@@ -108,10 +119,25 @@ def undo_ledger(
             state=_begun(states[row.entry], awaits[row.entry]),
             position=position,
             awaits=awaits[row.entry],
-            releases=tuple(sorted(before[row.entry])) if states[row.entry] in _CARRIED else (),
+            releases=tuple(sorted(releases.get(row.entry, ()))),
+            listed=row.entry in listed,
         )
         for position, row in enumerate(kept)
     ]
+
+
+def _state(row: Happened, handling: Handling, listed: Listed | None) -> UndoState | None:
+    if listed is None:
+        return _state_of(row, handling(row.node))
+    return None if listed == "settled" else UndoState.WAITING
+
+
+def _released(entry: int, before: Mapping[int, frozenset[int]], listed: Mapping[int, Listed]) -> frozenset[int]:
+    """The earlier ones that wait for this one. Among listed ones their own ledger says so; a person waits for nobody."""
+    if not listed:
+        return before[entry]
+    kept = {"open"} if entry not in listed else set()
+    return frozenset(one for one in before[entry] if one not in listed or listed[one] in kept)
 
 
 #: Others wait for these; the remaining ones are only told.

@@ -90,7 +90,9 @@ SELECT * FROM (
     SELECT DISTINCT ON (s.node, s.scope_id, s.generation) s.entry, s.node, s.scope_id, s.generation, s.cause, s.outcome,
         s.session_id IS NOT NULL AS begun,
         bool_or(s.outcome IN ('U', 'T')) OVER (PARTITION BY s.node, s.scope_id, s.generation) AS doubtful,
-        EXISTS (SELECT 1 FROM orchestrator_undo_item u WHERE u.run_id = s.run_id AND u.entry = s.entry) AS listed
+        (SELECT CASE WHEN u.state = 'waiting' OR u.error->>'code' = branchline_undo_cut()->>'code' AND u.state = 'stuck'
+            THEN 'open' WHEN u.state IN ('stuck', 'unknown') THEN 'stuck' ELSE 'settled' END
+            FROM orchestrator_undo_item u WHERE u.run_id = s.run_id AND u.entry = s.entry) AS listed
     FROM orchestrator_steplog s
     WHERE s.run_id = %s AND s.node >= 0 AND (%s = 0 OR s.scope_id <> 0
         AND branchline_block(s.scope_id) IN (SELECT branchline_blocks_inside(%s, %s)))

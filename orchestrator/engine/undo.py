@@ -55,7 +55,7 @@ def ledger_of(plan: Plan, happened: Iterable[Row], entered: Iterable[Row]) -> li
         [Entered(**row) for row in entered],
         lambda node: _handler(plan, node),
         BLOCK,
-        {row["entry"] for row in rows if row["listed"]},
+        {row["entry"]: row["listed"] for row in rows if row["listed"] is not None},
     )
 
 
@@ -101,6 +101,7 @@ def _item(plan: Plan, entry: UndoEntry) -> dict[str, Any]:
         "awaits": entry.awaits,
         "releases": list(entry.releases),
         "position": entry.position,
+        "listed": entry.listed,
         "queue": "default" if undo is None else undo.queue,
         "timeout": 30.0 if undo is None else undo.timeout,
     }

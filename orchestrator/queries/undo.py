@@ -12,7 +12,7 @@ from django.db.models import Count, Max
 
 from orchestrator.core.json_types import Json
 from orchestrator.core.states import TokenState
-from orchestrator.core.undo import FINAL_UNDO, UndoState
+from orchestrator.core.undo import FINAL_UNDO, NEEDS_PERSON, UndoState
 from orchestrator.engine import statements
 from orchestrator.engine.undo import ledger_of
 from orchestrator.models import Run, StepLog, Token, UndoItem
@@ -23,8 +23,6 @@ from orchestrator.queries.drawing import drawing_of, plan_of
 from orchestrator.queries.runs import find_run, may_read_data
 from orchestrator.queries.step_run import rfc3339
 
-#: Items that a person must settle; shown first, whatever the page.
-NEEDS_PERSON = (UndoState.STUCK, UndoState.UNKNOWN)
 MOST = 200
 MOST_NAMED = 5  # later steps that one line names
 
@@ -145,7 +143,7 @@ def foreseen_undo(actor: Actor, run_id: UUID) -> ForeseenUndo:
     entries = [
         entry
         for entry in ledger_of(plan, happened, _dicts(statements.ENTERED, [run.pk]))
-        if entry.node < len(drawing.keys)
+        if entry.node < len(drawing.keys) and not entry.listed
     ]
     lines = [
         UndoLine(

@@ -10,8 +10,9 @@ from orchestrator import audit
 from orchestrator.core.actor import Actor
 from orchestrator.core.errors import Conflict, InputInvalid, NotFound, RunAlreadyClosed
 from orchestrator.core.states import FINAL_RUN, RunState
+from orchestrator.core.undo import NEEDS_PERSON
 from orchestrator.engine import dispatch, metrics, statements
-from orchestrator.models import Run
+from orchestrator.models import Run, UndoItem
 
 How = Literal["retry", "skip", "by_hand"]
 
@@ -70,7 +71,8 @@ def _begin(run: Run, actor: Actor, detail: str) -> str | None:
 def settle_undo(run_id: UUID, entry: int, how: How, actor: Actor, reason: str = "") -> None:
     """Try a stuck item of the ledger again, skip it, or note that it was done by hand. Others go on from there.
 
-    Raises NotFound, InputInvalid (no reason given), UndoItemNotStuck.
+    Raises NotFound, InputInvalid (no reason given), UndoItemNotStuck, RunAlreadyClosed (to try again what belongs to a
+    scope of a run that has ended).
     """
     if how != "retry" and not reason.strip():
         raise InputInvalid("Say why: the reason stays in the ledger.", code="reason_missing")
@@ -80,11 +82,20 @@ def settle_undo(run_id: UUID, entry: int, how: How, actor: Actor, reason: str = 
             cursor.execute(statements.SETTLE_UNDO, [run_id, entry, how, reason, actor.username])
             queues = cursor.fetchone()[0]
         if queues is None:
+            _require_open(run, entry)
             raise UndoItemNotStuck("This item of the ledger is not stuck (any more). Read the ledger again.")
         audit.record(actor, f"run.undo_{how}", target=f"run {run_id}", detail={"entry": entry, "reason": reason})
         transaction.on_commit(lambda: _tell(run, queues))
     if how != "retry":
         metrics.UNDO_ITEMS.labels("skipped" if how == "skip" else how).inc()
+
+
+def _require_open(run: Run, entry: int) -> None:
+    """Nothing runs in a run that has ended: not even the undo of a scope that was stuck when it ended."""
+    ended = run.state in FINAL_RUN and run.state != RunState.UNDO_STUCK
+    if ended and UndoItem.objects.filter(run_id=run.pk, entry=entry, state__in=NEEDS_PERSON).exists():
+        message = f'Run {run.pk} has ended as "{run.state}", so nothing is tried again in it.'
+        raise RunAlreadyClosed(f"{message} Undo the whole run, or settle this step as skipped or done by hand.")
 
 
 def _run(run_id: UUID, actor: Actor) -> Run:

@@ -69,6 +69,8 @@ BEGIN
                 PERFORM branchline_drop_token(t);
             ELSE
                 DELETE FROM orchestrator_token k WHERE k.id = t.id;
+                -- Undone is undone: the line says so, whatever became of the run.
+                IF t.node < 0 THEN PERFORM branchline_undo_settled(t, i->'err'); END IF;
             END IF;
             RETURN QUERY SELECT t.id, 'cancelled', t.node, t.epoch, v_entry, NULL::timestamptz, NULL::text[];
             CONTINUE;

@@ -16,5 +16,17 @@ BEGIN
         branchline_xid())
     ON CONFLICT DO NOTHING;
     DELETE FROM orchestrator_token k WHERE k.id = t.id;
+    -- An undo that is cut short is nobody's any more: its line says so, until a person or the undo of the run goes on.
+    IF t.node < 0 THEN
+        UPDATE orchestrator_undo_item i SET state = 'stuck', error = branchline_undo_cut(), at = clock_timestamp(), xid = branchline_xid()
+            WHERE i.run_id = t.run_id AND i.node = -1 - t.node AND i.scope_id = t.scope_id AND i.generation = t.generation
+                AND i.state = 'running';
+    END IF;
     RETURN v_entry;
 END $$;
+
+-- Why an undo that had begun, or whose turn had come, goes no further by itself.
+CREATE FUNCTION branchline_undo_cut() RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
+    SELECT jsonb_build_object('code', 'undo_cut_short', 'message', 'What held this step ended before its undo had. '
+        'Undo the run to go on, or settle this step by hand.')
+$$;

@@ -1,1 +1,2 @@
+DROP FUNCTION branchline_undo_cut();
 DROP FUNCTION branchline_drop_token(orchestrator_token);

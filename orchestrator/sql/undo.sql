@@ -58,10 +58,8 @@ BEGIN
     SELECT p_run, x.entry, x.node, x.scope, x.generation, p_boundary, x.state, x.awaits, x.releases, x.position, x.queue,
         x.timeout, NULL, '', '', clock_timestamp(), branchline_xid()
     FROM jsonb_to_recordset(p_items) AS x(entry bigint, node int, scope bigint, generation int, state text, awaits int,
-        releases bigint[], position int, queue text, timeout float8);
-    -- What is still open of the undo of a scope belongs to the whole run's from here on.
-    UPDATE orchestrator_undo_item i SET boundary = 0 WHERE i.run_id = p_run AND p_boundary = 0
-        AND i.state IN ('stuck', 'unknown', 'waiting');
+        releases bigint[], position int, queue text, timeout float8, listed boolean) WHERE NOT x.listed;
+    IF p_boundary = 0 THEN PERFORM branchline_take_in_ledgers(p_run, p_items); END IF;
     UPDATE orchestrator_run r SET closing = coalesce(r.closing, '{}') || '{"ledger": true}' WHERE r.id = p_run AND p_boundary = 0;
     UPDATE orchestrator_token k SET waiting = k.waiting || '{"ledger": true}'
         WHERE k.run_id = p_run AND k.state = 'W' AND k.waiting->>'kind' = 'undo' AND (k.waiting->>'block')::bigint = p_boundary
@@ -70,6 +68,31 @@ BEGIN
         WHERE u.run_id = p_run AND u.boundary = p_boundary AND u.state = 'running' AND u.xid = branchline_xid();
     v_more := branchline_undo_progress(p_run, p_boundary);
     RETURN array_remove(array_remove(coalesce(v_queues, '{}') || v_more, NULL), '');
+END $$;
+
+-- What is still open of the undo of scopes belongs to the whole run's from here on: earlier steps wait for it, what was cut
+-- short goes on once everything later is undone.
+CREATE FUNCTION branchline_take_in_ledgers(p_run uuid, p_items jsonb) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE r record; v_entry bigint;
+BEGIN
+    UPDATE orchestrator_undo_item i SET boundary = 0 WHERE i.run_id = p_run AND i.state IN ('stuck', 'unknown', 'waiting');
+    FOR r IN
+        UPDATE orchestrator_undo_item i SET releases = i.releases || x.releases,
+            awaits = i.awaits + CASE WHEN i.state = 'waiting' OR i.state = 'stuck' AND i.error->>'code' = branchline_undo_cut()->>'code'
+                THEN x.awaits ELSE 0 END
+        FROM jsonb_to_recordset(p_items) AS x(entry bigint, awaits int, releases bigint[], listed boolean)
+        WHERE x.listed AND i.run_id = p_run AND i.entry = x.entry RETURNING i.state, x.releases
+    LOOP
+        -- Settled by a person since the ledger was told: nobody need wait for it.
+        CONTINUE WHEN r.state IN ('stuck', 'unknown', 'waiting');
+        FOREACH v_entry IN ARRAY r.releases LOOP
+            UPDATE orchestrator_undo_item i SET awaits = i.awaits - 1, xid = branchline_xid(),
+                state = CASE WHEN i.awaits = 1 AND i.state = 'waiting' THEN 'running' ELSE i.state END
+            WHERE i.run_id = p_run AND i.entry = v_entry;
+        END LOOP;
+    END LOOP;
+    UPDATE orchestrator_undo_item i SET state = CASE WHEN i.awaits = 0 THEN 'running' ELSE 'waiting' END, error = NULL,
+        xid = branchline_xid() WHERE i.run_id = p_run AND i.state = 'stuck' AND i.error->>'code' = branchline_undo_cut()->>'code';
 END $$;
 
 -- Is it time to write this ledger? The caller holds the exclusive run lock.
@@ -108,22 +131,31 @@ BEGIN
     RETURN u.queue;
 END $$;
 
--- An item is settled (undone, skipped, done by hand): earlier ones that waited only for it begin. Returns their queues.
+-- An item is settled (undone, skipped, done by hand): earlier ones that waited only for it begin; in a run that has ended
+-- nothing begins, so they wait for a person, too. Returns their queues.
 CREATE FUNCTION branchline_release_undo(u orchestrator_undo_item) RETURNS text[] LANGUAGE plpgsql AS $$
 DECLARE
     v orchestrator_undo_item;
     v_entry bigint;
     v_queues text[] := '{}';
+    v_ended boolean := branchline_run_ended(u.run_id);
 BEGIN
     -- Ascending, so that two that end at once lock in one order.
     FOREACH v_entry IN ARRAY u.releases LOOP
         UPDATE orchestrator_undo_item i SET awaits = i.awaits - 1,
-            state = CASE WHEN i.awaits = 1 AND i.state = 'waiting' THEN 'running' ELSE i.state END, xid = branchline_xid()
+            state = CASE WHEN i.awaits > 1 OR i.state <> 'waiting' THEN i.state WHEN v_ended THEN 'stuck' ELSE 'running' END,
+            error = CASE WHEN v_ended AND i.awaits = 1 AND i.state = 'waiting' THEN branchline_undo_cut() ELSE i.error END,
+            xid = branchline_xid()
             WHERE i.run_id = u.run_id AND i.entry = v_entry RETURNING i.* INTO v;
         IF v.awaits = 0 AND v.state = 'running' THEN v_queues := v_queues || branchline_spawn_undo(v); END IF;
     END LOOP;
     RETURN v_queues;
 END $$;
+
+-- Whether nothing can run in a run any more. One whose undo is stuck goes on with it.
+CREATE FUNCTION branchline_run_ended(p_run uuid) RETURNS boolean LANGUAGE sql AS $$
+    SELECT r.state IN ('succeeded', 'failed', 'cancelled', 'undone') FROM orchestrator_run r WHERE r.id = p_run
+$$;
 
 -- An undo step has ended, well or not. Called by branchline_advance for its token, which is gone.
 CREATE FUNCTION branchline_undo_settled(t orchestrator_token, p_error jsonb) RETURNS text[] LANGUAGE plpgsql AS $$
@@ -140,7 +172,8 @@ BEGIN
     RETURN v_queues || branchline_undo_progress(t.run_id, u.boundary);
 END $$;
 
--- An operator settles an item that is stuck or unknown: retry | skip | by_hand. NULL: it is not, or the run is not there.
+-- An operator settles an item that is stuck or unknown: retry | skip | by_hand. NULL: it is not, or the run is not there,
+-- or is to try it again and has ended.
 CREATE FUNCTION branchline_settle_undo(p_run uuid, p_entry bigint, p_how text, p_reason text, p_actor text) RETURNS text[]
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -152,7 +185,8 @@ BEGIN
             ELSE CASE WHEN i.awaits = 0 THEN 'running' ELSE 'waiting' END END,
         reason = p_reason, actor = p_actor, at = clock_timestamp(), xid = branchline_xid(),
         error = CASE WHEN p_how = 'retry' THEN NULL ELSE i.error END
-    WHERE i.run_id = p_run AND i.entry = p_entry AND i.state IN ('stuck', 'unknown') RETURNING i.* INTO u;
+    WHERE i.run_id = p_run AND i.entry = p_entry AND i.state IN ('stuck', 'unknown')
+        AND NOT (p_how = 'retry' AND branchline_run_ended(p_run)) RETURNING i.* INTO u;
     IF NOT FOUND THEN RETURN NULL; END IF;
     INSERT INTO orchestrator_runrecord (run_id, at, kind, actor, detail, xid)
         VALUES (p_run, clock_timestamp(), 'undo_' || p_how, p_actor,

@@ -8,7 +8,7 @@ import pytest
 from orchestrator.core.compile import compile_plan
 from orchestrator.core.parse import parse_document
 from orchestrator.core.plan import Plan
-from orchestrator.core.undo import Entered, Handler, Happened, UndoEntry, UndoState, undo_ledger
+from orchestrator.core.undo import Entered, Handler, Happened, Listed, UndoEntry, UndoState, undo_ledger
 from orchestrator.core.undo_preview import undo_preview
 from orchestrator.steps import KINDS
 
@@ -78,6 +78,25 @@ def test_what_is_in_a_container_comes_before_what_follows_it() -> None:
     found = ledger(rows, Entered(block=BLOCK, node=5, parent=0, generation=0), n5=NONE)
     assert found[6].releases == (1, 2, 3, 4)
     assert (found[1].awaits, found[4].awaits, found[3].awaits) == (2 + 1, 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("listed", "awaits", "releases"),
+    [
+        ({2: "settled"}, [1, None, 0], [(), None, (1,)]),  # passed through
+        ({2: "stuck"}, [1, 0, 0], [(), (1,), ()]),  # a person settles it whenever they like, and what came before waits
+        ({2: "open"}, [1, 1, 0], [(), (1,), (2,)]),
+        ({2: "stuck", 1: "open"}, [0, 0, 0], [(), (), ()]),  # among themselves their own ledger says who waits
+    ],
+)
+def test_lines_of_a_scopes_ledger_keep_their_place(
+    listed: dict[int, Listed], awaits: list[int | None], releases: list[tuple[int, ...] | None]
+) -> None:
+    rows = [row(1), row(2, 1), row(3, 2)]
+    found = {entry.entry: entry for entry in undo_ledger(rows, (), lambda _: UNDO, BLOCK, listed)}
+    assert [found[n].awaits if n in found else None for n in (1, 2, 3)] == awaits
+    assert [found[n].releases if n in found else None for n in (1, 2, 3)] == releases
+    assert {n for n, entry in found.items() if entry.listed} == set(found) & set(listed)
 
 
 def test_every_undo_waits_for_all_that_came_after_it() -> None:
