@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from monitor.pages.live import live_page, socket_config
 from orchestrator.api import BULK_ACTIONS, RunFilter, list_runs, run_views, workflow_names
 from orchestrator.core.states import RunState
+from orchestrator.templatetags.ui import STATES as STATES_SHOWN
 from orchestrator.web.access import WorkspaceRequest, workspace_view
 
 STATES = (
@@ -20,6 +21,9 @@ STATES = (
     RunState.SUCCEEDED,
     RunState.FAILED,
     RunState.CANCELLED,
+    RunState.UNDOING,
+    RunState.UNDONE,
+    RunState.UNDO_STUCK,
 )
 LONGEST = 200  # characters of one filter
 TEXTS = ("workflow", "key", "error")
@@ -29,7 +33,7 @@ TEXTS = ("workflow", "key", "error")
 class Chip:
     """A filter that one click switches on or off."""
 
-    value: str
+    label: str
     address: str
     on: bool
 
@@ -117,7 +121,8 @@ def state_chips(query: QueryDict, wanted: RunFilter) -> list[Chip]:
     for state in STATES:
         on = state in wanted.states
         others = [one for one in wanted.states if one != state]
-        chips.append(Chip(state, address_with(query, cursor=None, state=others if on else [*others, state]), on))
+        address = address_with(query, cursor=None, state=others if on else [*others, state])
+        chips.append(Chip(STATES_SHOWN[state][2], address, on))
     return chips
 
 

@@ -28,6 +28,9 @@ class RunView(Shape):
     error = RunError(allow_null=True)
     trigger = serializers.CharField()
     started_by = serializers.CharField(allow_null=True)
+    undo_stuck = serializers.BooleanField(
+        help_text="A step of it could not be undone and waits for a person, whether the run is still open or not."
+    )
     seq = serializers.IntegerField(help_text="The position of this read; only grows.")
 
 
@@ -51,7 +54,11 @@ class RunQuery(PageQuery):
 
     workflow = serializers.CharField(required=False, max_length=63, help_text="Its slug.")
     version = serializers.IntegerField(required=False, min_value=1, max_value=2**31 - 1)
-    state = serializers.CharField(required=False, max_length=200, help_text="One or more states, comma-separated.")
+    state = serializers.CharField(
+        required=False,
+        max_length=200,
+        help_text="One or more states, comma-separated; undo_stuck finds open runs with a stuck undo, too.",
+    )
     since = serializers.DateTimeField(required=False, help_text="Started at this time or later.")
     until = serializers.DateTimeField(required=False, help_text="Started before this time.")
     correlation_id = serializers.CharField(required=False, max_length=200)

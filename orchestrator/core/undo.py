@@ -133,7 +133,7 @@ def _state(row: Happened, handling: Handling, listed: Listed | None) -> UndoStat
 
 
 def _released(entry: int, before: Mapping[int, frozenset[int]], listed: Mapping[int, Listed]) -> frozenset[int]:
-    """The earlier ones that wait for this one. Among listed ones their own ledger says so; a person waits for nobody."""
+    """The earlier ones that wait for this one. Among listed ones their ledger says so; a person waits for nobody."""
     if not listed:
         return before[entry]
     kept = {"open"} if entry not in listed else set()

@@ -647,6 +647,10 @@ class Migration(migrations.Migration):
             model_name='undoitem',
             index=models.Index(condition=models.Q(('state__in', [orchestrator.core.undo.UndoState['BY_HAND'], orchestrator.core.undo.UndoState['IRREVERSIBLE'], orchestrator.core.undo.UndoState['NOT_NEEDED'], orchestrator.core.undo.UndoState['SKIPPED'], orchestrator.core.undo.UndoState['UNDONE']]), _negated=True), fields=['run', 'boundary'], name='undo_item_open'),
         ),
+        migrations.AddIndex(
+            model_name='undoitem',
+            index=models.Index(condition=models.Q(('state__in', [orchestrator.core.undo.UndoState['STUCK'], orchestrator.core.undo.UndoState['UNKNOWN']])), fields=['run'], name='undo_item_stuck'),
+        ),
         migrations.AddConstraint(
             model_name='undoitem',
             constraint=models.CheckConstraint(condition=models.Q(('state__in', ['waiting', 'running', 'undone', 'stuck', 'skipped', 'by_hand', 'not_needed', 'irreversible', 'unknown'])), name='undo_known_state'),

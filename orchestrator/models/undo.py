@@ -5,7 +5,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from orchestrator.core.undo import FINAL_UNDO, UndoState
+from orchestrator.core.undo import FINAL_UNDO, NEEDS_PERSON, UndoState
 
 
 class UndoItem(models.Model):
@@ -44,7 +44,8 @@ class UndoItem(models.Model):
             models.CheckConstraint(name="undo_awaits_natural", condition=Q(awaits__gte=0)),
         ]
         indexes = [
-            models.Index(fields=["run", "boundary"], condition=~Q(state__in=sorted(FINAL_UNDO)), name="undo_item_open")
+            models.Index(fields=["run", "boundary"], condition=~Q(state__in=sorted(FINAL_UNDO)), name="undo_item_open"),
+            models.Index(fields=["run"], condition=Q(state__in=sorted(NEEDS_PERSON)), name="undo_item_stuck"),
         ]
 
     def __str__(self) -> str:

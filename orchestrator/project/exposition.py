@@ -94,6 +94,10 @@ def _families(found: list[Gauge]) -> Iterator[Metric]:
                 yield GaugeMetricFamily(
                     "branchline_timer_lag_seconds", "How long the timer is overdue that waits longest.", value=late
                 )
+            case "undo_stuck":
+                yield GaugeMetricFamily(
+                    "branchline_undo_stuck_runs", "Runs with an undo that waits for a person.", value=gauge.count
+                )
             case "worker":
                 yield GaugeMetricFamily("branchline_worker_processes", "Worker processes alive.", value=gauge.count)
     yield from (ready, age, line, runs)

@@ -6,12 +6,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import BigIntegerField, Func, Q
+from django.db.models import BigIntegerField, Exists, Func, OuterRef, Q, QuerySet
 
 from orchestrator.core.errors import NotFound
 from orchestrator.core.json_types import Json
 from orchestrator.core.states import RunState
-from orchestrator.models import Payload, Run, Version, Workflow
+from orchestrator.core.undo import NEEDS_PERSON
+from orchestrator.models import Payload, Run, UndoItem, Version, Workflow
 from orchestrator.models.run import RunQuerySet
 from orchestrator.policy import Action, Actor, may, narrowed
 from orchestrator.queries.cursor import Page, page_of
@@ -40,6 +41,8 @@ class RunView:
     error: Mapping[str, Json] | None
     trigger: str
     started_by: str | None
+    #: A step of it could not be undone and waits for a person, whether the run is still open or not.
+    undo_stuck: bool
     #: The position of this read: what changed later has the same or a higher one.
     seq: int
 
@@ -58,6 +61,7 @@ class RunView:
             "error": self.error,
             "trigger": self.trigger,
             "started_by": self.started_by,
+            "undo_stuck": self.undo_stuck,
             "seq": self.seq,
         }
 
@@ -107,7 +111,9 @@ class RunFilter:
             # Lets run_by_state serve it: only these have an error.
             condition &= Q(state__in=WITH_ERROR)
         if self.states:
-            condition &= Q(state__in=sorted(self.states))
+            wanted_states = Q(state__in=sorted(self.states))
+            # A scope's undo can be stuck while its run is open: it is found with the others.
+            condition &= wanted_states | undo_is_stuck() if RunState.UNDO_STUCK in self.states else wanted_states
         condition &= self._loose()
         # The id is a UUIDv7, its order that of starting: run_by_workspace serves the time too.
         if self.since:
@@ -124,6 +130,16 @@ class RunFilter:
             if not self.states:
                 condition &= Q(state__in=WITH_ERROR)
         return condition
+
+
+def undo_is_stuck() -> Q:
+    """Runs with a step whose undo waits for a person, whether they have ended or not."""
+    return Q(pk__in=_stuck_lines().values("run_id"))
+
+
+def _stuck_lines() -> QuerySet[UndoItem]:
+    # Served by undo_item_stuck.
+    return UndoItem.objects.filter(state__in=sorted(NEEDS_PERSON))
 
 
 def _own_id(text: str) -> Q:
@@ -216,6 +232,7 @@ def detail_of_start(  # noqa: PLR0913  keyword-only: what the start knows, so th
         error=None,
         trigger=trigger,
         started_by=None if actor.user_id is None else actor.label,
+        undo_stuck=False,
         seq=seq,
     )
     return RunDetail(run=view, input=input)
@@ -241,7 +258,10 @@ def _with_names(runs: RunQuerySet) -> RunQuerySet:
     return (
         runs.select_related("workflow", "version", "started_by")
         .defer("version__document", "version__plan")
-        .annotate(seq=Func(template=POSITION, output_field=BigIntegerField()))
+        .annotate(
+            seq=Func(template=POSITION, output_field=BigIntegerField()),
+            undo_stuck=Exists(_stuck_lines().filter(run_id=OuterRef("pk"))),
+        )
     )
 
 
@@ -259,7 +279,8 @@ def _view(run: Run, keys: Collection[str]) -> RunView:
         error=run_error(run.error, list(keys)),
         trigger=run.trigger,
         started_by=run.started_by.label if run.started_by else None,
-        seq=run.seq,  # type: ignore[attr-defined]  # annotated by _with_names
+        undo_stuck=run.undo_stuck,  # type: ignore[attr-defined]  # annotated by _with_names
+        seq=run.seq,  # type: ignore[attr-defined]  # as above
     )
 
 

@@ -4,15 +4,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from django.db import transaction
+
 from orchestrator import audit
 from orchestrator.core.actor import Actor
-from orchestrator.core.errors import BranchlineError, NotFound, RunAlreadyClosed
+from orchestrator.core.errors import BranchlineError
 from orchestrator.core.json_types import Json
-from orchestrator.core.states import FINAL_RUN
 from orchestrator.models import Run
 from orchestrator.services.control import cancel_run, pause_run, resume_run
 from orchestrator.services.reopen import retry_run
-from orchestrator.services.repeat_preview import preview_retry
 
 #: Runs of one call: it must answer while somebody waits.
 MOST_RUNS = 500
@@ -85,15 +85,11 @@ def _refusal(change: Change, run_id: UUID, actor: Actor, reason: str) -> Branchl
 
 
 def _would(action: str) -> Change:
-    def retry(run_id: UUID, actor: Actor, reason: str) -> None:
-        preview_retry(run_id, actor)
+    """The change itself, taken back: what would be refused is known by nothing less."""
 
-    return retry if action == "retry" else _must_be_open
+    def would(run_id: UUID, actor: Actor, reason: str) -> None:
+        with transaction.atomic():
+            ACTIONS[action](run_id, actor, reason)
+            transaction.set_rollback(True)
 
-
-def _must_be_open(run_id: UUID, actor: Actor, reason: str) -> None:
-    state = Run.objects.filter(pk=run_id, workspace_id=actor.workspace_id).values_list("state", flat=True).first()
-    if state is None:
-        raise NotFound("There is no such run.")
-    if state in FINAL_RUN:
-        raise RunAlreadyClosed(f'Run {run_id} has already ended as "{state}".')
+    return would

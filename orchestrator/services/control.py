@@ -8,17 +8,23 @@ from django.db.models.functions import Now
 
 from orchestrator import audit
 from orchestrator.core.actor import Actor
-from orchestrator.core.errors import NotFound, RunAlreadyClosed
+from orchestrator.core.errors import Conflict, NotFound, RunAlreadyClosed
 from orchestrator.core.json_types import JsonObject
-from orchestrator.core.states import RunState
+from orchestrator.core.states import FINAL_RUN, RunState
 from orchestrator.engine import dispatch, statements
 from orchestrator.models import Run, Token
+
+
+class RunEnding(Conflict):
+    """The run is being cancelled or undone: that goes on to its end."""
+
+    code = "run_ending"
 
 
 def cancel_run(run_id: UUID, actor: Actor, reason: str = "", *, hard: bool = False) -> RunState:
     """Let nothing more start; what runs hears of it and has ten seconds. The state reached so far is returned.
 
-    `hard`: take the steps that run away at once, whatever they are doing. Raises NotFound, RunAlreadyClosed.
+    `hard`: take the steps that run away at once, whatever they are doing. Raises NotFound, RunAlreadyClosed, RunEnding.
     """
     with transaction.atomic():
         state = _change(
@@ -34,12 +40,12 @@ def cancel_run(run_id: UUID, actor: Actor, reason: str = "", *, hard: bool = Fal
 
 
 def pause_run(run_id: UUID, actor: Actor, reason: str = "") -> RunState:
-    """Let steps that run end, and hold what follows. Raises NotFound, RunAlreadyClosed."""
+    """Let steps that run end, and hold what follows. Raises NotFound, RunAlreadyClosed, RunEnding."""
     return _change(run_id, actor, control="P", closing=None, kind="paused", reason=reason)
 
 
 def resume_run(run_id: UUID, actor: Actor, reason: str = "") -> RunState:
-    """Go on where the run was paused. Raises NotFound, RunAlreadyClosed."""
+    """Go on where the run was paused. Raises NotFound, RunAlreadyClosed, RunEnding."""
     return _change(run_id, actor, control="-", closing=None, kind="resumed", reason=reason)
 
 
@@ -60,17 +66,30 @@ def _change(
     run_id: UUID, actor: Actor, *, control: str, closing: JsonObject | None, kind: str, reason: str
 ) -> RunState:
     with transaction.atomic():
-        run = Run.objects.filter(pk=run_id, workspace_id=actor.workspace_id).first()
-        if run is None:
-            raise NotFound("There is no such run.")
+        with connection.cursor() as cursor:
+            cursor.execute(statements.LOCK_RUN, [run_id])
+        run = _controllable(run_id, actor, cancelling=control == "C")
         state = _set_control(run_id, control, closing, actor.username, kind, {"reason": reason} if reason else {})
-        if state is None:
-            raise RunAlreadyClosed(f'Run {run_id} has already ended as "{_state_now(run_id)}".')
+        assert state is not None, "the run is locked and was open just now"
         audit.record(actor, f"run.{kind}", target=f"run {run_id}", detail={"reason": reason} if reason else None)
         queues = list(Token.objects.filter(run_id=run_id, state="R").values_list("queue", flat=True).distinct())
         queues += _released(run)
         transaction.on_commit(lambda: _tell(run, queues))
     return RunState(state)
+
+
+def _controllable(run_id: UUID, actor: Actor, *, cancelling: bool) -> Run:
+    """A run that can be cancelled, or paused and resumed. Raises NotFound, RunAlreadyClosed, RunEnding."""
+    run = Run.objects.filter(pk=run_id, workspace_id=actor.workspace_id).first()
+    if run is None:
+        raise NotFound("There is no such run.")
+    if run.state in FINAL_RUN:
+        raise RunAlreadyClosed(f'Run {run_id} has already ended as "{run.state}".')
+    if run.state == RunState.UNDOING:
+        raise RunEnding(f"Run {run_id} is being undone, and that goes on. Settle what is stuck in its undo ledger.")
+    if run.state == RunState.CANCELLING and not cancelling:
+        raise RunEnding(f"Run {run_id} is being cancelled, so it is neither paused nor resumed. Wait for its end.")
+    return run
 
 
 def _released(run: Run) -> list[str]:

@@ -20,7 +20,7 @@ from orchestrator.core.actor import Actor
 from orchestrator.core.errors import Conflict, NotFound
 from orchestrator.core.json_types import JsonObject
 from orchestrator.core.plan import Plan
-from orchestrator.core.replay import unhandled
+from orchestrator.core.replay import Replayed, unhandled
 from orchestrator.core.states import FINAL_RUN, RunState
 from orchestrator.engine import dispatch, statements
 from orchestrator.models import Run, RunRecord, Token, Version
@@ -75,10 +75,7 @@ def retry_run(run_id: UUID, actor: Actor, reason: str = "") -> RunState:
 
     def change() -> RunState:
         with opened(run_id, actor) as it:
-            roots = failed_steps(it.scope)
-            if not roots and it.run.state != RunState.FAILED:
-                raise RunNotFailed(f'Run {run_id} is "{it.run.state}" and no step of it has failed.')
-            return _retry(it, actor, roots, {"reason": reason} if reason else {})
+            return _retry(it, actor, roots_of_run(it), {"reason": reason} if reason else {})
 
     return patiently(change)
 
@@ -88,13 +85,35 @@ def retry_step(run_id: UUID, key: str, actor: Actor, reason: str = "") -> RunSta
 
     def change() -> RunState:
         with opened(run_id, actor) as it:
-            node = node_of(it.plan, run_id, key)
-            if node not in failed_steps(it.scope) and not cut_short(it.scope, node):
-                raise StepNotFailed(f'Step "{key}" has no failure that stands. Only a failed step can be retried.')
             detail: JsonObject = {"step": key, **({"reason": reason} if reason else {})}
-            return _retry(it, actor, frozenset({node}), detail)
+            return _retry(it, actor, root_of_step(it, key), detail)
 
     return patiently(change)
+
+
+def roots_of_run(it: Opened) -> frozenset[int]:
+    """The steps that a retry of the run begins with; none where only its end failed. Raises RunNotFailed."""
+    roots = failed_steps(it.scope)
+    if not roots and it.run.state != RunState.FAILED:
+        raise RunNotFailed(f'Run {it.run.pk} is "{it.run.state}" and no step of it has failed.')
+    return roots
+
+
+def root_of_step(it: Opened, key: str) -> frozenset[int]:
+    """The one step that is retried alone. Raises NotFound, StepInside, StepNotFailed."""
+    node = node_of(it.plan, it.run.pk, key)
+    if node not in failed_steps(it.scope) and not cut_short(it.scope, node):
+        raise StepNotFailed(f'Step "{key}" has no failure that stands. Only a failed step can be retried.')
+    return frozenset({node})
+
+
+def standing_without(it: Opened, roots: frozenset[int]) -> Replayed:
+    """Where control stands when these steps are forgotten. Raises RunNotFailed where that lets nothing go on."""
+    standing = it.scope.replayed(without=roots)
+    if not standing.holds:
+        message = "No step of it failed: a join can no longer get the branches it needs. Re-run from a step before it."
+        raise RunNotFailed(f"Run {it.run.pk} cannot be retried. {message}")
+    return standing
 
 
 def failed_steps(scope: Scope) -> frozenset[int]:
@@ -110,10 +129,7 @@ def cut_short(scope: Scope, node: int) -> bool:
 
 def _retry(it: Opened, actor: Actor, roots: frozenset[int], detail: JsonObject) -> RunState:
     scope, generation = it.scope, it.run.generation
-    standing = scope.replayed(without=roots)
-    if not standing.holds:
-        message = "No step of it failed: a join can no longer get the branches it needs. Re-run from a step before it."
-        raise RunNotFailed(f"Run {it.run.pk} cannot be retried. {message}")
+    standing = standing_without(it, roots)
     # A path that only a failure had opened may be taken once more: what was done there gets a new key.
     forgotten = scope.forgotten(standing)
     if forgotten:

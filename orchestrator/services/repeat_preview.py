@@ -12,9 +12,9 @@ from orchestrator.core.json_types import Json
 from orchestrator.core.kinds import Effects
 from orchestrator.core.plan import PlanStep
 from orchestrator.core.replay import descendants
-from orchestrator.core.states import AttemptOutcome, RunState
+from orchestrator.core.states import AttemptOutcome
 from orchestrator.models import Run, Version
-from orchestrator.services.reopen import Opened, RunNotFailed, failed_steps, node_of, opened
+from orchestrator.services.reopen import Opened, node_of, opened, root_of_step, roots_of_run, standing_without
 from orchestrator.services.rerun import worked_out
 from orchestrator.services.standing import Scope
 from orchestrator.steps.registered import function_named
@@ -64,9 +64,8 @@ class RepeatPreview:
 def preview_retry(run_id: UUID, actor: Actor, key: str | None = None) -> RepeatPreview:
     """What `retry_run`, or `retry_step` of one step, would try again. Raises as they do."""
     with transaction.atomic(), opened(run_id, actor) as it:
-        roots = failed_steps(it.scope) if key is None else frozenset({node_of(it.plan, run_id, key)})
-        if not roots and it.run.state != RunState.FAILED:
-            raise RunNotFailed(f'Run {run_id} is "{it.run.state}" and no step of it has failed.')
+        roots = roots_of_run(it) if key is None else root_of_step(it, key)
+        standing_without(it, roots)
         behind = frozenset(n for root in roots for n in descendants(it.plan, root)) - roots
         return _preview(it, roots, behind, _number(it.run), new_keys=False)
 

@@ -205,12 +205,20 @@ DECLARE
     v_running int; v_open int;
     v_error jsonb;
     v_queue text;
+    v_text text;
 BEGIN
     -- Two last items may end at once: the second to come here sees both.
     SELECT r.closing->'error' INTO v_error FROM orchestrator_run r WHERE r.id = p_run FOR UPDATE;
     SELECT count(*) FILTER (WHERE u.state = 'running'),
         count(*) FILTER (WHERE u.state IN ('waiting', 'stuck', 'unknown')) INTO v_running, v_open
     FROM orchestrator_undo_item u WHERE u.run_id = p_run AND u.boundary = p_boundary;
+    IF p_boundary <> 0 AND v_open + v_running > 0 THEN
+        v_text := CASE WHEN v_running > 0 THEN 'Undoing what happened inside'
+            ELSE 'What happened inside could not all be undone: a person is needed' END;
+        UPDATE orchestrator_token k SET waiting = k.waiting || jsonb_build_object('text', v_text), xid = branchline_xid()
+            WHERE k.run_id = p_run AND k.state = 'W' AND k.waiting->>'kind' = 'undo'
+                AND (k.waiting->>'block')::bigint = p_boundary AND k.waiting->>'text' IS DISTINCT FROM v_text;
+    END IF;
     IF v_running > 0 THEN RETURN '{}'; END IF;
     IF p_boundary = 0 THEN
         RETURN branchline_end_run(p_run, CASE WHEN v_open = 0 THEN 'undone' ELSE 'undo_stuck' END, NULL, NULL,

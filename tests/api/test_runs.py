@@ -47,6 +47,7 @@ def test_it_lists_the_newest_first(cast: RunCast) -> None:
         "error": None,
         "trigger": "person",
         "started_by": cast.operator.label,
+        "undo_stuck": False,
     }
 
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.models import AuditEntry, Run, StepLog, Token, User
+from orchestrator.core.states import RunState
+from orchestrator.models import AuditEntry, Run, RunRecord, StepLog, Token, User
 from tests.api.run_cast import RunCast
 from tests.run_factories import make_gate, make_log, make_task, make_token
 
@@ -56,6 +57,8 @@ def test_one_step_is_retried(cast: RunCast) -> None:
     run = failed_run(cast)
     status, body = post(cast, f"runs/{run.pk}/steps/a/retry/")
     assert (status, body["code"]) == (409, "step_not_failed")
+    response = cast.client.get(cast.url(f"runs/{run.pk}/steps/a/retry/"))
+    assert (response.status_code, response.json()["code"]) == (409, "step_not_failed")
     assert post(cast, f"runs/{run.pk}/steps/b/retry/")[0] == 200
     states = {one["key"]: one["state"] for one in cast.get(f"runs/{run.pk}/steps/")["steps"]}
     assert states == {"a": "succeeded", "b": "ready", "c": "succeeded", "d": "waiting"}
@@ -176,6 +179,23 @@ class TestBulk:
         ]
         assert AuditEntry.objects.get(action="run.bulk_retry").detail == {"done": 1}
         assert post(cast, "runs/bulk/", asked)[1]["done"] == 0, "asked again, nothing is left to do"
+
+    @pytest.mark.parametrize("action", ["retry", "cancel", "pause", "resume"])
+    def test_what_a_dry_run_says_comes_true(self, cast: RunCast, action: str) -> None:
+        runs = [cast.run(state=state) for state in RunState if state != "failed"] + [failed_run(cast)]
+        taken = failed_run(cast)
+        Run.objects.filter(pk=taken.pk).update(business_key="order-7")
+        runs += [taken, cast.run(business_key="order-7")]
+        asked = {"action": action, "ids": [str(run.pk) for run in runs]}
+        rows = list(Run.objects.order_by("pk").values())
+        _, told = post(cast, "runs/bulk/", {**asked, "dry_run": True})
+        assert list(Run.objects.order_by("pk").values()) == rows
+        assert set(RunRecord.objects.values_list("kind", flat=True)) == {"started"}
+        assert not AuditEntry.objects.filter(action__startswith="run.").exists()
+        _, done = post(cast, "runs/bulk/", asked)
+        assert [(one["ok"], one["code"]) for one in told["results"]] == [
+            (one["ok"], one["code"]) for one in done["results"]
+        ]
 
     @pytest.mark.parametrize(("action", "state"), [("cancel", "cancelled"), ("pause", "paused"), ("resume", "running")])
     def test_it_acts_by_filter(self, cast: RunCast, action: str, state: str) -> None:

@@ -7,8 +7,13 @@ import pytest
 from orchestrator.core.errors import RunAlreadyClosed
 from orchestrator.engine import undo
 from orchestrator.engine.sandbox import Sandbox
-from orchestrator.models import Run, StepLog, UndoItem
+from orchestrator.models import Run, StepLog, Token, UndoItem
+from orchestrator.models.workspace import Role
+from orchestrator.queries.actors import actor_in
+from orchestrator.queries.dashboard import dashboard, stuck_runs
 from orchestrator.queries.fsck import breaches
+from orchestrator.queries.gauges import gauges
+from orchestrator.queries.runs import RunFilter, list_runs, run_views
 from orchestrator.services.control import cancel_run, pause_run
 from orchestrator.services.skip import skip_step
 from orchestrator.services.undo import settle_undo, undo_run
@@ -16,6 +21,7 @@ from tests.engine.drawings import document, step
 from tests.engine.house import House, keeper_at_work, leftovers, make_tools, worker_at_work
 from tests.engine.rows import claim, finish, own_connection
 from tests.engine.test_undo import failing, ledger, undoable, undone_order
+from tests.scenarios.conftest import person
 from tests.waiting import wait_until
 
 
@@ -35,6 +41,34 @@ def stuck(house: House, **more: Any) -> Run:
 
 def line(run: Run) -> int:
     return UndoItem.objects.get(run=run, state="stuck").entry
+
+
+def test_the_scope_says_that_a_person_is_needed(house: House, at_work: None) -> None:
+    run = stuck(house)
+    assert waits_for(run) == "What happened inside could not all be undone: a person is needed"
+    pause_run(run.pk, house.actor)  # so that what is tried again stays under way
+    settle_undo(run.pk, line(run), "retry", house.actor)
+    assert waits_for(run) == "Undoing what happened inside"
+
+
+def waits_for(run: Run) -> Any:
+    waiting = Token.objects.get(run=run, node__gte=0).waiting
+    return waiting and waiting["text"]
+
+
+def test_it_is_counted_and_found_while_its_run_is_open(house: House, at_work: None) -> None:
+    run = stuck(house)
+    assert Run.objects.filter(pk=run.pk, state="running").exists()
+    actor = actor_in(house.workspace.slug, person(house, "olga", Role.OPERATOR))
+    assert actor is not None
+    assert (dashboard(actor).undo_stuck, [view.id for view in stuck_runs(actor)]) == (1, [run.pk])
+    found = run_views(list_runs(actor, RunFilter(states=("undo_stuck",)), {}).items)
+    assert [(view.id, view.state, view.undo_stuck) for view in found] == [(run.pk, "running", True)]
+    assert [(gauge.count) for gauge in gauges(15.0) if gauge.what == "undo_stuck"] == [1]
+    settle_undo(run.pk, line(run), "skip", house.actor, "not needed")
+    assert house.end_of(run.pk).state == "failed"
+    assert (dashboard(actor).undo_stuck, stuck_runs(actor)) == (0, [])
+    assert [(gauge.count) for gauge in gauges(15.0) if gauge.what == "undo_stuck"] == [0]
 
 
 @pytest.fixture
@@ -87,7 +121,7 @@ def test_what_is_undone_while_its_run_is_cancelled_counts(house: House, sandbox:
     settle_undo(run.pk, line(run), "retry", house.actor)
     (lease,) = claim(1)
     with own_connection() as other, other.transaction():
-        # Somebody holds the scope's token at this moment, so that the cancellation leaves it, and what is inside, for later.
+        # Somebody holds the scope's token at this moment: the cancellation leaves it, and what is inside, for later.
         other.execute("SELECT 1 FROM orchestrator_token WHERE run_id = %s AND node >= 0 FOR UPDATE", (run.pk,))
         cancel_run(run.pk, house.actor)
     assert finish(1, lease) == "cancelled"

@@ -42,6 +42,34 @@ def test_a_stuck_undo_shows_on_every_tab_and_page(day: Day) -> None:
         assert f"runs/{run.pk}/?tab=undo" in page(day, path), path
 
 
+@pytest.mark.parametrize("state", ["running", "cancelled", "succeeded"])
+def test_a_stuck_undo_shows_in_lists_whatever_its_run_does(day: Day, state: str) -> None:
+    """The undo of a scope may be stuck while the run goes on, and stay so when the run has ended around it."""
+    run = day.runs["stuck"]
+    others = [other for other in day.runs.values() if other != run]
+    Run.objects.filter(pk=run.pk).update(state=state, finished_at=None if state == "running" else run.started_at)
+    front = page(day, "")
+    assert f'href="/w/demo/runs/{run.pk}/?tab=undo"' in front
+    assert '<a href="/w/demo/runs/?state=undo_stuck">' in front
+    listed = page(day, "runs/?state=undo_stuck")
+    assert f"/runs/{run.pk}/" in listed
+    assert not [other for other in others if f"/runs/{other.pk}/" in listed]
+    assert listed.count('data-exact="undo_stuck"') == 1
+    assert page(day, "runs/").count('data-exact="undo_stuck"') == 1
+    UndoItem.objects.filter(run=run, state="stuck").update(state="by_hand", reason="By phone.")
+    assert "undo_stuck" not in page(day, "")
+    assert f"/runs/{run.pk}/" not in page(day, "runs/?state=undo_stuck")
+
+
+@pytest.mark.parametrize("state", ["undoing", "undone", "undo_stuck"])
+def test_runs_are_listed_by_the_states_of_an_undo(day: Day, state: str) -> None:
+    run = day.runs["stuck"]
+    Run.objects.filter(pk=run.pk).update(state=state, finished_at=None if state == "undoing" else run.started_at)
+    listed = page(day, f"runs/?state={state}")
+    assert f"/runs/{run.pk}/" in listed
+    assert f"/runs/{day.runs['failed'].pk}/" not in listed
+
+
 def test_whoever_may_not_control_sees_it_without_buttons(day: Day) -> None:
     viewer = make_member(day.workspace, "viewer")
     text = page(day, f"runs/{day.runs['stuck'].pk}/?tab=undo", viewer)

@@ -42,7 +42,7 @@ def test_the_documentation_lists_every_metric_and_no_other() -> None:
     text = (ROOT / "docs/operations.md").read_text()
     listed = set(re.findall(r"^\| `(branchline_\w+)`", text, re.MULTILINE))
     counted = {family.name + "_total" * (family.type == "counter") for family in REGISTRY.collect()}
-    kinds = ("ready", "leased", "waiting", "run", "worker")
+    kinds = ("ready", "leased", "waiting", "run", "undo_stuck", "worker")
     read = exposition._families([Gauge(what=what, label="", count=0, age=None) for what in kinds])
     ours = {name for name in counted if name.startswith("branchline_")}
     assert listed == ours | {family.name for family in read} | {"branchline_database_up"}
