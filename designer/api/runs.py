@@ -1,5 +1,6 @@
 """workflows/{slug}/runs/: start."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
@@ -8,16 +9,25 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from designer.api import serializers as shape
-from designer.api.base import checked
 from designer.errors import IdempotencyKeyInvalid, WaitInvalid
 from designer.waiting import wait_for_end
-from orchestrator.api import detail_of_start, run_detail, start_run, startable_workflow
+from orchestrator.api import (
+    Actor,
+    Json,
+    JsonObject,
+    detail_of_start,
+    run_detail,
+    start_run,
+    startable_workflow,
+)
 from orchestrator.rest.views import WorkspaceView
 
 MOST_INPUT_BYTES = 8_200_000
 MOST_WAIT = 30  # seconds
 LONGEST_KEY = 200
 HEADER = "Idempotency-Key"
+#: Made once: its fields are copied for each that is made, and validating changes none of them.
+_REQUEST = shape.RunRequest()
 
 
 class StartView(WorkspaceView):
@@ -38,37 +48,50 @@ class StartView(WorkspaceView):
     def post(self, request: Request, **kwargs: Any) -> Response:
         """Start a run of the live version. 200 instead of 201 when the idempotency key has started it before."""
         seconds = wait_seconds(request)
-        asked = checked(shape.RunRequest, request)
-        workflow = startable_workflow(self.actor, self.kwargs["slug"])
-        correlation_id, business_key = asked.get("correlation_id"), asked.get("business_key")
-        started = start_run(
-            workflow=workflow,
+        status, shown = start(self.actor, kwargs["slug"], request.data, request.headers.get(HEADER), wait=seconds)
+        return Response(shown, status=status)
+
+
+def start(actor: Actor, slug: str, body: Json, key: str | None, *, wait: int = 0) -> tuple[int, JsonObject]:
+    """Start what the body asks for; the status and the run. Raises what `start_run` does, ValidationError, NotFound."""
+    asked = _REQUEST.run_validation({} if body is None else body)
+    workflow = startable_workflow(actor, slug)
+    correlation_id, business_key = asked.get("correlation_id"), asked.get("business_key")
+    started = start_run(
+        workflow=workflow,
+        input=asked["input"],
+        actor=actor,
+        correlation_id=correlation_id,
+        business_key=business_key,
+        idempotency_key=idempotency_key(key),
+        priority=asked.get("priority"),
+        deadline=asked.get("deadline"),
+    )
+    if wait:
+        wait_for_end(str(started.run_id), actor.workspace_id, wait)
+    if wait or started.beginning is None:
+        detail = run_detail(actor, started.run_id)
+    else:
+        begun = started.beginning
+        detail = detail_of_start(
+            actor,
+            workflow,
+            run_id=started.run_id,
+            version=begun.version,
+            started_at=begun.started_at,
+            seq=begun.seq,
             input=asked["input"],
-            actor=self.actor,
             correlation_id=correlation_id,
             business_key=business_key,
-            idempotency_key=idempotency_key(request),
-            priority=asked.get("priority"),
-            deadline=asked.get("deadline"),
         )
-        if seconds:
-            wait_for_end(str(started.run_id), self.actor.workspace_id, seconds)
-        if seconds or started.beginning is None:
-            detail = run_detail(self.actor, started.run_id)
-        else:
-            begun = started.beginning
-            detail = detail_of_start(
-                self.actor,
-                workflow,
-                run_id=started.run_id,
-                version=begun.version,
-                started_at=begun.started_at,
-                seq=begun.seq,
-                input=asked["input"],
-                correlation_id=correlation_id,
-                business_key=business_key,
-            )
-        return Response(detail.as_json(), status=201 if started.created else 200)
+    return (201 if started.created else 200), detail.as_json()
+
+
+def start_directly(
+    actor: Actor, parts: Mapping[str, str], headers: Mapping[str, str], body: Json
+) -> tuple[int, JsonObject]:
+    """As StartView.post does it, for orchestrator.project.direct."""
+    return start(actor, parts["slug"], body, headers.get(HEADER.lower()))
 
 
 def wait_seconds(request: Request) -> int:
@@ -79,9 +102,8 @@ def wait_seconds(request: Request) -> int:
     raise WaitInvalid(f'"wait" is "{text[:40]}". Give whole seconds from 0 to {MOST_WAIT}.')
 
 
-def idempotency_key(request: Request) -> str | None:
-    """The key of the header. Raises IdempotencyKeyInvalid."""
-    key = request.headers.get(HEADER)
+def idempotency_key(key: str | None) -> str | None:
+    """The key of the header, None without it. Raises IdempotencyKeyInvalid."""
     if key is None or (0 < len(key) <= LONGEST_KEY and key.isprintable()):
         return key
     raise IdempotencyKeyInvalid(f'"{HEADER}" must be 1 to {LONGEST_KEY} printable characters.')

@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import IO, Any
 
-import django
 from django.core import signals
 from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler, get_script_prefix
@@ -18,6 +17,9 @@ from django.core.handlers.base import BaseHandler
 from django.db import close_old_connections
 from django.http import HttpResponseBase, StreamingHttpResponse
 from django.urls import set_script_prefix
+
+from orchestrator.project.direct import Answer, Direct
+from orchestrator.rest.views import RAISED
 
 #: Requests at work at a time; others queue. Those that wait for a run's end (`?wait=`, designer.waiting) hold one of
 #: these threads, but no database connection.
@@ -30,16 +32,26 @@ Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 class Pages(ASGIHandler):
     """Serves one HTTP request per call."""
 
-    def __init__(self) -> None:
+    def __init__(self, direct: Direct | None = None) -> None:
         BaseHandler.__init__(self)
+        self._direct = direct
         self.load_middleware(is_async=False)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="request")
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        plain = self._direct.plain(scope) if self._direct is not None else None
         try:
             body = await self.read_body(receive)
         except RequestAborted:
             return
+        if plain is not None and self._direct is not None:
+            outcome = await self._direct.outcome(plain, body.read())
+            if isinstance(outcome, Answer):
+                body.close()
+                await outcome.send(send)
+                return
+            body.seek(0)
+            scope[RAISED] = outcome
         context = copy_context()
         loop = asyncio.get_running_loop()
         response = await loop.run_in_executor(self._threads, context.run, self._respond, scope, body)
@@ -73,9 +85,3 @@ class Pages(ASGIHandler):
         loop = asyncio.get_running_loop()
         while (part := await loop.run_in_executor(self._threads, next, content, None)) is not None:
             yield part
-
-
-def pages() -> Pages:
-    """Set Django up and make its handler."""
-    django.setup(set_prefix=False)
-    return Pages()

@@ -16,6 +16,11 @@ REFUSAL = "The bearer token is unknown, expired or revoked. Create one under API
 LONGEST_TOKEN = 200  # characters
 
 
+def bearer_of(value: str, workspace: str) -> Bearer | None:
+    """Whom the value of a token, as it was sent, stands for."""
+    return find_bearer(value.strip(), workspace) if 0 < len(value) <= LONGEST_TOKEN else None
+
+
 class BearerAuthentication(BaseAuthentication):
     """`Authorization: Bearer brl_…`. A bad token is refused even beside a good session."""
 
@@ -24,7 +29,7 @@ class BearerAuthentication(BaseAuthentication):
         if scheme.lower() != "bearer":
             return None
         workspace = request.parser_context["kwargs"].get("workspace", "")
-        bearer = find_bearer(value.strip(), workspace) if 0 < len(value) <= LONGEST_TOKEN else None
+        bearer = bearer_of(value, workspace)
         if bearer is None:
             raise AuthenticationFailed(REFUSAL)
         note_use(bearer.token)

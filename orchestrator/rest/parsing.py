@@ -6,6 +6,7 @@ from typing import IO, Any
 from rest_framework.parsers import BaseParser
 
 from orchestrator.core.json_text import parse_json
+from orchestrator.core.json_types import Json
 from orchestrator.rest.errors import LengthRequired, TooLarge
 
 MOST_BYTES = 1_000_000
@@ -25,7 +26,12 @@ class JsonParser(BaseParser):
         body = stream.read(most + 1)
         if len(body) > most:
             raise TooLarge(f"The body is larger than {most:,} bytes.")
-        return parse_json(body, max_bytes=most, max_depth=MOST_DEPTH)
+        return parse_body(body, most)
+
+
+def parse_body(body: bytes, most: int = MOST_BYTES) -> Json:
+    """The value of a body. Raises JsonInvalid."""
+    return parse_json(body, max_bytes=most, max_depth=MOST_DEPTH)
 
 
 def refuse_by_header(headers: Mapping[str, Any], most: int) -> None:

@@ -18,6 +18,8 @@ from orchestrator.rest.authentication import BearerAuthentication, SessionAuthen
 from orchestrator.rest.errors import ABSENT
 from orchestrator.rest.parsing import MOST_BYTES, JsonParser, refuse_by_header
 
+#: In an ASGI scope: what the request's deed raised, when it was done before (orchestrator.project.direct).
+RAISED = "branchline.raised"
 Row = TypeVar("Row", bound=models.Model)
 
 
@@ -46,6 +48,9 @@ class ApiView(APIView):
         self.format_kwarg = None
         request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
         self.admit(request, **kwargs)
+        raised: Exception | None = getattr(request._request, "scope", {}).get(RAISED)
+        if raised is not None:
+            raise raised
         throttle.check(request)
         refuse_by_header(request.META, self.max_body_bytes)
         self.refuse_unknown_parameters(request)

@@ -78,7 +78,11 @@ def revoke_token(*, actor: Actor, token_id: int) -> None:
 
 def note_use(token: ApiToken) -> None:
     """Remember that the token was used, at most once a minute."""
-    now = timezone.now()
-    stale = now - timedelta(seconds=NOTE_EVERY)
-    if token.last_used_at is None or token.last_used_at < stale:
-        ApiToken.objects.filter(pk=token.pk).update(last_used_at=now)
+    if not is_use_noted(token):
+        ApiToken.objects.filter(pk=token.pk).update(last_used_at=timezone.now())
+
+
+def is_use_noted(token: ApiToken) -> bool:
+    """Whether its last use was noted not long ago."""
+    stale = timezone.now() - timedelta(seconds=NOTE_EVERY)
+    return token.last_used_at is not None and token.last_used_at >= stale

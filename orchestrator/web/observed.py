@@ -1,7 +1,7 @@
 """Each request: counted, named in its log lines, and taken into the trace of who sent it."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
@@ -28,16 +28,20 @@ def observed(get_response: Handler) -> Handler:
         began = time.perf_counter()
         token = log_context.about(lambda: named(request))
         try:
-            with continued(request):
+            with continued(request.headers):
                 response = get_response(request)
         finally:
             log_context.forget(token)
-        route = route_of(request)
-        REQUESTS.labels(request.method if request.method in METHODS else "other", route, response.status_code).inc()
-        SECONDS.labels(route).observe(time.perf_counter() - began)
+        count(request.method or "", route_of(request), response.status_code, began)
         return response
 
     return observing
+
+
+def count(method: str, route: str, status: int, began: float) -> None:
+    """Count an answered request; `began` by `time.perf_counter`."""
+    REQUESTS.labels(method if method in METHODS else "other", route, status).inc()
+    SECONDS.labels(route).observe(time.perf_counter() - began)
 
 
 def route_of(request: HttpRequest) -> str:
@@ -49,17 +53,21 @@ def route_of(request: HttpRequest) -> str:
 def named(request: HttpRequest) -> dict[str, object]:
     """What the address says the request is about."""
     match = request.resolver_match
-    found = {} if match is None else match.kwargs
-    return {name: str(found[part]) for part, name in NAMED.items() if part in found}
+    return {} if match is None else facts_of(match.kwargs)
+
+
+def facts_of(parts: Mapping[str, object]) -> dict[str, object]:
+    """What the parts of an address say the request is about."""
+    return {name: str(parts[part]) for part, name in NAMED.items() if part in parts}
 
 
 @contextmanager
-def continued(request: HttpRequest) -> Iterator[None]:
+def continued(headers: Mapping[str, str]) -> Iterator[None]:
     """Inside, the present span is the sender's, unless an instrumentation around us has made one of its own."""
-    if tracing.HEADER not in request.headers or get_current_span().get_span_context().is_valid:
+    if tracing.HEADER not in headers or get_current_span().get_span_context().is_valid:
         yield
         return
-    token = attach(tracing.came_with({name.lower(): value for name, value in request.headers.items()}))
+    token = attach(tracing.came_with({name.lower(): value for name, value in headers.items()}))
     try:
         yield
     finally:

@@ -1,0 +1,209 @@
+"""The short way of the hot routes: plain requests by token, without Django's middleware and REST framework (decision
+0036). Whatever is not plain, or would be refused, goes the whole way, which alone knows how to refuse.
+"""
+
+import asyncio
+import re
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+from django.conf import settings
+from django.db import connection
+from django.http.request import split_domain_port, validate_host
+from rest_framework.renderers import JSONRenderer
+
+from orchestrator.core.json_types import Json, JsonObject
+from orchestrator.engine import log_context
+from orchestrator.policy import ROUTES, Action, Actor, may
+from orchestrator.rest import throttle
+from orchestrator.rest.authentication import bearer_of
+from orchestrator.rest.parsing import parse_body
+from orchestrator.services.tokens import is_use_noted
+from orchestrator.web.middleware import GIVEN_ID, HEADERS
+from orchestrator.web.observed import continued, count, facts_of
+
+#: Requests at work at a time; more go the whole way. Each thread keeps one connection of the pool.
+THREADS: Final = 4
+LONGEST_BODY: Final = 65_536  # bytes
+#: The middleware of which this way knows what it does for such a request. With any other it is closed.
+KNOWN_MIDDLEWARE: Final = (
+    "orchestrator.web.observed.observed",
+    "orchestrator.web.middleware.request_id",
+    "orchestrator.web.middleware.security_headers",
+    "django.middleware.security.SecurityMiddleware",
+    "orchestrator.project.static.StaticFiles",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "orchestrator.web.middleware.clean_text",
+)
+CONTENT_TYPES: Final = {"application/json", "application/json; charset=utf-8", "application/json;charset=utf-8"}
+ACCEPTED: Final = {"*/*", "application/json", "application/json, text/plain, */*"}
+#: A cookie may be a session; a body without its length is refused unread.
+NOT_PLAIN: Final = frozenset({"cookie", "transfer-encoding"})
+BEARER: Final = "Bearer "
+
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+#: (actor, parts of the address, headers in lower case, body) -> (status, answer). Raises what the view would raise.
+Deed = Callable[[Actor, Mapping[str, str], Mapping[str, str], Json], tuple[int, JsonObject]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """A hot route. `name` is its row in the policy."""
+
+    name: str
+    address: re.Pattern[str]
+    deed: Deed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plain:
+    """A request about which nothing is unusual so far."""
+
+    route: Route
+    parts: Mapping[str, str]
+    headers: Mapping[str, str]
+    is_secure: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What is sent."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    content: bytes
+
+    async def send(self, send: Send) -> None:
+        """Send it whole."""
+        await send({"type": "http.response.start", "status": self.status, "headers": self.headers})
+        await send({"type": "http.response.body", "body": self.content})
+
+
+#: None: nothing was done. An exception: the deed raised it.
+Outcome = Answer | Exception | None
+
+
+class Direct:
+    """Answers plain requests on a few threads that keep their database connections."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._routes = tuple(routes) if tuple(settings.MIDDLEWARE) == KNOWN_MIDDLEWARE else ()
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="direct")
+        self._free = min(THREADS, settings.DATABASE_POOL["max_size"] // 4)
+        self._render = JSONRenderer().render
+
+    def plain(self, scope: Mapping[str, Any]) -> Plain | None:
+        """The request if it may go the short way."""
+        if scope["method"] != "POST" or scope["query_string"] or scope.get("root_path"):
+            return None
+        for route in self._routes:
+            if match := route.address.fullmatch(scope["path"]):
+                headers = plain_headers(scope["headers"])
+                if headers is None or not self._free:
+                    return None
+                is_secure = arrived_securely(scope["scheme"], headers)
+                if settings.SECURE_SSL_REDIRECT and not is_secure:
+                    return None
+                return Plain(route=route, parts=match.groupdict(), headers=headers, is_secure=is_secure)
+        return None
+
+    async def outcome(self, plain: Plain, body: bytes) -> Outcome:
+        """Do what is asked for, on one of the threads. To be called at once after `plain`."""
+        self._free -= 1
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._threads, copy_context().run, self._outcome, plain, body)
+        finally:
+            self._free += 1
+
+    def _outcome(self, plain: Plain, body: bytes) -> Outcome:
+        began = time.perf_counter()
+        try:
+            actor = admitted(plain)
+        except Exception:  # a connection may have broken while nobody used it
+            connection.close()
+            return None
+        if actor is None:
+            return None
+        given = plain.headers.get("x-request-id", "")
+        name = given if GIVEN_ID.fullmatch(given) else uuid.uuid4().hex
+        log_context.about(lambda: facts_of(plain.parts))
+        with structlog.contextvars.bound_contextvars(request_id=name), continued(plain.headers):
+            try:
+                status, shown = plain.route.deed(actor, plain.parts, plain.headers, parse_body(body))
+                content = self._render(shown)
+            except Exception as error:
+                if connection.errors_occurred:
+                    connection.close()
+                return error
+        count("POST", plain.route.name, status, began)
+        return Answer(status=status, headers=answer_headers(plain, name, len(content)), content=content)
+
+
+def plain_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str] | None:
+    """The headers of a plain request by token with a short body of JSON; None for any other."""
+    headers: dict[str, str] = {}
+    for name, value in raw:
+        key = name.decode("latin-1")
+        if key in headers or "_" in key or key in NOT_PLAIN:
+            return None
+        headers[key] = value.decode("latin-1")
+    length = headers.get("content-length", "")
+    is_plain = (
+        headers.get("authorization", "").startswith(BEARER)
+        and headers.get("content-type") in CONTENT_TYPES
+        and headers.get("accept", "*/*") in ACCEPTED
+        and length.isdecimal()
+        and len(length) < 7
+        and 0 < int(length) <= LONGEST_BODY
+        and validate_host(split_domain_port(headers.get("host", ""))[0], settings.ALLOWED_HOSTS)
+    )
+    return headers if is_plain else None
+
+
+def arrived_securely(scheme: str, headers: Mapping[str, str]) -> bool:
+    """As HttpRequest.is_secure."""
+    if settings.SECURE_PROXY_SSL_HEADER:
+        name, secure = settings.SECURE_PROXY_SSL_HEADER
+        told = headers.get(name.removeprefix("HTTP_").replace("_", "-").lower())
+        if told is not None:
+            return bool(told.split(",")[0].strip() == secure)
+    return scheme == "https"
+
+
+def admitted(plain: Plain) -> Actor | None:
+    """The caller, where the whole way would let them in; counted against their ceiling."""
+    bearer = bearer_of(plain.headers["authorization"].removeprefix(BEARER), plain.parts["workspace"])
+    if bearer is None or bearer.actor is None or not is_use_noted(bearer.token):
+        return None
+    need = ROUTES[plain.route.name]["POST"]
+    if not isinstance(need, Action) or not may(bearer.actor, need):
+        return None
+    return bearer.actor if throttle.admits(throttle.name_of(bearer), throttle.PER_CALLER) else None
+
+
+def answer_headers(plain: Plain, request_id: str, length: int) -> list[tuple[bytes, bytes]]:
+    """As the middleware sets them."""
+    headers = {
+        "Content-Type": "application/json",
+        "Allow": "POST",
+        "X-Frame-Options": settings.X_FRAME_OPTIONS,
+        **HEADERS,
+    }
+    if plain.is_secure and settings.SECURE_HSTS_SECONDS:
+        headers["Strict-Transport-Security"] = f"max-age={settings.SECURE_HSTS_SECONDS}"
+    headers |= {"Content-Length": str(length), "X-Request-ID": request_id}
+    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]

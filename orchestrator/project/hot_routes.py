@@ -1,0 +1,22 @@
+"""The routes that the short way takes (decision 0036): those after which somebody waits for the next step to begin."""
+
+import re
+from typing import Final
+
+from designer.api.runs import start_directly
+from monitor.api_tasks import decide_directly
+from orchestrator.project.direct import Route
+
+_WORKSPACE = r"/api/v1/w/(?P<workspace>[-a-zA-Z0-9_]+)/"
+HOT_ROUTES: Final = (
+    Route(
+        name="api-workflow-runs",
+        address=re.compile(_WORKSPACE + r"workflows/(?P<slug>[-a-zA-Z0-9_]+)/runs/"),
+        deed=start_directly,
+    ),
+    Route(
+        name="api-task-decide",
+        address=re.compile(_WORKSPACE + r"tasks/(?P<task>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/decide/"),
+        deed=decide_directly,
+    ),
+)
