@@ -13,6 +13,7 @@ from orchestrator.api import (
     ExpressionFailed,
     Json,
     RanData,
+    References,
     Workflow,
     evaluate,
     example_of,
@@ -49,13 +50,23 @@ def roots_for(
     Without a known step all steps count as run. `wanted` limits the steps whose outputs are read. `undo`: of the step's
     undo, which reads what the step itself gave, too.
     """
+    return _read(workflow, step, actor, undo=undo, wanted=wanted)[0]
+
+
+def _read(
+    workflow: Workflow, step: str, actor: Actor, *, undo: bool, wanted: Collection[str] | None
+) -> tuple[dict[str, Json], frozenset[str]]:
+    """The roots, and the steps that no run has been through, of whose outputs nothing is known."""
     document = parse_document(load_draft(workflow).document)
     needed = None if wanted is None else {*wanted, *read_by_containers(document, step)}
     before = [key for key in steps_before(document, step) if needed is None or key in needed]
     own = [step] if undo and step in {item.key for item in document.steps} else []
     ran = last_run_data(workflow.pk, [*before, *own]) if may(actor, Action.RUN_READ_DATA) else None
     roots = _examples(workflow, document, before) if ran is None else _overlaid(workflow, document, before, ran)
-    return roots | inner_roots(document, step, roots) | _undo_roots(document, own, ran)
+    shaped = {item.key for item in document.steps if item.kind in EXAMPLES}
+    known = shaped if ran is None else {*shaped, *ran.steps, *ran.errors}
+    unknown = {key for key in (*before, *own) if key not in known}
+    return roots | inner_roots(document, step, roots) | _undo_roots(document, own, ran), frozenset(unknown)
 
 
 def _undo_roots(document: Document, own: Sequence[str], ran: RanData | None) -> dict[str, Json]:
@@ -125,12 +136,21 @@ def shown_roots(workflow: Workflow, step: str, actor: Actor, *, undo: bool = Fal
 
 
 def preview(workflow: Workflow, expression: str, step: str, actor: Actor, *, undo: bool = False) -> dict[str, Json]:
-    """{"value": ...} or {"error": {"code", "message"}}. Evaluated in the sandbox on whole values, shown cut."""
+    """{"value": ...} or {"error": {"code", "message"}}. Evaluated in the sandbox on whole values, shown cut.
+
+    {"unknown": text} where it fails on what no run has given yet: that is nobody's mistake.
+    """
+    unknown: frozenset[str] = frozenset()
+    reads = References()
     try:
         reads = references(expression)
         wanted = None if reads.whole_steps else {*reads.steps, *reads.errors}
-        value = evaluate(expression, roots_for(workflow, step, actor, undo=undo, wanted=wanted))
+        roots, unknown = _read(workflow, step, actor, undo=undo, wanted=wanted)
+        value = evaluate(expression, roots)
     except ExpressionFailed as error:
+        own = {step} if reads.roots & {"output", "error"} else set()
+        if missing := sorted(unknown & {*reads.steps, *reads.errors, *own}):
+            return {"unknown": f'Shown once a run has been through step "{missing[0]}".'}
         return {"error": {"code": error.error_code, "message": error.message}}
     return {"value": cut(value)}
 

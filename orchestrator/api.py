@@ -26,7 +26,7 @@ from orchestrator.core.parse import parse_document
 from orchestrator.core.plan import Plan
 from orchestrator.core.problem import Problem
 from orchestrator.core.problems import find_problems
-from orchestrator.core.references import references
+from orchestrator.core.references import References, references
 from orchestrator.core.schema import check_input
 from orchestrator.core.schema_example import example_of
 from orchestrator.core.states import FINAL_RUN, RunState, StepRunState
@@ -123,6 +123,7 @@ __all__ = [
     "Plan",
     "Problem",
     "RanData",
+    "References",
     "RepeatPreview",
     "Run",
     "RunFilter",

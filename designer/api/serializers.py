@@ -206,6 +206,7 @@ class PreviewView(serializers.Serializer[Any]):
 
     value = serializers.JSONField(required=False, allow_null=True)
     error = PreviewError(required=False)
+    unknown = serializers.CharField(required=False, help_text="Why it cannot be told yet: no run has been there.")
 
 
 class VersionView(serializers.Serializer[Any]):

@@ -55,6 +55,23 @@ def test_the_last_runs_data_come_first(cast: Cast) -> None:
     assert Run.objects.count() == 1
 
 
+@pytest.mark.parametrize("expression", ["steps.first.found", "errors.first.code", "len(steps.first)"])
+def test_what_no_run_has_given_yet_is_nobodys_mistake(cast: Cast, expression: str) -> None:
+    workflow = flow(cast)
+    assert ask(cast, expression) == {"unknown": 'Shown once a run has been through step "first".'}
+    run = make_run(publish(workflow=workflow, note="", actor=cast.actor), state="succeeded")
+    make_log(run, "first", output=None)
+    assert ask(cast, expression)["error"]["code"] == "expression_failed"
+
+
+def test_nor_is_what_an_undo_reads_of_a_step_that_never_ran(cast: Cast) -> None:
+    flow(cast)
+    for expression in ("output.id", "error.code"):
+        body = {"expression": expression, "step": "second", "undo": True}
+        answer = cast.client.post(cast.url("workflows/flow/draft/preview/"), body, format="json").json()
+        assert answer == {"unknown": 'Shown once a run has been through step "second".'}
+
+
 def test_only_steps_before_it_can_be_read(cast: Cast) -> None:
     workflow = flow(cast)
     run = make_run(publish(workflow=workflow, note="", actor=cast.actor), state="succeeded")

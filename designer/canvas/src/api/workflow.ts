@@ -44,7 +44,7 @@ export interface UndoPlan {
   why_not: string | null;
 }
 
-export type Preview = { value: Json } | { error: { code: string; message: string } };
+export type Preview = { value: Json } | { error: { code: string; message: string } } | { unknown: string };
 
 export interface Listed {
   slug: string;

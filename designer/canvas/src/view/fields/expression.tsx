@@ -30,6 +30,11 @@ function usePreview(source: string, step: string | null, undo: boolean): Preview
   return preview;
 }
 
+function said(preview: Preview): string {
+  if ("error" in preview) return preview.error.message;
+  return "unknown" in preview ? preview.unknown : `= ${brief(preview.value, 200)}`;
+}
+
 interface Props {
   id: string;
   source: string;
@@ -53,7 +58,7 @@ export function ExpressionInput({ id, source, placeholder, onChange }: Props) {
       />
       {preview && (
         <output className={`preview ${wrong ? "is-wrong" : ""}`} htmlFor={id}>
-          {"error" in preview ? preview.error.message : `= ${brief(preview.value, 200)}`}
+          {said(preview)}
         </output>
       )}
     </div>
