@@ -11,6 +11,12 @@ from orchestrator.core.json_walk import is_expression, is_secret, walk
 from orchestrator.core.kinds import ConfigProblem
 
 _MOST = 20
+#: What pydantic calls it -> our code. Durations have codes of their own, wherever they stand.
+_CODES = {
+    "missing": "config_missing",
+    "extra_forbidden": "config_unknown",
+    **{code: code for code in ("duration_invalid", "duration_negative", "duration_calendar", "duration_too_long")},
+}
 _Loc = tuple[int | str, ...]
 
 
@@ -36,11 +42,21 @@ def sentence(error: ValidationError) -> str:
     return "; ".join(parts)
 
 
+def code_of(error: ValidationError) -> str:
+    """The code of a validation that failed: its only error's own, where that has one."""
+    only = {detail["type"] for detail in error.errors(include_url=False, include_context=False, include_input=False)}
+    return _code(only.pop()) if len(only) == 1 else "config_invalid"
+
+
+def _code(pydantics: str) -> str:
+    return _CODES.get(pydantics, "config_invalid")
+
+
 def _problem(detail: ErrorDetails, config: JsonObject) -> ConfigProblem | None:
     path, inside_marked = _located(detail["loc"], config)
     if inside_marked:
         return None
-    code = {"missing": "config_missing", "extra_forbidden": "config_unknown"}.get(detail["type"], "config_invalid")
+    code = _code(detail["type"])
     dotted = ".".join(map(str, path))
     return ConfigProblem(code=code, message=f"{dotted or 'config'}: {_message(detail)}", path=dotted)
 

@@ -10,7 +10,7 @@ from orchestrator.core.document import DEFAULT_PORT, ERROR_PORT, TIMEOUT_PORT
 from orchestrator.core.errors import ConfigInvalid
 from orchestrator.core.json_types import JsonObject
 from orchestrator.core.kinds import ConfigProblem, Effects, Group, Resumed, StepContext
-from orchestrator.steps.config_problems import config_problems, sentence
+from orchestrator.steps.config_problems import code_of, config_problems, sentence
 from orchestrator.steps.fields import Config
 
 ConfigT = TypeVar("ConfigT", bound=Config)
@@ -58,7 +58,8 @@ class Kind(ABC, Generic[ConfigT]):
         try:
             return self.config.model_validate(config)
         except ValidationError as error:
-            raise ConfigInvalid(f"The config of this {self.name} step does not fit: {sentence(error)}") from error
+            message = f"The config of this {self.name} step does not fit: {sentence(error)}"
+            raise ConfigInvalid(message, code=code_of(error)) from error
 
     @abstractmethod
     def run(self, config: ConfigT, context: StepContext) -> Any:

@@ -1,10 +1,14 @@
 """`delay`: go on later."""
 
+from datetime import timedelta
+
 from orchestrator.core.document import DEFAULT_PORT, ERROR_PORT
+from orchestrator.core.durations import LONGEST
 from orchestrator.core.json_types import JsonObject
 from orchestrator.core.kinds import ConfigProblem, Effects, Group, Resumed, StepContext
-from orchestrator.core.outcome import Done, Wait
+from orchestrator.core.outcome import Done, Fail, Wait
 from orchestrator.steps.delay.config import EITHER, DelayConfig, seconds_of
+from orchestrator.steps.faults import fault
 from orchestrator.steps.kind import Kind
 
 
@@ -29,10 +33,13 @@ class Delay(Kind[DelayConfig]):
             problems.append(ConfigProblem(code="config_invalid", message=f"config: {EITHER}.", path=""))
         return problems
 
-    def run(self, config: DelayConfig, context: StepContext) -> Done | Wait:
+    def run(self, config: DelayConfig, context: StepContext) -> Done | Fail | Wait:
         if config.until is not None:
             if config.until <= context.now:
                 return Done({"at": context.now.isoformat()})
+            if config.until > context.now + timedelta(seconds=LONGEST):
+                message = f"{config.until.isoformat()} is more than ten years away. Choose an earlier moment."
+                return Fail(fault("duration_too_long", message))
             return Wait(kind="time", text=f"Waiting until {config.until.isoformat()}", until=config.until)
         seconds = seconds_of(config.for_ or "PT0S")
         if seconds <= 0:

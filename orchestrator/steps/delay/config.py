@@ -1,6 +1,7 @@
 from typing import Self
 
 from pydantic import AwareDatetime, Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from orchestrator.core.durations import parse_duration
 from orchestrator.core.errors import BranchlineError
@@ -10,11 +11,11 @@ EITHER = "set either `for` (a duration) or `until` (a moment)"
 
 
 def seconds_of(text: str) -> float:
-    """Seconds of an ISO 8601 duration, as a pydantic validator. Raises `ValueError`."""
+    """Seconds of an ISO 8601 duration, as a pydantic validator. Raises `PydanticCustomError` with its code."""
     try:
         return parse_duration(text)
     except BranchlineError as error:
-        raise ValueError(error.message) from error
+        raise PydanticCustomError(error.error_code, "{text}", {"text": error.message}) from error
 
 
 class DelayConfig(Config):

@@ -3,6 +3,7 @@
 from orchestrator.core.document import DEFAULT_PORT, ERROR_PORT, MAX_ITEMS, TIMEOUT_PORT
 from orchestrator.core.errors import ConfigInvalid
 from orchestrator.core.json_types import JsonObject
+from orchestrator.core.json_walk import is_expression, is_secret
 from orchestrator.core.kinds import ConfigProblem, Effects, Group, Resumed, StepContext
 from orchestrator.core.outcome import Done, Fail, Items, TimedOut
 from orchestrator.steps.containers import failed_inside, too_late
@@ -10,7 +11,7 @@ from orchestrator.steps.faults import fault
 from orchestrator.steps.for_each.config import ForEachConfig
 from orchestrator.steps.kind import Kind
 
-_SPOKEN = {dict: "object", str: "text", int: "number", float: "number", bool: "truth value"}
+_SPOKEN = {dict: "an object", str: "a text", int: "a number", float: "a number", bool: "a truth value"}
 
 
 class ForEach(Kind[ForEachConfig]):
@@ -32,8 +33,7 @@ class ForEach(Kind[ForEachConfig]):
         """Raises `ConfigInvalid` (items_not_a_list, too_many_items, config_invalid)."""
         items = config.get("items")
         if not isinstance(items, list):
-            found = "nothing" if items is None else f"a {_SPOKEN.get(type(items), type(items).__name__)}"
-            raise ConfigInvalid(f"The items must be a list, but there is {found}.", code="items_not_a_list")
+            raise ConfigInvalid(_no_list(items), code="items_not_a_list")
         if len(items) > MAX_ITEMS:
             raise ConfigInvalid(
                 _too_many(len(items)), code="too_many_items", details={"items": len(items), "most": MAX_ITEMS}
@@ -47,7 +47,11 @@ class ForEach(Kind[ForEachConfig]):
         items = config.get("items")
         if isinstance(items, list) and len(items) > MAX_ITEMS:
             return [ConfigProblem(code="too_many_items", message=_too_many(len(items)), path="items")]
-        return super().check(config)
+        found = super().check(config)
+        if "items" not in config or isinstance(items, list) or is_expression(items) or is_secret(items):
+            return found
+        wrong = ConfigProblem(code="items_not_a_list", message=_no_list(items), path="items")
+        return [wrong if one.path == "items" else one for one in found]
 
     def run(self, config: ForEachConfig, context: StepContext) -> Done | Fail | Items:
         if not config.items:
@@ -76,6 +80,11 @@ class ForEach(Kind[ForEachConfig]):
         return Fail(
             fault("items_failed", message, {"failed": failed, "total": total, "first": inner.code, **inner.details})
         )
+
+
+def _no_list(items: object) -> str:
+    found = "nothing" if items is None else _SPOKEN.get(type(items), type(items).__name__)
+    return f"The items must be a list, but there is {found}."
 
 
 def _too_many(count: int) -> str:
