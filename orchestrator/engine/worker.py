@@ -73,6 +73,7 @@ class Worker:
         self._drained = threading.Condition()
         self._slots = Slots(slots, self._poked.set)
         self._claims = Standing("claim")
+        self._claiming = threading.Lock()
         self._claimer = threading.Thread(target=self._claim_work, name="claimer", daemon=True)
 
     def start(self) -> None:
@@ -88,6 +89,18 @@ class Worker:
         """There may be work."""
         self._poked.set()
 
+    def look(self) -> None:
+        """There is work: claim it on the caller's thread, without a change of threads, unless a claim is under way."""
+        if self._stopping.is_set() or not self._claiming.acquire(blocking=False):
+            self._poked.set()
+            return
+        try:
+            self._claim_all()
+        except Exception:  # the claimer tries again, and tells of it
+            self._poked.set()
+        finally:
+            self._claiming.release()
+
     def beat(self) -> None:
         """Say that this process lives, where no node does it."""
         with self._pool.connection() as connection:
@@ -99,6 +112,8 @@ class Worker:
         self._poked.set()
         # What it claims right now must still be begun, and handed on, below.
         self._claimer.join(timeout=grace)
+        if self._claiming.acquire(timeout=grace):  # for good
+            self._claims.close()
         with self._drained:
             self._drained.wait_for(lambda: not self._attempts, timeout=grace)
         self._herald.stop()
@@ -117,13 +132,16 @@ class Worker:
             self._poked.wait(IDLE_LOOK * random.uniform(0.8, 1.2))
             self._poked.clear()
             try:
-                while not self._stopping.is_set() and self._claim_once():
-                    pass
+                with self._claiming:
+                    self._claim_all()
             except Exception as error:  # a process that beats but claims no more would be deaf for ever
                 log.warning("cannot claim, trying again", error=str(error).strip()[:200])
                 self._stopping.wait(PAUSE)
                 self._poked.set()
-        self._claims.close()
+
+    def _claim_all(self) -> None:
+        while not self._stopping.is_set() and self._claim_once():
+            pass
 
     def _claim_once(self) -> bool:
         """Fill the free slots. True when more may be waiting for slots that are free even now."""
@@ -132,9 +150,9 @@ class Worker:
             return False
         suspects = not any(attempt.is_suspect() for attempt in list(self._attempts.values()))
         rows = self._claims.get().execute(statements.CLAIM, (self.session_id, self.queues, room, suspects)).fetchall()
-        metrics.claimed(rows)
         for row in rows:
             self._begin(Lease.from_row(row))
+        metrics.claimed(rows)
         return len(rows) == room or any(row["lost"] >= SUSPECT for row in rows)
 
     def _begin(self, lease: Lease) -> None:

@@ -68,7 +68,7 @@ def begin(**_: Any) -> None:
     telemetry.start()
     _worker = Worker(NODE_ID, QUEUES, make_tools(), slots=settings.BRANCHLINE_SLOTS)
     _worker.start()
-    _listener = Listener(QUEUES, _worker.poke)
+    _listener = Listener(QUEUES, _worker.look)
     _listener.start()
 
 
