@@ -136,10 +136,12 @@ INVARIANTS = (
                AND NOT EXISTS (SELECT FROM orchestrator_run c WHERE c.parent_run_id = t.run_id AND c.parent_token = t.id
                    AND c.parent_epoch = t.epoch AND c.finished_at IS NULL)
                -- An item that waits for its turn: a lane whose item does not wait is there, and gives it.
-               AND NOT EXISTS (SELECT FROM orchestrator_token a WHERE t.waiting ? 'turn' AND a.run_id = t.run_id
-                   AND a.phase = 2 AND a.scope_id = (t.waiting->>'block')::bigint
-                   AND NOT EXISTS (SELECT FROM orchestrator_token o WHERE o.run_id = t.run_id AND o.state = 'W'
-                       AND o.waiting->>'turn' = a.signal->>'lo' AND o.waiting->>'block' = t.waiting->>'block')))""",
+               AND NOT EXISTS (SELECT FROM orchestrator_token a WHERE t.waiting ? 'turn' AND a.phase = 2
+                   AND a.run_id = (SELECT s.run_id FROM orchestrator_scope s WHERE s.id = (t.waiting->>'block')::bigint)
+                   AND a.scope_id = (t.waiting->>'block')::bigint
+                   AND NOT EXISTS (SELECT FROM branchline_family(a.run_id) f JOIN orchestrator_token o ON o.run_id = f
+                       WHERE o.state = 'W' AND o.waiting->>'turn' = a.signal->>'lo'
+                       AND o.waiting->>'block' = t.waiting->>'block')))""",
     ),
     Invariant(
         "I7 dead workers hold nothing",

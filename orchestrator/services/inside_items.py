@@ -11,7 +11,7 @@ from orchestrator.core.replay import replay
 from orchestrator.core.states import TokenState
 from orchestrator.engine.lease import LANE
 from orchestrator.models import Run, Scope, StepLog, Token
-from orchestrator.services.parked import go_on, is_child_step, park, wait_for_turn, was_cut
+from orchestrator.services.parked import go_on, park, wait_for_turn, was_cut
 from orchestrator.services.standing import XID
 
 #: The last final row of each step of each item.
@@ -48,7 +48,7 @@ def reopen_items(run: Run, plan: Plan, token: Token, block: Scope, reopen: Reope
         lane = _lane(token, block, low, high)
         made.append(lane)
         units.append((low, [lane]))
-    in_turn = _take_turns(plan, block, units)
+    in_turn = _take_turns(block, units)
     text = f"Working through {block.total} items"
     waiting = {"kind": "items", "text": text, "memo": None, "block": block.pk}
     # Counted anew: an item may have ended well just when the others were stopped, before its lane said so.
@@ -64,15 +64,11 @@ def reopen_items(run: Run, plan: Plan, token: Token, block: Scope, reopen: Reope
     return made
 
 
-def _take_turns(plan: Plan, block: Scope, units: list[tuple[int, list[Token]]]) -> bool:
+def _take_turns(block: Scope, units: list[tuple[int, list[Token]]]) -> bool:
     """Let what goes beyond the for-each's lanes wait, in the order of the items; whether there is any."""
     at_once = max(block.lanes, 1)
     later = [
-        (index, moving)
-        for index, inside in units
-        # The failed run of a sub-workflow is retried in this very transaction: its item cannot wait.
-        if (moving := [token for token in inside if token.state in BEGINS])
-        and not any(is_child_step(plan, t) for t in moving)
+        (index, moving) for index, inside in units if (moving := [token for token in inside if token.state in BEGINS])
     ]
     later = sorted(later, key=lambda unit: unit[0])[max(0, at_once - (len(units) - len(later))) :]
     for index, moving in later:

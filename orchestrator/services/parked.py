@@ -16,10 +16,15 @@ def park(token: Token, inner_scope: int | None, waiting: JsonObject) -> None:
     token.state = TokenState.WAITING
 
 
+#: The block of a for-each and the number of one of its items, which waits until another one ends.
+Turn = tuple[int, int]
+
+
 def wait_for_turn(token: Token, block: int, turn: int) -> None:
     """Let a token of a for-each's item, or a lane, wait until a lane before it has ended.
 
-    `branchline_next_turn` lets it go on then, with what it had waited for before.
+    `branchline_next_turn` lets it go on then, with what it had waited for before. The token may stand in the run of a
+    sub-workflow that the item has started.
     """
     waiting = {
         "kind": "limit",
@@ -30,7 +35,13 @@ def wait_for_turn(token: Token, block: int, turn: int) -> None:
         "since": datetime.now(UTC).isoformat(),
     }
     Token.objects.filter(pk=token.pk).update(state=TokenState.WAITING, waiting=waiting, xid=XID)
-    token.state = TokenState.WAITING
+    token.state, token.waiting = TokenState.WAITING, waiting
+
+
+def turn_of(token: Token) -> Turn | None:
+    """Which turn a token waits for, if it does."""
+    waiting = token.waiting or {}
+    return (waiting["block"], waiting["turn"]) if "turn" in waiting else None
 
 
 def go_on(token: Token, inner_scope: int | None, waiting: JsonObject, signal: JsonObject) -> None:

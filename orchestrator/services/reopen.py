@@ -21,11 +21,11 @@ from orchestrator.core.errors import Conflict, NotFound
 from orchestrator.core.json_types import JsonObject
 from orchestrator.core.plan import Plan
 from orchestrator.core.replay import Replayed, unhandled
-from orchestrator.core.states import FINAL_RUN, RunState
+from orchestrator.core.states import FINAL_RUN, RunState, TokenState
 from orchestrator.engine import dispatch, statements
 from orchestrator.models import Run, RunRecord, Token, Version
 from orchestrator.services.inside import open_inside
-from orchestrator.services.parked import child_to_retry, is_child_step
+from orchestrator.services.parked import Turn, child_to_retry, is_child_step, turn_of, wait_for_turn
 from orchestrator.services.plans import plan_of
 from orchestrator.services.runs import BusinessKeyOpen, settle_limit
 from orchestrator.services.standing import XID, RunBusy, Scope
@@ -127,7 +127,7 @@ def cut_short(scope: Scope, node: int) -> bool:
     return scope.run.state == RunState.FAILED and recorded is not None and recorded.attempt > 0 and not recorded.counts
 
 
-def _retry(it: Opened, actor: Actor, roots: frozenset[int], detail: JsonObject) -> RunState:
+def _retry(it: Opened, actor: Actor, roots: frozenset[int], detail: JsonObject, turn: Turn | None = None) -> RunState:
     scope, generation = it.scope, it.run.generation
     standing = standing_without(it, roots)
     # A path that only a failure had opened may be taken once more: what was done there gets a new key.
@@ -137,26 +137,35 @@ def _retry(it: Opened, actor: Actor, roots: frozenset[int], detail: JsonObject) 
         kept = standing.counted | standing.blocked | roots
         scope.renew(forgotten | {gate for gate in scope.drawn_gates() if gate not in kept})
     reopen(it, generation)
-    made = _inside(it, actor, scope.rewrite(standing, generation, again=()))
+    made = _inside(it, actor, scope.rewrite(standing, generation, again=()), turn)
     retried = [it.plan.steps[token.node].key for token in made if token.node < it.plan.end]
     return finish(it, actor, "retried", {"steps": retried, **detail}, made)
 
 
-def _inside(it: Opened, actor: Actor, made: Collection[Token]) -> list[Token]:
-    """Containers and sub-workflows among the steps to retry go on where they stood inside."""
+def _inside(it: Opened, actor: Actor, made: Collection[Token], turn: Turn | None) -> list[Token]:
+    """Containers and sub-workflows among the steps to retry go on where they stood inside.
+
+    `turn`: of the item of a for-each that this run works for, when others come first: nothing may begin before that.
+    """
     found = [token for one in made for token in open_inside(it.run, it.plan, one)]
     for token in found:
         if is_child_step(it.plan, token) and token.phase == 0:
-            _retry_child(it, actor, token)
+            _retry_child(it, actor, token, turn_of(token) or turn)
+    # A run that its own limit has queued holds its tokens: that is let go by who ends there.
+    ready = [token for token in found if token.state == TokenState.READY]
+    if turn is not None:
+        for token in ready:
+            wait_for_turn(token, *turn)
     return found
 
 
-def _retry_child(it: Opened, actor: Actor, token: Token) -> None:
+def _retry_child(it: Opened, actor: Actor, token: Token, turn: Turn | None) -> None:
     child = child_to_retry(it.run, it.plan, token)
-    if child is None:
-        return
-    with opened(child.pk, actor) as inner:
-        _retry(inner, actor, failed_steps(inner.scope), {"by_run": str(it.run.pk)})
+    if child is not None:
+        with opened(child.pk, actor) as inner:
+            _retry(inner, actor, failed_steps(inner.scope), {"by_run": str(it.run.pk)}, turn)
+    elif turn is not None and turn_of(token) is None and token.state != TokenState.HELD:
+        wait_for_turn(token, *turn)  # its run has succeeded: it goes on with that
 
 
 @contextmanager

@@ -253,14 +253,14 @@ BEGIN
     END IF;
 END $$;
 
--- After a retry: the next of the items that wait for their turn goes on. The caller has locked the block's row. Ready even
--- while paused, as in branchline_wake. Returns the queues.
+-- After a retry: the next of the items that wait for their turn goes on, in the runs of its sub-workflows, too. The caller has
+-- locked the block's row. Ready even while paused, as in branchline_wake. Returns the queues.
 CREATE FUNCTION branchline_next_turn(p_run uuid, p_block bigint) RETURNS text[] LANGUAGE plpgsql AS $$
 DECLARE v_queues text[];
 BEGIN
     WITH waiting AS MATERIALIZED (
-        SELECT k.id, (k.waiting->>'turn')::int AS turn FROM orchestrator_token k WHERE k.run_id = p_run AND k.state = 'W'
-            AND k.waiting ? 'turn' AND (k.waiting->>'block')::bigint = p_block
+        SELECT k.id, (k.waiting->>'turn')::int AS turn FROM branchline_family(p_run) f JOIN orchestrator_token k ON k.run_id = f
+        WHERE k.state = 'W' AND k.waiting ? 'turn' AND (k.waiting->>'block')::bigint = p_block ORDER BY k.id
     ), freed AS (
         UPDATE orchestrator_token k SET state = 'R', ready_at = clock_timestamp(), epoch = k.epoch + 1, xid = branchline_xid(),
             waiting = nullif(k.waiting->'then', 'null')
@@ -268,6 +268,12 @@ BEGIN
     ) SELECT array_agg(f.queue::text) INTO v_queues FROM freed f;
     RETURN v_queues;
 END $$;
+
+-- A run and the open runs of sub-workflows of the same run at the top. Served by run_by_root.
+CREATE FUNCTION branchline_family(p_run uuid) RETURNS SETOF uuid LANGUAGE sql STABLE AS $$
+    SELECT p_run UNION SELECT m.id FROM orchestrator_run r JOIN orchestrator_run m ON m.root_run_id = coalesce(r.root_run_id, r.id)
+        WHERE r.id = p_run AND m.finished_at IS NULL
+$$;
 
 -- One item leaves its lane: it begins anew by tokens (starts), or goes on where the lane stopped (token).
 CREATE FUNCTION branchline_leave_lane(t orchestrator_token, p jsonb, p_entries bigint[], p_ready char, p_now timestamptz)

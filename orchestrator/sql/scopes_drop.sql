@@ -1,5 +1,6 @@
 DROP FUNCTION branchline_next_turn(uuid, bigint);
 DROP FUNCTION branchline_flush(bigint, jsonb);
+DROP FUNCTION branchline_family(uuid);
 DROP FUNCTION branchline_leave_lane(orchestrator_token, jsonb, bigint[], char, timestamptz);
 DROP FUNCTION branchline_scope_closed(bigint);
 DROP FUNCTION branchline_close_scopes(uuid, bigint);

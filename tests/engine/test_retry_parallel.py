@@ -34,7 +34,7 @@ class Crowd:
         self.go, self._guard = threading.Event(), threading.Lock()
 
     def __call__(self, context: Any) -> Outcome:
-        item = context.roots["item"]
+        item = context.roots["item"] if "item" in context.roots else context.roots["input"]["item"]
         if not self.mended:
             return BROKEN if item < 6 else Done(item)
         with self._guard:
@@ -57,6 +57,20 @@ def drawing(*, slow: bool, parallel: int | None, nested: bool = False) -> dict[s
     if slow:
         steps.append(step("wait", "delay", config={"for": "PT0S"}, parent=inside))
     return document(steps, *(["wait > act"] if slow else []))
+
+
+def by_children(house: House, crowd: Crowd, *, depth: int) -> dict[str, Any]:
+    """The same, with the work in runs of sub-workflows of sub-workflows."""
+    known = kinds(told=Told(crowd))
+    house.publish(document([step("act", "told", config={"note": {"$": "input.item"}})]), slug="child-1", kinds=known)
+    config: dict[str, Any] = {"workflow": "child-1", "input": {"item": {"$": "input.item"}}}
+    for level in range(2, depth + 1):
+        house.publish(document([step("sub", "sub_workflow", config=config)]), slug=f"child-{level}", kinds=known)
+        config = {**config, "workflow": f"child-{level}"}
+    each = step("each", "for_each", config={"items": list(range(12)), "tolerate": {"count": 5}, "parallel": 2})
+    return document(
+        [each, step("sub", "sub_workflow", config={**config, "input": {"item": {"$": "item"}}}, parent="each")]
+    )
 
 
 @contextmanager
@@ -102,6 +116,47 @@ def test_no_more_items_go_on_at_once_than_parallel_says(
     assert set(range(6)) <= set(crowd.acted)
     assert len(crowd.acted) == len(set(crowd.acted))
     assert (leftovers(run_id), list(breaches())) == ({}, [])
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+def test_nor_do_more_runs_of_sub_workflows(house: House, sandbox: Sandbox, depth: int) -> None:
+    crowd = Crowd()
+    run_id = failed(house, sandbox, crowd, by_children(house, crowd, depth=depth))
+    inner = Run.objects.filter(workflow__slug="child-1")
+    children = set(inner.filter(state="failed").values_list("pk", flat=True))
+    retry_run(run_id, house.actor)
+    assert list(breaches()) == []
+    with at_work(house, sandbox, kinds(told=Told(crowd))):
+        ready = Token.objects.filter(state="R")
+        wait_until(lambda: crowd.now >= 2 and not ready.exists(), 20, "two items, and nobody else, to be at work")
+        assert crowd.now == 2
+        assert list(breaches()) == []
+        crowd.go.set()
+        run = house.end_of(run_id, 60)
+    assert (run.state, output(run)) == ("succeeded", list(range(12)))
+    assert crowd.most == 2
+    assert len(crowd.acted) == len(set(crowd.acted))
+    assert set(inner.filter(pk__in=children).values_list("state", flat=True)) == {"succeeded"}
+    assert list(breaches()) == []
+
+
+def test_a_run_of_a_sub_workflow_that_waits_for_its_turn_may_be_paused_cancelled_and_retried(
+    house: House, sandbox: Sandbox
+) -> None:
+    crowd = Crowd()
+    run_id = failed(house, sandbox, crowd, by_children(house, crowd, depth=1))
+    retry_run(run_id, house.actor)
+    waiting = Token.objects.filter(state="W", waiting__has_key="turn")
+    before = waiting.count()
+    assert before > 0
+    pause_run(run_id, house.actor)
+    assert claim(1, 99) == []
+    resume_run(run_id, house.actor)
+    assert waiting.count() == before
+    cancel_run(run_id, house.actor)
+    assert house.end_of(run_id).state == "cancelled"
+    assert Token.objects.count() == 0
+    assert list(breaches()) == []
 
 
 def test_without_parallel_they_go_on_at_once(house: House, sandbox: Sandbox) -> None:
