@@ -29,13 +29,28 @@ ENDED = {
 }
 
 _FIELDS = HumanTask._meta.concrete_fields
-# The task, locked, and whether its token still waits for it. Served by the primary keys.
-_LOCK = f"""
-SELECT {", ".join(f't."{field.column}"' for field in _FIELDS)}, EXISTS (
-    SELECT 1 FROM orchestrator_token k
+_COLUMNS = ", ".join(f't."{field.column}"' for field in _FIELDS)
+# Whether its token still waits for it. Served by the primary key.
+_WAITS = f"""EXISTS (SELECT 1 FROM orchestrator_token k
     WHERE k.id = t.token_id AND k.state = '{TokenState.WAITING}' AND k.epoch = t.epoch)
-FROM orchestrator_human_task t WHERE t.id = %s AND t.workspace_id = %s FOR UPDATE OF t
 """
+_LOCK = f"""
+SELECT {_COLUMNS}, {_WAITS} FROM orchestrator_human_task t WHERE t.id = %s AND t.workspace_id = %s FOR UPDATE OF t
+"""
+_SEE = f"""
+SELECT {_COLUMNS}, {_WAITS}, branchline_standing(t.id, %s)
+FROM orchestrator_human_task t WHERE t.id = %s AND t.workspace_id = %s
+"""
+_STANDING = "SELECT branchline_standing(%s, %s)"
+
+
+def seen_task(task_id: UUID, actor: Actor) -> tuple[HumanTask, str]:
+    """A waiting task of the actor's workspace, not locked, and `standing_of` it as it was in that very moment.
+
+    Raises as `locked_task`.
+    """
+    row = fetch_one(_SEE, [actor.user_id or 0, task_id, actor.workspace_id])
+    return _waiting(row and row[:-1]), "" if row is None else row[-1]
 
 
 def locked_task(task_id: UUID, actor: Actor) -> HumanTask:
@@ -44,7 +59,10 @@ def locked_task(task_id: UUID, actor: Actor) -> HumanTask:
     Raises NotFound, and TaskConflict (not_waiting) when it has ended or its step waits no more.
     """
     # The task is locked before its token, never the run: the keeper's timers and a cancellation keep the same order.
-    row = fetch_one(_LOCK, [task_id, actor.workspace_id])
+    return _waiting(fetch_one(_LOCK, [task_id, actor.workspace_id]))
+
+
+def _waiting(row: Sequence[Any] | None) -> HumanTask:
     if row is None:
         raise NotFound("No such task in this workspace.")
     task, waits = _task_of(row[:-1]), row[-1]
@@ -74,45 +92,39 @@ def current_ballot(task: HumanTask) -> Ballot:
     return ballot_of(task, publisher=publisher)
 
 
-# What a decision depends on beside its task: who published, what the voter may now, what others decided. Served by
-# primary keys, membership_once and decision_once_per_person.
-_STANDING = """
-SELECT v.published_by_id, m.roles, m.groups,
-    (SELECT coalesce(jsonb_object_agg(d.user_id, d.outcome), '{}')::text
-     FROM orchestrator_decision d WHERE d.task_id = t.id)
-FROM orchestrator_human_task t
-LEFT JOIN orchestrator_run r ON r.id = t.run_id
-LEFT JOIN orchestrator_version v ON v.id = r.version_id
-LEFT JOIN (orchestrator_membership m JOIN orchestrator_user u ON u.id = m.user_id AND u.is_active)
-    ON m.workspace_id = t.workspace_id AND m.user_id = %s
-WHERE t.id = %s
-"""
+def standing_of(task: HumanTask, actor: Actor) -> str:
+    """What a decision depends on beside its task, as JSON; see sql/decisions.sql."""
+    row = fetch_one(_STANDING, [task.pk, actor.user_id or 0])
+    return str(row[0]) if row is not None and row[0] is not None else "{}"
 
 
-def ballot_and_voter(task: HumanTask, actor: Actor) -> tuple[Ballot, Voter]:
-    """What the locked task says about its answers, and the actor with the rights of this moment: what the membership
-    says, cut to what the token carries. Raises Forbidden (not_eligible) for no member.
+def ballot_and_voter(task: HumanTask, actor: Actor, standing: str | None = None) -> tuple[Ballot, Voter]:
+    """What the task says about its answers, and the actor with the rights of this moment: what the membership
+    says, cut to what the token carries. Without `standing` it is read, which counts where the task is locked.
+
+    Raises Forbidden (not_eligible) for no member.
     """
-    row = fetch_one(_STANDING, [actor.user_id or 0, task.pk])
-    publisher, roles, groups, decided = row if row is not None else (None, None, None, "{}")
+    known = json.loads(standing_of(task, actor) if standing is None else standing)
+    roles = known.get("roles")
     if roles is None or actor.user_id is None:
         raise Forbidden("Only members of this workspace decide.", code="not_eligible")
-    ballot = ballot_of(task, publisher=publisher, decided={int(user): key for user, key in json.loads(decided).items()})
+    decided = {int(user): key for user, key in known["decided"].items()}
+    ballot = ballot_of(task, publisher=known["publisher"], decided=decided)
     voter = Voter(
         user_id=actor.user_id,
         username=actor.username,
         roles=frozenset(roles) & actor.roles,
-        groups=frozenset(groups),
+        groups=frozenset(known["groups"]),
     )
     return ballot, voter
 
 
-def require_may_decide(task: HumanTask, actor: Actor) -> Ballot:
-    """What the locked task says about its answers.
+def require_may_decide(task: HumanTask, actor: Actor, standing: str | None = None) -> Ballot:
+    """What the task says about its answers; see `ballot_and_voter`.
 
     Raises Forbidden (not_eligible, self_approval) or TaskConflict (already_decided, claimed).
     """
-    ballot, voter = ballot_and_voter(task, actor)
+    ballot, voter = ballot_and_voter(task, actor, standing)
     refusal = why_not_decide(ballot, voter)
     if refusal is None:
         return ballot

@@ -1,16 +1,19 @@
 """The narrow door for people: decide human tasks (`task_holders` says who holds them meanwhile).
 
-Only `decide_task` lets a run go on, and only by marking the waiting token ready. Deciding is safe to race: the task is
-locked, then everything is checked again (states, rights, content) before the first write.
+Only `decide_task` lets a run go on, and only by marking the waiting token ready. Deciding is safe to race: everything is
+checked on what one statement read, and another writes if, under the task's lock, all of that is still so. If not, or if
+something is to be refused, the task is locked first, and states, rights and content are checked under the lock.
 """
 
 import json
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 
 from orchestrator.core.approval import Ballot, outcome_reached
+from orchestrator.core.errors import BranchlineError
 from orchestrator.core.forms import check_values
 from orchestrator.core.json_types import Json, JsonObject
 from orchestrator.engine import dispatch
@@ -25,6 +28,7 @@ from orchestrator.services.task_rows import (
     denials_recorded,
     locked_task,
     require_may_decide,
+    seen_task,
 )
 
 
@@ -55,22 +59,71 @@ def decide_task(
     claimed), ContentChanged, ValuesInvalid, AnswerInvalid (unknown_outcome, comment_required, comment_invalid).
     """
     require(actor, Action.TASK_DECIDE)
+    given = Answer(outcome, values, comment, digest)
+    try:
+        task, standing = seen_task(task_id, actor)
+        vote = _checked(task, actor, given, require_may_decide(task, actor, standing))
+    except BranchlineError:
+        vote = None  # refused below, if it is so under the lock too
+    if vote is not None and (decided := _decide_as_seen(vote, standing)) is not None:
+        return decided
     with denials_recorded(actor, Action.TASK_DECIDE, task_id), transaction.atomic():
         task = locked_task(task_id, actor)
-        ballot = require_may_decide(task, actor)
-        _require_same_content(task, digest)
-        kept = _checked_answer(task, outcome, values, comment)
-        return _decide(task, actor, Answer(outcome, kept, comment.strip(), digest), ballot)
+        return _decide(_checked(task, actor, given, require_may_decide(task, actor)))
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A checked answer."""
+    """An answer as it was given."""
 
     outcome: str
-    values: dict[str, Json]
+    values: JsonObject
     comment: str
     digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """A checked answer to a task. `closes`: with it, enough agree; `agreed`: how many gave this answer."""
+
+    task: HumanTask
+    actor: Actor
+    answer: Answer
+    closes: bool
+    agreed: int
+
+    def written(self) -> list[Any]:
+        """What `branchline_decide` takes."""
+        who = [self.actor.user_id or 0, self.actor.label, self.actor.username, self.actor.via]  # a member: just tested
+        what = [self.answer.outcome, json.dumps(self.answer.values), self.answer.comment, self.answer.digest]
+        return [self.task.pk, self.task.workspace_id, self.closes, *who, *what]
+
+    def counted(self, queue: str | None) -> Decided:
+        """Written: whoever waits hears of it after the commit."""
+        if queue is not None:
+            transaction.on_commit(lambda: dispatch.wake(queue))
+        announce_task(self.task)
+        return Decided(
+            task_id=self.task.pk,
+            run_id=self.task.run_id,
+            outcome=self.answer.outcome,
+            closed=self.closes,
+            given=self.agreed,
+            quorum=self.task.quorum,
+        )
+
+
+def _checked(task: HumanTask, actor: Actor, given: Answer, before: Ballot) -> Vote:
+    _require_same_content(task, given.digest)
+    values = _checked_answer(task, given.outcome, given.values, given.comment)
+    outcomes = [*before.decided.values(), given.outcome]
+    return Vote(
+        task=task,
+        actor=actor,
+        answer=Answer(given.outcome, values, given.comment.strip(), given.digest),
+        closes=outcome_reached(outcomes, task.quorum) is not None,
+        agreed=outcomes.count(given.outcome),
+    )
 
 
 def _require_same_content(task: HumanTask, digest: str) -> None:
@@ -103,27 +156,21 @@ def _checked_answer(task: HumanTask, outcome: str, values: JsonObject, comment: 
 
 # One statement for all that a decision writes.
 _DECIDE = "SELECT branchline_decide(%s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s, %s)"
+_DECIDE_AS_SEEN = """
+SELECT as_seen, queue FROM branchline_decide_as_seen(%s, %s::jsonb, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s, %s)
+"""
 
 
-def _decide(task: HumanTask, actor: Actor, answer: Answer, before: Ballot) -> Decided:
-    given = [*before.decided.values(), answer.outcome]  # the task is locked: nobody else has decided meanwhile
-    closed = outcome_reached(given, task.quorum) is not None
-    user = actor.user_id or 0  # a member: just tested
-    who: list[str | int] = [user, actor.label, actor.username, actor.via]
-    what = [answer.outcome, json.dumps(answer.values), answer.comment, answer.digest]
-    row = fetch_one(_DECIDE, [task.pk, task.workspace_id, closed, *who, *what])
+def _decide_as_seen(vote: Vote, standing: str) -> Decided | None:
+    """Decide when nothing has changed since it was read; None, and nothing written, when something has."""
+    row = fetch_one(_DECIDE_AS_SEEN, [vote.task.version, standing, *vote.written()])
+    return vote.counted(row[1]) if row is not None and row[0] else None
+
+
+def _decide(vote: Vote) -> Decided:
+    """Decide a task that is locked: nobody else has decided since it was checked."""
+    row = fetch_one(_DECIDE, vote.written())
     queue: str | None = row[0] if row else None
-    if closed and queue is None:
+    if vote.closes and queue is None:
         raise TaskConflict("The run no longer waits for this decision. Nothing was changed.")
-    if queue is not None:
-        wakes = queue
-        transaction.on_commit(lambda: dispatch.wake(wakes))
-    announce_task(task)
-    return Decided(
-        task_id=task.pk,
-        run_id=task.run_id,
-        outcome=answer.outcome,
-        closed=closed,
-        given=given.count(answer.outcome),
-        quorum=task.quorum,
-    )
+    return vote.counted(queue)

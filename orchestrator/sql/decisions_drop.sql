@@ -1,1 +1,3 @@
+DROP FUNCTION branchline_decide_as_seen(int, jsonb, uuid, bigint, boolean, bigint, text, text, text, text, jsonb, text, text);
+DROP FUNCTION branchline_standing(uuid, bigint);
 DROP FUNCTION branchline_decide(uuid, bigint, boolean, bigint, text, text, text, text, jsonb, text, text);
