@@ -1,8 +1,8 @@
 """The narrow door for people: decide human tasks (`task_holders` says who holds them meanwhile).
 
-Only `decide_task` lets a run go on, and only by marking the waiting token ready. Deciding is safe to race: all is checked
-on what one statement read, and another writes if, under the task's lock, it is still so. If not, or if something is to be
-refused, the task is locked first, and states, rights and content are checked under the lock.
+Only `decide_task` lets a run go on, and only by marking the waiting token ready. Deciding is safe to race: all is
+checked on what one statement read, and another writes if, under the task's lock, it is still so. If not, or if
+something is to be refused, the task is locked first, and states, rights and content are checked under the lock.
 """
 
 import json
