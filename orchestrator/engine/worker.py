@@ -157,9 +157,24 @@ class Worker:
 
     def _begin(self, lease: Lease) -> None:
         attempt = Attempt(lease=lease)
-        self._attempts[lease.token_id] = attempt
+        with self._drained:
+            before = self._attempts.get(lease.token_id)
+            if before is not None and before.may_stand_at(lease.epoch):
+                # A crash forgot its claim, and the same epoch was issued again: it is at work on this very lease.
+                return
+            self._attempts[lease.token_id] = attempt
+        if before is not None:
+            self._displace(before)
         self._slots.submit(lambda: self._chain(attempt))
         self._herald.changed(lease.run.workspace_id, lease.run.run_id, after=STAND_BACK)
+
+    def _displace(self, before: Attempt) -> None:
+        """Its token was taken over and came back by a new claim: its handler is told, and its end is ignored."""
+        if not before.settle():
+            return
+        self._stop_attempt(before)
+        if before.task is None and before.thread_id is not None:
+            self._slots.give_up(before.thread_id)
 
     # --- The chain --------------------------------------------------------------------------------------------------
 
@@ -168,7 +183,7 @@ class Worker:
         if first.lease.phase == LANE:
             self._in_lane(first)
             return
-        while attempt is not None:
+        while attempt is not None and not attempt.is_settled():
             ready = self._prepared(attempt)
             if isinstance(ready, Prepared) and ready.is_async:
                 self._leave_for_loop(attempt, ready)

@@ -1,5 +1,6 @@
 -- Lease up to p_n ready tokens to a session. Commits without waiting for the flush: losing a claim is harmless,
--- because the fence is (session, epoch) and a lost epoch may be issued again to another session only.
+-- because the fence is (session, epoch): a lost epoch may be issued again to another session, whose random id differs, or
+-- to the same one, which knows what it has at work and does not begin it twice.
 -- A suspect is a token that two workers died with: one of them may be what kills workers. A session gets one of them at
 -- a time, and none if it says so (p_suspects): a step that kills takes an innocent one along twice at most.
 -- Tokens of queues that their workspace limits stand in lines; who is admitted competes with all others, in one order.

@@ -64,6 +64,8 @@ class InHand:
         # As a slot's thread does: what lines and requests are about ends with the work.
         copy_context().run(work)
 
+    def give_up(self, thread_id: int) -> None: ...
+
     def stop(self) -> None: ...
 
 
