@@ -21,7 +21,7 @@ from tests.chaos.ledger import Ledger
 from tests.chaos.nemesis import Nodes
 from tests.engine.house import make_house
 from tests.engine.test_random_graphs import assert_invariants, happened
-from tests.harness.clock import CREATE
+from tests.harness.clock import RUNS
 from tests.servers import servers
 from tests.waiting import wait_until
 
@@ -40,7 +40,7 @@ def movable_clock(transactional_db: None) -> Iterator[None]:
     """Every later connection to this database reads a clock that the nemesis can move."""
     database = connection.settings_dict["NAME"]
     with connection.cursor() as cursor:
-        cursor.execute(CREATE)
+        cursor.execute(RUNS)
         cursor.execute(f'ALTER DATABASE "{database}" SET search_path = harness, pg_catalog, public')
     connection.close()
     try:

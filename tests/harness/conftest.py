@@ -1,8 +1,10 @@
 """Fixtures of the harnesses."""
 
 from collections.abc import Iterator
+from math import inf
 from random import Random
 from typing import ClassVar
+from unittest.mock import patch
 
 import pytest
 
@@ -42,7 +44,8 @@ def engine(house: House, sandbox: Sandbox) -> Iterator[type[Engine]]:
     """The machine on this test's database: flat and nested drawings in turn."""
     sorts = publish_drawings(house, Random(3), DRAWINGS), publish_nested(house, Random(3), DRAWINGS)
     drawings = [one for pair in zip(*sorts, strict=True) for one in pair]
-    with movable_clock() as database:
+    # How often a lane stores follows from its items alone, not from how fast this machine does them.
+    with movable_clock() as database, patch.multiple("orchestrator.engine.lane", BATCH=2, PACE=inf):
 
         class Machine(Engine):
             seen: ClassVar[list[str]] = []
