@@ -69,7 +69,7 @@ def play(nodes: Nodes, quota: Quota, seed: int, journal: Path, wrongs: Path) -> 
         time.sleep(quota.pace)  # the pace of the blows, not a wait for something
     nemesis.relent()
     still_open = _wait_for_ends(nodes, operator)
-    tally, wrong = judge(started, journal, nemesis.lost_at, operator.cancelled, operator.retried)
+    tally, wrong = judge(started, journal, nemesis, operator.cancelled, operator.retried)
     wrong = [*still_open, *wrong]
     tally.blows, tally.seed, tally.seconds = dict(nemesis.counts), seed, time.monotonic() - began
     if wrong:

@@ -36,8 +36,9 @@ class Tally:
     doubled: int = 0
     fsck_faults: int = 0
     blows: dict[str, int] = field(default_factory=dict)
-    #: seconds from the death of a process until somebody took its step over
+    #: seconds from the death of a process until its step was taken over; apart, where PostgreSQL restarted meanwhile
     delays: list[float] = field(default_factory=list)
+    delays_across_restarts: list[float] = field(default_factory=list)
     seconds: float = 0.0
     seed: int = 0
 
@@ -73,10 +74,11 @@ class Ledger:
         rows += sorted(self.blows.items())
         rows += [(name.replace("_", " "), self.total(name)) for name in WRONG]
         lines = [f"| {name} | {number:,} |" for name, number in rows]
-        delays = sorted(delay for tally in self.rounds for delay in tally.delays)
-        if delays:
-            quantiles = ", ".join(f"{name} {delays[int(q * (len(delays) - 1))]:.2f} s" for name, q in QUANTILES)
-            lines.append(f"| takeover after a death ({len(delays):,} measured) | {quantiles} |")
+        for field_name, what in DELAYS.items():
+            delays = sorted(delay for tally in self.rounds for delay in getattr(tally, field_name))
+            if delays:
+                quantiles = ", ".join(f"{name} {delays[int(q * (len(delays) - 1))]:.2f} s" for name, q in QUANTILES)
+                lines.append(f"| takeover {what} ({len(delays):,} measured) | {quantiles} |")
         lines.append(f"| rounds, minutes | {len(self.rounds)}, {sum(t.seconds for t in self.rounds) / 60:.1f} |")
         return "\n".join(lines)
 
@@ -100,4 +102,8 @@ DONE = (
     "given_up",
 )
 WRONG = ("lost", "doubled", "fsck_faults")
+DELAYS = {
+    "delays": "after a death",
+    "delays_across_restarts": "after a death, across a restart of PostgreSQL",
+}
 QUANTILES = (("median", 0.5), ("p90", 0.9), ("p99", 0.99), ("longest", 1.0))

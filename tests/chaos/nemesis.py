@@ -38,7 +38,13 @@ class Nodes:
 
     def children(self) -> list[psutil.Process]:
         """The pool processes that live and have begun to work, by their sessions."""
-        parents = {node.pid for node in self.nodes}
+        return self._children_of({node.pid for node in self.nodes})
+
+    def children_of(self, which: int) -> list[psutil.Process]:
+        """The same of one node."""
+        return self._children_of({self.nodes[which].pid})
+
+    def _children_of(self, parents: set[int]) -> list[psutil.Process]:
         pids = WorkerSession.objects.values_list("pid", flat=True).distinct()
         return [child for pid in pids if (child := _child_of(parents, pid)) is not None]
 
@@ -66,7 +72,7 @@ class Nodes:
 class Nemesis:
     """One blow at a time, chosen by a seed. `counts` is the report, `history` each blow by the monotonic clock.
 
-    `lost_at` tells when a session's process was struck, by the database's clock.
+    `lost_at` tells when a session's process was killed, `away` when PostgreSQL was, both by the database's clock.
     """
 
     def __init__(self, nodes: Nodes, random: Random, *, stop_seconds: float) -> None:
@@ -74,6 +80,7 @@ class Nemesis:
         self.counts: Counter[str] = Counter()
         self.history: list[tuple[int, str]] = []
         self.lost_at: dict[int, float] = {}
+        self.away: list[tuple[float, float]] = []
         self._stopped: dict[int, threading.Timer] = {}
         self._broker_back_at: float | None = None
 
@@ -90,7 +97,6 @@ class Nemesis:
     def stop_child(self) -> None:
         """Stop a process beyond its lease: it comes back as a zombie that believes it owns its steps."""
         child = self._victim()
-        self._remember(child)
         _signal(child, signal.SIGSTOP)
         # Not by this thread: it may wait for a lock that the stopped process holds.
         timer = self._stopped[child.pid] = threading.Timer(self.stop_seconds, self._wake, [child])
@@ -103,9 +109,10 @@ class Nemesis:
         self._stopped.pop(child.pid, None)
 
     def kill_node(self) -> None:
-        for child in self.nodes.children():
+        which = self.random.randrange(2)
+        for child in self.nodes.children_of(which):
             self._remember(child)
-        self.nodes.kill_node(self.random.randrange(2))
+        self.nodes.kill_node(which)
         self._struck("nodes killed")
 
     def flush_broker(self) -> None:
@@ -146,7 +153,9 @@ class Nemesis:
                 "UPDATE harness.clock SET shift = greatest(least(shift + make_interval(secs => %s), '10 s'), '-10 s')",
                 [seconds],
             )
-        self.lost_at.clear()  # what was remembered was told by another clock
+        # What was remembered was told by another clock.
+        self.lost_at.clear()
+        self.away.clear()
         self._struck("clock jumps", seconds)
 
     def crash_database(self) -> None:
@@ -154,6 +163,7 @@ class Nemesis:
         postgres = servers().postgres
         assert postgres is not None
         assert postgres.child is not None
+        began = _now()
         connection.close()
         connection.close_pool()  # type: ignore[attr-defined]  # psycopg's pool of this process
         self._struck("database crashes")
@@ -161,6 +171,7 @@ class Nemesis:
         postgres.child.wait(timeout=30)
         postgres.start()
         wait_until(_answers, 30, "PostgreSQL to answer again")
+        self.away.append((began, _now()))
         self.history.append((time.monotonic_ns(), "database back"))
 
     def tick(self) -> None:
@@ -194,11 +205,15 @@ class Nemesis:
 
     def _remember(self, child: psutil.Process) -> None:
         """When its sessions were lost, by the database's clock: what a takeover's delay is counted from."""
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT extract(epoch FROM clock_timestamp())::float8")
-            now = cursor.fetchone()[0]
+        now = _now()
         for session_id in WorkerSession.objects.filter(pid=child.pid).values_list("pk", flat=True):
             self.lost_at[session_id] = now
+
+
+def _now() -> float:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT extract(epoch FROM clock_timestamp())::float8")
+        return float(cursor.fetchone()[0])
 
 
 def _answers() -> bool:

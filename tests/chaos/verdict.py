@@ -15,6 +15,7 @@ from tests.chaos.drawings import Nested, Wanted
 from tests.chaos.families import Member, families, members
 from tests.chaos.journal import read
 from tests.chaos.ledger import Tally
+from tests.chaos.nemesis import Nemesis
 from tests.chaos.testimony import contradictions, repeated, unlogged
 from tests.chaos.undone import wrong_undo
 from tests.graphs import Expected
@@ -39,7 +40,7 @@ class Final:
 
 
 def judge(
-    started: Started, journal: Path, lost_at: dict[int, float], cancelled: set[UUID], retried: set[UUID]
+    started: Started, journal: Path, nemesis: Nemesis, cancelled: set[UUID], retried: set[UUID]
 ) -> tuple[Tally, list[str]]:
     """The tally of a round, and in words whatever is wrong."""
     evidence = read(journal)
@@ -76,8 +77,9 @@ def judge(
         taken_over=StepLog.objects.filter(outcome="U").count(),
         lost=sum(text.startswith("lost") for text in wrong),
         doubled=sum(text.startswith("doubled") for text in wrong),
-        delays=list(_delays(lost_at)),
     )
+    for delay, across in _delays(nemesis):
+        (tally.delays_across_restarts if across else tally.delays).append(delay)
     faults = [f"fsck: {breach.invariant.name}: {breach.run} {breach.what}" for breach in breaches()]
     tally.fsck_faults = len(faults)
     return tally, [*wrong, *faults]
@@ -180,14 +182,14 @@ def _wrong_gates(loose: set[UUID], retried: set[UUID]) -> Iterator[str]:
         yield f"lost: scope {scope} of {scope.run_id}: {scope.ok}+{scope.fail} of {scope.total}, next {scope.next}"
 
 
-def _delays(lost_at: dict[int, float]) -> Iterator[float]:
-    """From the blow at a session until its attempts were taken over.
+def _delays(nemesis: Nemesis) -> Iterator[tuple[float, bool]]:
+    """From a process's death until its attempts were taken over, and whether PostgreSQL was away in between.
 
-    Only attempts that were under way at the blow: a process that was stopped goes on afterwards, and what it begins
-    then may be lost for another reason, much later.
+    Only attempts that were under way when it died.
     """
+    lost_at = nemesis.lost_at
     rows = StepLog.objects.filter(outcome="U", session_id__in=lost_at)
     for session_id, started_at, finished_at in rows.values_list("session_id", "started_at", "finished_at"):
-        struck = lost_at[session_id or 0]
-        if started_at is not None and started_at.timestamp() <= struck <= finished_at.timestamp():
-            yield finished_at.timestamp() - struck
+        died, ended = lost_at[session_id or 0], finished_at.timestamp()
+        if started_at is not None and started_at.timestamp() <= died <= ended:
+            yield ended - died, any(down <= ended and died <= up for down, up in nemesis.away)
