@@ -16,7 +16,7 @@ from orchestrator.engine import statements
 from orchestrator.engine.database import Connection, Row
 from orchestrator.engine.keeper import Keeper
 from orchestrator.models import Run, Version
-from orchestrator.services.control import cancel_run, fail_overdue_run, pause_run, resume_run
+from orchestrator.services.control import RunEnding, cancel_run, fail_overdue_run, pause_run, resume_run
 from tests.engine.house import House
 from tests.graphs import Expected
 from tests.harness.clock import shift
@@ -85,7 +85,7 @@ class World:
         self.runs[run_id] = Started(run_id, version, nothing)
 
     def control(self, run: Started, what: str) -> None:
-        """Pause, resume, cancel or overrun; a closed run refuses."""
+        """Pause, resume, cancel or overrun; a run that has ended or is ending refuses."""
         with patch("orchestrator.engine.dispatch.herald", Silent):
             try:
                 if what == "overdue":
@@ -95,7 +95,7 @@ class World:
                 else:
                     change = {"pause": pause_run, "resume": resume_run, "cancel": cancel_run}[what]
                     state = change(run.run_id, self.house.actor)
-            except RunAlreadyClosed:
+            except (RunAlreadyClosed, RunEnding):
                 return
         if run.closing or state in ("cancelled", "cancelling"):
             run.closing = run.closing or self.memory.end_of(run.run_id)
