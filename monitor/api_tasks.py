@@ -1,6 +1,6 @@
 """tasks/: the list, one task, and what a person does with it."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 from uuid import UUID
@@ -23,6 +23,7 @@ from orchestrator.api import (
     task_detail,
     task_page,
 )
+from orchestrator.rest.asked import Asked
 from orchestrator.rest.serializers import ErrorSerializer
 
 TASK = path_id("task")
@@ -110,14 +111,12 @@ class TaskDecideView(OneTaskView):
         return Response(decide(self.actor, self.id_of("task"), request.data))
 
 
-def decide(actor: Actor, task_id: UUID, body: Json) -> JsonObject:
+def decide(actor: Actor, task_id: UUID, body: Json, seen: Sequence[Any] | None = None) -> JsonObject:
     """Decide as the body says. Raises what `decide_task` does, ValidationError."""
     answer = _DECISION.run_validation({} if body is None else body)
-    return asdict(decide_task(task_id=task_id, actor=actor, **answer))
+    return asdict(decide_task(task_id=task_id, actor=actor, seen=seen, **answer))
 
 
-def decide_directly(
-    actor: Actor, parts: Mapping[str, str], headers: Mapping[str, str], body: Json
-) -> tuple[int, JsonObject]:
-    """As TaskDecideView.post does it, for orchestrator.project.direct."""
-    return 200, decide(actor, UUID(parts["task"]), body)
+def decide_directly(asked: Asked) -> tuple[int, JsonObject]:
+    """As TaskDecideView.post does it, for orchestrator.project.direct; `seen_along` was read along."""
+    return 200, decide(asked.actor, UUID(asked.parts["task"]), asked.body, asked.along)

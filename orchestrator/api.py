@@ -57,7 +57,7 @@ from orchestrator.queries.runs import (
     runs_for,
     runs_named,
 )
-from orchestrator.queries.startable import startable_workflow
+from orchestrator.queries.startable import startable_along, startable_of, startable_workflow
 from orchestrator.queries.step_detail import StepDetail, step_detail
 from orchestrator.queries.step_run import StepRun, StepRuns
 from orchestrator.queries.step_runs import StepRunRows, step_run_rows, step_runs
@@ -78,6 +78,7 @@ from orchestrator.services.rerun import UNCHANGED, rerun_step
 from orchestrator.services.runs import start_run
 from orchestrator.services.skip import preview_skip, skip_step
 from orchestrator.services.task_holders import claim_task, reassign_task, release_task
+from orchestrator.services.task_rows import seen_along
 from orchestrator.services.tasks import Decided, decide_task
 from orchestrator.services.undo import How, cancel_with_undo, settle_undo, undo_run
 from orchestrator.services.versions import publish_version
@@ -209,11 +210,14 @@ __all__ = [
     "run_views",
     "runs_for",
     "runs_named",
+    "seen_along",
     "settle_undo",
     "skip_step",
     "spans_of",
     "standings",
     "start_run",
+    "startable_along",
+    "startable_of",
     "startable_workflow",
     "step_detail",
     "step_kinds_json",

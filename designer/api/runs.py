@@ -1,6 +1,7 @@
 """workflows/{slug}/runs/: start."""
 
-from collections.abc import Mapping
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
@@ -15,11 +16,14 @@ from orchestrator.api import (
     Actor,
     Json,
     JsonObject,
+    Workflow,
     detail_of_start,
     run_detail,
     start_run,
+    startable_of,
     startable_workflow,
 )
+from orchestrator.rest.asked import Asked
 from orchestrator.rest.views import WorkspaceView
 
 MOST_INPUT_BYTES = 8_200_000
@@ -48,14 +52,17 @@ class StartView(WorkspaceView):
     def post(self, request: Request, **kwargs: Any) -> Response:
         """Start a run of the live version. 200 instead of 201 when the idempotency key has started it before."""
         seconds = wait_seconds(request)
-        status, shown = start(self.actor, kwargs["slug"], request.data, request.headers.get(HEADER), wait=seconds)
+        found = partial(startable_workflow, self.actor, kwargs["slug"])
+        status, shown = start(self.actor, found, request.data, request.headers.get(HEADER), wait=seconds)
         return Response(shown, status=status)
 
 
-def start(actor: Actor, slug: str, body: Json, key: str | None, *, wait: int = 0) -> tuple[int, JsonObject]:
+def start(
+    actor: Actor, found: Callable[[], Workflow], body: Json, key: str | None, *, wait: int = 0
+) -> tuple[int, JsonObject]:
     """Start what the body asks for; the status and the run. Raises what `start_run` does, ValidationError, NotFound."""
     asked = _REQUEST.run_validation({} if body is None else body)
-    workflow = startable_workflow(actor, slug)
+    workflow = found()
     correlation_id, business_key = asked.get("correlation_id"), asked.get("business_key")
     started = start_run(
         workflow=workflow,
@@ -87,11 +94,9 @@ def start(actor: Actor, slug: str, body: Json, key: str | None, *, wait: int = 0
     return (201 if started.created else 200), detail.as_json()
 
 
-def start_directly(
-    actor: Actor, parts: Mapping[str, str], headers: Mapping[str, str], body: Json
-) -> tuple[int, JsonObject]:
-    """As StartView.post does it, for orchestrator.project.direct."""
-    return start(actor, parts["slug"], body, headers.get(HEADER.lower()))
+def start_directly(asked: Asked) -> tuple[int, JsonObject]:
+    """As StartView.post does it, for orchestrator.project.direct; `startable_along` was read along."""
+    return start(asked.actor, partial(startable_of, asked.along), asked.body, asked.headers.get(HEADER.lower()))
 
 
 def wait_seconds(request: Request) -> int:

@@ -5,11 +5,21 @@ of such a read.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import psycopg
 from django.db import connection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Along:
+    """Columns that another statement reads along, from tables joined to its own: one round trip instead of two."""
+
+    columns: str
+    tables: str
+    parameters: tuple[str | int | UUID, ...]
 
 
 class PreparedCursor(psycopg.Cursor[Any]):

@@ -18,10 +18,13 @@ from django.db import connection
 from django.http.request import split_domain_port, validate_host
 from rest_framework.renderers import JSONRenderer
 
-from orchestrator.core.json_types import Json, JsonObject
+from orchestrator.core.json_types import JsonObject
 from orchestrator.engine import log_context
-from orchestrator.policy import ROUTES, Action, Actor, may
+from orchestrator.engine.prepared import Along
+from orchestrator.policy import ROUTES, Action, may
+from orchestrator.queries.actors import Bearer
 from orchestrator.rest import throttle
+from orchestrator.rest.asked import Asked
 from orchestrator.rest.authentication import bearer_of
 from orchestrator.rest.parsing import parse_body
 from orchestrator.services.tokens import is_use_noted
@@ -55,8 +58,8 @@ NOT_PLAIN: Final = frozenset({"cookie", "transfer-encoding"})
 BEARER: Final = "Bearer "
 
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
-#: (actor, parts of the address, headers in lower case, body) -> (status, answer). Raises what the view would raise.
-Deed = Callable[[Actor, Mapping[str, str], Mapping[str, str], Json], tuple[int, JsonObject]]
+#: Does what is asked for; (status, answer). Raises what the view would raise.
+Deed = Callable[[Asked], tuple[int, JsonObject]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +68,8 @@ class Route:
 
     name: str
     address: re.Pattern[str]
+    #: What is read along with who asks, by the parts of the address.
+    along: Callable[[Mapping[str, str]], Along]
     deed: Deed
 
 
@@ -132,18 +137,25 @@ class Direct:
     def _outcome(self, plain: Plain, body: bytes) -> Outcome:
         began = time.perf_counter()
         try:
-            actor = admitted(plain)
+            bearer = admitted(plain)
         except Exception:  # a connection may have broken while nobody used it
             connection.close()
             return None
-        if actor is None:
+        if bearer is None or bearer.actor is None:
             return None
         given = plain.headers.get("x-request-id", "")
         name = given if GIVEN_ID.fullmatch(given) else uuid.uuid4().hex
         log_context.about(lambda: facts_of(plain.parts))
         with structlog.contextvars.bound_contextvars(request_id=name), continued(plain.headers):
             try:
-                status, shown = plain.route.deed(actor, plain.parts, plain.headers, parse_body(body))
+                asked = Asked(
+                    actor=bearer.actor,
+                    parts=plain.parts,
+                    headers=plain.headers,
+                    body=parse_body(body),
+                    along=bearer.along,
+                )
+                status, shown = plain.route.deed(asked)
                 content = self._render(shown)
             except Exception as error:
                 if connection.errors_occurred:
@@ -184,15 +196,16 @@ def arrived_securely(scheme: str, headers: Mapping[str, str]) -> bool:
     return scheme == "https"
 
 
-def admitted(plain: Plain) -> Actor | None:
+def admitted(plain: Plain) -> Bearer | None:
     """The caller, where the whole way would let them in; counted against their ceiling."""
-    bearer = bearer_of(plain.headers["authorization"].removeprefix(BEARER), plain.parts["workspace"])
+    value = plain.headers["authorization"].removeprefix(BEARER)
+    bearer = bearer_of(value, plain.parts["workspace"], plain.route.along(plain.parts))
     if bearer is None or bearer.actor is None or not is_use_noted(bearer.token):
         return None
     need = ROUTES[plain.route.name]["POST"]
     if not isinstance(need, Action) or not may(bearer.actor, need):
         return None
-    return bearer.actor if throttle.admits(throttle.name_of(bearer), throttle.PER_CALLER) else None
+    return bearer if throttle.admits(throttle.name_of(bearer), throttle.PER_CALLER) else None
 
 
 def answer_headers(plain: Plain, request_id: str, length: int) -> list[tuple[bytes, bytes]]:

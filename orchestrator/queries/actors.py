@@ -2,12 +2,13 @@
 
 import hashlib
 from dataclasses import dataclass
+from typing import Any
 
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
 from orchestrator.core.actor import Actor, Via
-from orchestrator.engine.prepared import fetch_one
+from orchestrator.engine.prepared import Along, fetch_one
 from orchestrator.models import ApiToken, Membership, User, Workspace
 
 
@@ -78,15 +79,19 @@ class Bearer:
     token: ApiToken
     #: None outside the token's own workspace, and for an owner who is no member any more.
     actor: Actor | None
+    #: What was read along.
+    along: tuple[Any, ...] = ()
 
 
 # Served by the unique indexes on apitoken.digest and membership (workspace, user). As `valid_tokens`.
+# What is read along may name the workspace (w) and the token's user (u).
 _BEARER = """
 SELECT t.id, t.workspace_id, t.user_id, t.roles, t.last_used_at, u.id, u.username, u.first_name, u.last_name,
-    u.is_active, w.slug, m.roles, m.groups
+    u.is_active, w.slug, m.roles, m.groups{columns}
 FROM orchestrator_apitoken t JOIN orchestrator_user u ON u.id = t.user_id
 LEFT JOIN orchestrator_workspace w ON w.id = t.workspace_id AND w.slug = %s
 LEFT JOIN orchestrator_membership m ON m.workspace_id = w.id AND m.user_id = t.user_id
+{tables}
 WHERE t.digest = %s AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > statement_timestamp())
     AND u.is_active
 """
@@ -95,14 +100,18 @@ _TOKEN_FIELDS = ("id", "workspace_id", "user_id", "roles", "last_used_at")
 _USER_FIELDS = ("id", "username", "first_name", "last_name", "is_active")
 
 
-def find_bearer(plain: str, workspace_slug: str) -> Bearer | None:
+_NOTHING = Along(columns="", tables="", parameters=())
+
+
+def find_bearer(plain: str, workspace_slug: str, along: Along = _NOTHING) -> Bearer | None:
     """The valid token with this value and its owner's standing in the workspace, in one statement."""
-    row = fetch_one(_BEARER, [workspace_slug, token_digest(plain)])
+    statement = _BEARER.format(columns=along.columns and f", {along.columns}", tables=along.tables)
+    row = fetch_one(statement, [workspace_slug, *along.parameters, token_digest(plain)])
     if row is None:
         return None
     token = ApiToken.from_db("default", _TOKEN_FIELDS, row[:5])
     token.user = User.from_db("default", _USER_FIELDS, row[5:10])
-    slug, roles, groups = row[10:]
+    slug, roles, groups = row[10:13]
     if roles is None:
         return Bearer(token=token, actor=None)
     actor = Actor(
@@ -116,7 +125,7 @@ def find_bearer(plain: str, workspace_slug: str) -> Bearer | None:
         via="token",
         token_id=token.pk,
     )
-    return Bearer(token=token, actor=actor)
+    return Bearer(token=token, actor=actor, along=row[13:])
 
 
 def workspaces_of(user_id: int) -> QuerySet[Workspace]:

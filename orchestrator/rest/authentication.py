@@ -7,6 +7,7 @@ from rest_framework.authentication import SessionAuthentication as DrfSessionAut
 from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 from rest_framework.request import Request
 
+from orchestrator.engine.prepared import Along
 from orchestrator.models import User
 from orchestrator.queries.actors import Bearer, find_bearer
 from orchestrator.rest.errors import CsrfFailed
@@ -16,9 +17,9 @@ REFUSAL = "The bearer token is unknown, expired or revoked. Create one under API
 LONGEST_TOKEN = 200  # characters
 
 
-def bearer_of(value: str, workspace: str) -> Bearer | None:
+def bearer_of(value: str, workspace: str, *along: Along) -> Bearer | None:
     """Whom the value of a token, as it was sent, stands for."""
-    return find_bearer(value.strip(), workspace) if 0 < len(value) <= LONGEST_TOKEN else None
+    return find_bearer(value.strip(), workspace, *along) if 0 < len(value) <= LONGEST_TOKEN else None
 
 
 class BearerAuthentication(BaseAuthentication):

@@ -14,7 +14,7 @@ from orchestrator.core.approval import Ballot, Voter, why_not_decide
 from orchestrator.core.errors import Forbidden, NotFound
 from orchestrator.core.states import TokenState
 from orchestrator.engine import dispatch
-from orchestrator.engine.prepared import fetch_one
+from orchestrator.engine.prepared import Along, fetch_one
 from orchestrator.models import HumanTask, Run
 from orchestrator.models.ballot import ballot_of, outcome_label
 from orchestrator.models.task import WAITING_TASK
@@ -29,18 +29,20 @@ ENDED = {
 }
 
 _FIELDS = HumanTask._meta.concrete_fields
-_COLUMNS = ", ".join(f't."{field.column}"' for field in _FIELDS)
+_COLUMNS = ", ".join(f'h."{field.column}"' for field in _FIELDS)
 # Whether its token still waits for it. Served by the primary key.
 _WAITS = f"""EXISTS (SELECT 1 FROM orchestrator_token k
-    WHERE k.id = t.token_id AND k.state = '{TokenState.WAITING}' AND k.epoch = t.epoch)
+    WHERE k.id = h.token_id AND k.state = '{TokenState.WAITING}' AND k.epoch = h.epoch)
 """
 _LOCK = f"""
-SELECT {_COLUMNS}, {_WAITS} FROM orchestrator_human_task t WHERE t.id = %s AND t.workspace_id = %s FOR UPDATE OF t
+SELECT {_COLUMNS}, {_WAITS} FROM orchestrator_human_task h WHERE h.id = %s AND h.workspace_id = %s FOR UPDATE OF h
 """
+_SEEN = f"{_COLUMNS}, {_WAITS}, branchline_standing(h.id, u.id)"
 _SEE = f"""
-SELECT {_COLUMNS}, {_WAITS}, branchline_standing(t.id, %s)
-FROM orchestrator_human_task t WHERE t.id = %s AND t.workspace_id = %s
+SELECT {_COLUMNS}, {_WAITS}, branchline_standing(h.id, %s)
+FROM orchestrator_human_task h WHERE h.id = %s AND h.workspace_id = %s
 """
+_ALONG = "LEFT JOIN orchestrator_human_task h ON h.id = %s AND h.workspace_id = w.id"
 _STANDING = "SELECT branchline_standing(%s, %s)"
 
 
@@ -49,7 +51,16 @@ def seen_task(task_id: UUID, actor: Actor) -> tuple[HumanTask, str]:
 
     Raises as `locked_task`.
     """
-    row = fetch_one(_SEE, [actor.user_id or 0, task_id, actor.workspace_id])
+    return seen_of(fetch_one(_SEE, [actor.user_id or 0, task_id, actor.workspace_id]))
+
+
+def seen_along(task_id: UUID) -> Along:
+    """The same, to be read along with who asks for it; see `seen_of`."""
+    return Along(columns=_SEEN, tables=_ALONG, parameters=(task_id,))
+
+
+def seen_of(row: Sequence[Any] | None) -> tuple[HumanTask, str]:
+    """What `seen_task` answers, of the columns that were read."""
     return _waiting(row and row[:-1]), "" if row is None else row[-1]
 
 
@@ -63,7 +74,7 @@ def locked_task(task_id: UUID, actor: Actor) -> HumanTask:
 
 
 def _waiting(row: Sequence[Any] | None) -> HumanTask:
-    if row is None:
+    if row is None or row[0] is None:
         raise NotFound("No such task in this workspace.")
     task, waits = _task_of(row[:-1]), row[-1]
     if task.state not in WAITING_TASK:

@@ -6,6 +6,7 @@ something is to be refused, the task is locked first, and states, rights and con
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -28,6 +29,7 @@ from orchestrator.services.task_rows import (
     denials_recorded,
     locked_task,
     require_may_decide,
+    seen_of,
     seen_task,
 )
 
@@ -52,8 +54,11 @@ def decide_task(
     values: JsonObject,
     comment: str = "",
     digest: str,
+    seen: Sequence[Any] | None = None,
 ) -> Decided:
     """Record the actor's decision; when the quorum agrees, close the task and wake its step in the same transaction.
+
+    `seen`: what was read along with who the actor is (`seen_along`); else it is read here.
 
     Raises NotFound, Forbidden (forbidden, not_eligible, self_approval), TaskConflict (not_waiting, already_decided,
     claimed), ContentChanged, ValuesInvalid, AnswerInvalid (unknown_outcome, comment_required, comment_invalid).
@@ -61,7 +66,7 @@ def decide_task(
     require(actor, Action.TASK_DECIDE)
     given = Answer(outcome, values, comment, digest)
     try:
-        task, standing = seen_task(task_id, actor)
+        task, standing = seen_task(task_id, actor) if seen is None else seen_of(seen)
         vote = _checked(task, actor, given, require_may_decide(task, actor, standing))
     except BranchlineError:
         vote = None  # refused below, if it is so under the lock too

@@ -1,10 +1,11 @@
 """The short way of the hot routes answers, records and refuses as the whole way does, or leaves the request to it."""
 
 import asyncio
+import json
 import re
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -13,6 +14,7 @@ import httpx
 import pytest
 from django.db import connections
 from django.test import override_settings
+from django.test.utils import CaptureQueriesContext
 from django.urls import resolve
 from prometheus_client import REGISTRY
 
@@ -284,8 +286,7 @@ def test_a_failure_of_ours_is_told_by_the_whole_way(
     def broken(*_: Any) -> Any:
         raise RuntimeError("secret")
 
-    route = direct.Route(name=HOT_ROUTES[0].name, address=HOT_ROUTES[0].address, deed=broken)
-    monkeypatch.setattr(house.spied, "_routes", (route,))
+    monkeypatch.setattr(house.spied, "_routes", (replace(HOT_ROUTES[0], deed=broken),))
     answer = asyncio.run(asked(house.short, START, headers=mine, json={}))
     assert (answer.status_code, answer.json()["code"]) == (500, "internal")
     assert "secret" not in answer.text
@@ -302,6 +303,31 @@ def test_a_connection_that_broke_meanwhile_costs_nobody_their_start(house: House
         assert asyncio.run(asked(house.short, START, headers=mine, json={})).status_code == 201
     assert house.spied.taken[0] is None
     assert isinstance(house.spied.taken[-1], Answer), "each connection is replaced once"
+
+
+def statements(house: House, address: str, headers: dict[str, str], body: bytes) -> int:
+    """What a request costs when it is answered on this thread."""
+    raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    raw += [(b"host", b"testserver"), (b"content-length", str(len(body)).encode())]
+    scope = {"method": "POST", "path": address, "query_string": b"", "scheme": "http", "headers": raw}
+    plain = house.spied.plain(scope)
+    assert plain is not None
+    with CaptureQueriesContext(connections["default"]) as asked:
+        assert isinstance(house.spied._outcome(plain, body), Answer)
+    return len(asked)
+
+
+def test_a_start_costs_two_statements(house: House, mine: dict[str, str]) -> None:
+    """Who asks and what for, and the start itself."""
+    assert asyncio.run(asked(house.short, START, headers=mine, json={})).status_code == 201  # reads the version
+    assert statements(house, START, mine, b"{}") == 2
+
+
+def test_a_decision_costs_two_statements(house: House) -> None:
+    headers = house.headers(make_member(house.cast.workspace, "approver"))
+    task = house.task()
+    body = {"outcome": "yes", "digest": digest_of(task)}
+    assert statements(house, f"/api/v1/w/demo/tasks/{task.pk}/decide/", headers, json.dumps(body).encode()) == 2
 
 
 def test_more_than_it_has_threads_for_go_the_whole_way(house: House, mine: dict[str, str]) -> None:
