@@ -12,9 +12,9 @@ from orchestrator.models.scope import BLOCK
 from orchestrator.queries.fsck import breaches
 from orchestrator.steps import load_modules
 from tests.chaos import lane_functions
+from tests.chaos.node import node_at_work
 from tests.engine.drawings import document, step
 from tests.engine.house import House, leftovers, make_house, output
-from tests.scenarios.driver import workers
 
 pytestmark = pytest.mark.chaos
 TOTAL = 640
@@ -31,7 +31,7 @@ def house(process_environment: dict[str, str], tmp_path: Path) -> Iterator[House
         "BRANCHLINE_LOG_LEVEL": "CRITICAL",
         lane_functions.FOLDER: str(tmp_path),
     }
-    with workers(environment):
+    with node_at_work(environment, tmp_path / "node.log"):
         yield make_house()
 
 

@@ -8,15 +8,12 @@ from pathlib import Path
 from random import Random
 
 import pytest
-import redis
-from django.conf import settings
-
 from orchestrator.models import Run, StepLog, Token, Version, WorkerSession
 from orchestrator.queries.fsck import breaches
 from orchestrator.services.queue_limits import set_queue_limit
 from orchestrator.steps import load_modules
 from tests.chaos import functions, journal
-from tests.chaos.nemesis import Nodes
+from tests.chaos.node import node_at_work
 from tests.chaos.testimony import contradictions
 from tests.engine.drawings import document, step
 from tests.engine.house import House, leftovers, make_house
@@ -31,7 +28,8 @@ FEW, MORE = 3, 20  # runs: when so few are open, so many more are started
 
 
 @pytest.fixture
-def nodes(process_environment: dict[str, str], tmp_path: Path) -> Iterator[Nodes]:
+def house(process_environment: dict[str, str], tmp_path: Path) -> Iterator[House]:
+    """More processes than places."""
     load_modules([functions.__name__])
     environment = {
         **process_environment,
@@ -40,19 +38,8 @@ def nodes(process_environment: dict[str, str], tmp_path: Path) -> Iterator[Nodes
         "BRANCHLINE_LOG_LEVEL": "CRITICAL",
         journal.FOLDER: str(tmp_path),
     }
-    nodes = Nodes(environment, tmp_path / "nodes.log")
-    try:
-        # A node whose pool loses a process before it listens ends, and with it processes that nobody has struck.
-        wait_until(lambda: listening() == 2, 60, "two nodes to listen")
-        yield nodes
-    finally:
-        nodes.stop()
-
-
-def listening() -> int:
-    """Nodes that wait for the broker's messages."""
-    with redis.Redis.from_url(settings.REDIS_URL) as broker:
-        return sum(client["cmd"] == "brpop" for client in broker.client_list())
+    with node_at_work(environment, tmp_path / "node.log", processes=4):
+        yield make_house()
 
 
 def publish(house: House) -> Version:
@@ -106,8 +93,8 @@ def most_at_once(folder: Path, killed: dict[int, int]) -> int:
     return most
 
 
-def test_places_of_killed_processes_return_and_are_never_more(nodes: Nodes, tmp_path: Path) -> None:
-    house, random = make_house(), Random(19)
+def test_places_of_killed_processes_return_and_are_never_more(house: House, tmp_path: Path) -> None:
+    random = Random(19)
     version = publish(house)
     killed: dict[int, int] = {}
     for _ in range(KILLS):

@@ -10,9 +10,9 @@ from orchestrator.queries.fsck import breaches
 from orchestrator.services.reopen import retry_run
 from orchestrator.steps import load_modules
 from tests.chaos import retried_functions
+from tests.chaos.node import node_at_work
 from tests.engine.drawings import document, step
 from tests.engine.house import leftovers, make_house, output
-from tests.scenarios.driver import workers
 
 pytestmark = pytest.mark.chaos
 TOTAL, PARALLEL = 18, 3
@@ -22,7 +22,8 @@ DEADLY = (1, 6, 7, 15)
 def drawing() -> dict[str, object]:
     arguments = {"item": {"$": "item"}, "deadly": {"$": f"item in {list(DEADLY)}"}}
     config = {"items": list(range(TOTAL)), "parallel": PARALLEL, "tolerate": {"count": 11}}
-    act = step("act", "call", parent="each", config={"function": "retried.act", "arguments": arguments})
+    once = {"attempts": 1, "first": "PT0S", "factor": 1, "cap": "PT0S", "jitter": "none"}  # a death spends none
+    act = step("act", "call", parent="each", retry=once, config={"function": "retried.act", "arguments": arguments})
     wait = step("wait", "delay", parent="each", config={"for": "PT0S"})
     return document([step("each", "for_each", config=config), wait, act], "wait > act")
 
@@ -48,7 +49,7 @@ def test_a_retried_for_each_under_kill_9(
         "BRANCHLINE_LOG_LEVEL": "CRITICAL",
         retried_functions.FOLDER: str(tmp_path),
     }
-    with workers(environment):
+    with node_at_work(environment, tmp_path / "node.log"):
         house = make_house()
         run_id = house.start(house.publish(drawing()))
         assert house.end_of(run_id, 60).state == "failed"
