@@ -135,6 +135,10 @@ INVARIANTS = (
                    WHERE s.id = branchline_block(t.inner_scope) AND (s.state = 'O' OR t.waiting->>'kind' = 'undo'))
                AND NOT EXISTS (SELECT FROM orchestrator_run c WHERE c.parent_run_id = t.run_id AND c.parent_token = t.id
                    AND c.parent_epoch = t.epoch AND c.finished_at IS NULL)
+               -- Inside a scope that is to get its lock: the scope's own token asks for it.
+               AND NOT EXISTS (SELECT FROM orchestrator_token c WHERE t.waiting ? 'turn' AND c.phase = 0
+                   AND c.run_id = (SELECT s.run_id FROM orchestrator_scope s WHERE s.id = (t.waiting->>'block')::bigint)
+                   AND branchline_block(c.inner_scope) = (t.waiting->>'block')::bigint)
                -- An item that waits for its turn: a lane whose item does not wait is there, and gives it.
                AND NOT EXISTS (SELECT FROM orchestrator_token a WHERE t.waiting ? 'turn' AND a.phase = 2
                    AND a.run_id = (SELECT s.run_id FROM orchestrator_scope s WHERE s.id = (t.waiting->>'block')::bigint)

@@ -8,11 +8,13 @@ goes on with that; or (it failed by itself) it stays ready and the container beg
 from django.db import connection
 
 from orchestrator.core.document import FOR_EACH, REPEAT
+from orchestrator.core.json_types import JsonObject
 from orchestrator.core.plan import Plan, plan_of_body
 from orchestrator.core.replay import unhandled
+from orchestrator.core.states import TokenState
 from orchestrator.models import Run, Scope, StepLog, Token
 from orchestrator.services.inside_items import reopen_items
-from orchestrator.services.parked import go_on, park, was_cut
+from orchestrator.services.parked import go_on, park, wait_for_turn, was_cut
 from orchestrator.services.standing import RunBusy
 from orchestrator.services.standing import Scope as Standing
 
@@ -24,9 +26,11 @@ def open_inside(run: Run, plan: Plan, token: Token) -> list[Token]:
     block = Scope.objects.filter(
         run_id=run.pk, node=token.node, parent=token.scope_id, generation=token.generation
     ).last()
-    if block is None or block.lock is not None:  # a lock is asked for anew
+    if block is None:
         return [token]
     _clear(run, block)
+    if block.lock is not None:
+        return _behind_lock(run, plan, token, block)
     if plan.steps[token.node].kind == FOR_EACH:
         made = reopen_items(run, plan, token, block, lambda scope_id: _reopened(run, plan, token.node, scope_id))
     else:
@@ -35,6 +39,20 @@ def open_inside(run: Run, plan: Plan, token: Token) -> list[Token]:
         return [token]
     Scope.objects.filter(pk=block.pk).update(state="O", token_id=token.pk)
     return made
+
+
+def _behind_lock(run: Run, plan: Plan, token: Token, block: Scope) -> list[Token]:
+    """The container asks for its lock anew; what goes on inside waits for that, and for the container to open."""
+    scope_id = block.pk + 1
+    made, is_over = _reopened(run, plan, token.node, scope_id)
+    if made:
+        for inside in made:
+            if inside.state in {TokenState.READY, TokenState.HELD}:
+                wait_for_turn(inside, block.pk, 0, kind="lock", text=f'Waiting for its turn at "{block.lock}"')
+        Token.objects.filter(pk=token.pk).update(inner_scope=scope_id)
+    elif is_over and was_cut(token):
+        go_on(token, scope_id, _waiting(block), {"state": "succeeded", "scope": scope_id})
+    return [token, *made]
 
 
 def _clear(run: Run, block: Scope) -> None:
@@ -56,14 +74,17 @@ def _body(run: Run, plan: Plan, token: Token, block: Scope) -> list[Token]:
     is_repeat = plan.steps[token.node].kind == REPEAT
     scope_id = _last_turn(run, plan, token.node, block) if is_repeat else block.pk + 1
     made, is_over = _reopened(run, plan, token.node, scope_id)
-    memo = scope_id - block.pk if is_repeat else None
-    waiting = {"kind": "body", "text": "Waiting for its steps", "memo": memo, "block": block.pk}
+    waiting = _waiting(block, scope_id - block.pk if is_repeat else None)
     if made:
         park(token, scope_id, waiting)
     elif is_over and was_cut(token):
         go_on(token, scope_id, waiting, {"state": "succeeded", "scope": scope_id})
         made = [token]
     return made
+
+
+def _waiting(block: Scope, memo: int | None = None) -> JsonObject:
+    return {"kind": "body", "text": "Waiting for its steps", "memo": memo, "block": block.pk}
 
 
 def _last_turn(run: Run, plan: Plan, container: int, block: Scope) -> int:

@@ -17,18 +17,21 @@ def park(token: Token, inner_scope: int | None, waiting: JsonObject) -> None:
 
 
 #: The block of a for-each and the number of one of its items, which waits until another one ends.
+#: Of a scope with a lock: its block and 0, until it is open.
 Turn = tuple[int, int]
 
 
-def wait_for_turn(token: Token, block: int, turn: int) -> None:
+def wait_for_turn(
+    token: Token, block: int, turn: int, *, kind: str = "limit", text: str = "Waiting for another item to end"
+) -> None:
     """Let a token of a for-each's item, or a lane, wait until a lane before it has ended.
 
     `branchline_next_turn` lets it go on then, with what it had waited for before. The token may stand in the run of a
     sub-workflow that the item has started.
     """
     waiting = {
-        "kind": "limit",
-        "text": "Waiting for another item to end",
+        "kind": kind,
+        "text": text,
         "block": block,
         "turn": turn,
         "then": token.waiting,

@@ -22,6 +22,7 @@ DECLARE
     v_inner bigint;
     v_queues text[];
     v_status text;
+    v_goes_on boolean;
     v_xid bigint := branchline_xid();
 BEGIN
     IF i->>'then' = 'child' THEN
@@ -40,6 +41,12 @@ BEGIN
             IF v_open ? 'lock' AND NOT branchline_lock_is_free(t.run_id, v_open->>'lock') THEN
                 RETURN branchline_await_lock(t, v_open->>'lock', p_now);
             END IF;
+            -- A retry goes on inside the block that it has found, now that it has the lock.
+            UPDATE orchestrator_scope s SET state = 'O', token_id = t.id
+                WHERE s.id = branchline_block(t.inner_scope) AND s.run_id = t.run_id RETURNING s.id INTO v_block;
+        END IF;
+        v_goes_on := v_block IS NOT NULL AND NOT coalesce(t.waiting ? 'block', false);
+        IF v_block IS NULL THEN
             v_block := nextval('orchestrator_scope_block') * 131072;
             INSERT INTO orchestrator_scope (id, run_id, parent, node, generation, token_id, state, total, next, chunk, lanes,
                 ok, fail, tolerate, enough, lock, items, items_ref, cause)
@@ -48,7 +55,10 @@ BEGIN
                 coalesce((v_open->>'chunk')::int, 0), coalesce((v_open->>'lanes')::int, 0), 0, 0,
                 coalesce((v_open->>'tolerate')::int, 0), (v_open->>'enough')::int, v_open->>'lock', v_open->'items', (v_open->>'iref')::uuid, t.cause[1]);
         END IF;
-        IF i->>'then' = 'open' THEN
+        IF v_goes_on THEN
+            v_inner := t.inner_scope;
+            v_queues := branchline_next_turn(t.run_id, v_block);
+        ELSIF i->>'then' = 'open' THEN
             v_inner := v_block + (v_open->>'index')::int;
             v_queues := branchline_enter(t, v_inner, v_open->'starts', p_ready, p_now);
         ELSE

@@ -1,15 +1,18 @@
-"""Retry and rerun around containers: a container begins anew, in a scope of its own; what it left behind ends."""
+"""Retry and rerun around containers: a failed one goes on inside; what it left behind ends."""
+
+from typing import Any
 
 import pytest
 
 from orchestrator.engine.sandbox import Sandbox
-from orchestrator.models import Scope, Token
+from orchestrator.models import Scope, StepLog, Token
 from orchestrator.queries.fsck import breaches
+from orchestrator.services.control import cancel_run
 from orchestrator.services.reopen import StepInside, retry_run, retry_step
 from orchestrator.services.rerun import rerun_step
 from orchestrator.services.skip import skip_step
 from tests.engine.drawings import document, step
-from tests.engine.house import House, output
+from tests.engine.house import House, leftovers, output
 from tests.engine.kinds import Told, kinds
 from tests.engine.test_retry_run import Switch, again, at_work, ended, fails, told
 from tests.waiting import wait_until
@@ -50,4 +53,56 @@ def test_a_rerun_ends_what_stands_inside(house: House, sandbox: Sandbox) -> None
         assert not Token.objects.filter(pk=old).exists()
         again(house, lambda: skip_step(run_id, "box", house.actor, output=5))
         assert output(ended(house, run_id, "succeeded")) == 5
+    assert list(breaches()) == []
+
+
+def test_a_scope_with_a_lock_goes_on_inside_once_it_has_the_lock_again(house: House, sandbox: Sandbox) -> None:
+    """Two scopes of one lock have failed; each keeps what had succeeded in it, and they take turns again."""
+    switch = Switch(b=fails, d=fails)
+    known = kinds(told=Told(switch))
+    lock = {"config": {"lock": "bench"}}
+    steps = [
+        step("left", "scope", **lock),
+        step("right", "scope", **lock),
+        step("z", "merge", join={"on_branch_failure": "finish"}),
+    ]
+    steps += [told("a", parent="left"), told("b", parent="left"), told("c", parent="right"), told("d", parent="right")]
+    version = house.publish(document(steps, "a > b", "c > d", "left > z", "right > z"), kinds=known)
+    with at_work(house, sandbox, known):
+        run_id = house.start(version)
+        ended(house, run_id, "failed")
+    retry_run(run_id, house.actor)
+    assert Scope.objects.filter(run_id=run_id, state="O").count() == 0
+    waiting = Token.objects.filter(run_id=run_id, state="W")
+    assert {token.waiting and token.waiting["text"] for token in waiting} == {'Waiting for its turn at "bench"'}
+    assert list(breaches()) == []
+    switch.answers.clear()
+    with at_work(house, sandbox, known):
+        ended(house, run_id, "succeeded")
+    assert {key: switch.attempts(key) for key in "abcd"} == {"a": [1], "b": [1, 2], "c": [1], "d": [1, 2]}
+    assert Scope.objects.filter(run_id=run_id).count() == 2
+    keys = version.plan["keys"]
+    rows = StepLog.objects.filter(run_id=run_id, outcome="S", node__in=[keys.index("b"), keys.index("d")])
+    spans: list[Any] = sorted(rows.values_list("started_at", "finished_at"))
+    assert spans[0][1] <= spans[1][0]
+    assert list(breaches()) == []
+
+
+def test_a_retried_scope_that_waits_for_its_lock_may_be_cancelled_and_retried(house: House, sandbox: Sandbox) -> None:
+    switch = Switch(b=fails)
+    known = kinds(told=Told(switch))
+    steps = [step("box", "scope", config={"lock": "bench"}), told("a", parent="box"), told("b", parent="box")]
+    version = house.publish(document(steps, "a > b"), kinds=known)
+    with at_work(house, sandbox, known):
+        run_id = house.start(version)
+        ended(house, run_id, "failed")
+    retry_run(run_id, house.actor)
+    cancel_run(run_id, house.actor)
+    assert leftovers(run_id) == {}
+    assert list(breaches()) == []
+    with at_work(house, sandbox, known):
+        second = ended(house, house.start(version), "failed").pk
+        switch.answers.clear()
+        again(house, lambda: retry_run(second, house.actor))
+        ended(house, second, "succeeded")
     assert list(breaches()) == []
