@@ -8,6 +8,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
+
 from orchestrator.models import Run, StepLog, Token, Version, WorkerSession
 from orchestrator.queries.fsck import breaches
 from orchestrator.services.queue_limits import set_queue_limit
