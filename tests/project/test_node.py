@@ -1,5 +1,6 @@
 """What a worker node changes in Celery, and would rather not."""
 
+import gc
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,6 +10,7 @@ from celery.fixups.django import DjangoWorkerFixup
 from django.conf import settings
 from django.db import connections
 
+from orchestrator.project import node
 from orchestrator.project.celery import app
 from orchestrator.project.node import without_pools
 
@@ -34,3 +36,28 @@ def test_an_ending_pool_process_does_not_wait_for_a_parent_that_reads_no_more(mo
     child: Any = SimpleNamespace(on_ready_counter=SimpleNamespace(value=0))
     assert not billiard.pool.Worker._ensure_messages_consumed(child, completed=1)
     assert 0 < sum(slept) < 1
+
+
+def test_a_pool_process_listens_for_pokes_and_collects_what_it_loaded_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[Any] = []
+
+    def made(name: str) -> Any:
+        return lambda *given, **_: (
+            calls.append((name, given)) or SimpleNamespace(start=lambda: calls.append((name, "start")), look=calls)
+        )
+
+    monkeypatch.setattr(node, "Worker", made("worker"))
+    monkeypatch.setattr(node, "Listener", made("listener"))
+    monkeypatch.setattr(node, "telemetry", SimpleNamespace(start=lambda: None))
+    monkeypatch.setattr(node, "connections", SimpleNamespace(close_all=lambda: calls.append("closed")))
+    monkeypatch.setattr(node, "_worker", None)
+    monkeypatch.setattr(node, "_listener", None)
+    try:
+        node.begin()
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()
+    assert calls[0] == "closed"
+    assert calls[2] == ("worker", "start")
+    assert calls[3] == ("listener", (node.QUEUES, calls))  # what hears of a poke claims by itself
+    assert calls[4] == ("listener", "start")
