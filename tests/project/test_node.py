@@ -42,9 +42,11 @@ def test_a_pool_process_listens_for_pokes_and_collects_what_it_loaded_no_more(mo
     calls: list[Any] = []
 
     def made(name: str) -> Any:
-        return lambda *given, **_: (
-            calls.append((name, given)) or SimpleNamespace(start=lambda: calls.append((name, "start")), look=calls)
-        )
+        def make(*given: Any, **_: Any) -> Any:
+            calls.append((name, given))
+            return SimpleNamespace(start=lambda: calls.append((name, "start")), look=calls)
+
+        return make
 
     monkeypatch.setattr(node, "Worker", made("worker"))
     monkeypatch.setattr(node, "Listener", made("listener"))
