@@ -71,8 +71,8 @@ def begin(**_: Any) -> None:
     _worker.start()
     _listener = Listener(QUEUES, _worker.look)
     _listener.start()
-    # What is loaded by now lives as long as the process. Collecting all of it anew takes a quarter of a second, in which
-    # no step begins or ends.
+    # What is loaded by now lives as long as the process. Collecting it anew takes a quarter of a second, in which no
+    # step begins or ends.
     gc.freeze()
 
 
