@@ -11,9 +11,8 @@ def undo_plan_of_draft(document: Document, step: str) -> dict[str, Json]:
     """The undo plan of a draft; while it does not compile, `why_not` instead. Raises StepMissing, NotFound."""
     problems = find(document)
     if problems.errors:
-        message = (
-            f"The drawing has {problems.errors} errors, so nobody can say what an undo would do. Repair them first."
-        )
+        errors, them = ("1 error", "it") if problems.errors == 1 else (f"{problems.errors} errors", "them")
+        message = f"The drawing has {errors}, so nobody can say what an undo would do. Repair {them} first."
         known = any(one.key == step for one in document.steps)
         if not known:
             raise _missing(step)

@@ -62,7 +62,9 @@ def test_a_draft_with_errors_says_why_nothing_can_be_told(cast: Cast) -> None:
     cast.workflow(raw)
     answer = cast.client.get(cast.url("workflows/flow/draft/undo-plan/"), {"step": "last"})
     assert (answer.status_code, answer.json()["steps"]) == (200, [])
-    assert "1 error" in answer.json()["why_not"]
+    assert answer.json()["why_not"] == (
+        "The drawing has 1 error, so nobody can say what an undo would do. Repair it first."
+    )
 
 
 def test_approvers_do_not_read_drawings(cast: Cast) -> None:

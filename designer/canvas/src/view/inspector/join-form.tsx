@@ -11,7 +11,7 @@ const JOIN_FIELDS = [
     required: true,
   }),
   plainField("quorum", "How many branches", "number"),
-  plainField("deadline", "Waits at most", "duration"),
+  plainField("deadline", "Waits at most", "duration", { help: "counted from the first branch that arrives" }),
   plainField("on_deadline", "After that", "choice", {
     choices: ["proceed", "fail"],
     default: "fail",
