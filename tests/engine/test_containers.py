@@ -6,9 +6,13 @@ from uuid import UUID
 
 import pytest
 
+from orchestrator.core.parse import parse_document
 from orchestrator.engine import children
 from orchestrator.models import Run, Scope, StepLog, Token
 from orchestrator.services.control import cancel_run, pause_run, resume_run
+from orchestrator.services.skip import skip_step
+from orchestrator.services.versions import publish_version
+from orchestrator.steps import KINDS
 from tests.engine.drawings import document, step
 from tests.engine.house import House, error, leftovers, output
 from tests.waiting import wait_until
@@ -195,6 +199,30 @@ def test_a_sub_workflow_gives_what_the_child_gave(house: House, at_work: None) -
         run.pk,
         run.correlation_id,
     )
+
+
+def test_a_sub_workflow_keeps_the_version_that_is_drawn_or_that_was_live_when_it_began(
+    house: House, at_work: None
+) -> None:
+    held = [step("wait", "delay", config={"for": "PT1H"}), step("a", config=value("1"))]
+    first = house.publish(document(held, "wait > a"), slug="child")
+    drawn = {"workflow": "child", "version": 1}
+    begun = house.start(house.publish(document([step("sub", "sub_workflow", config={"workflow": "child"})])))
+    wait_until(Token.objects.filter(run__parent_run=begun, state="W").exists, 20, "the child to wait")
+    raw = document([step("wait", config=value("0")), step("a", config=value("2"))], "wait > a")
+    again = publish_version(
+        workflow=first.workflow, document=parse_document(raw), raw=raw, note="", actor=house.actor, kinds=KINDS
+    )
+    assert again.number == 2
+    pinned = house.start(house.publish(document([step("sub", "sub_workflow", config=drawn)])))
+    newest = house.start(house.publish(document([step("sub", "sub_workflow", config={"workflow": "child"})])))
+    assert output(house.end_of(newest)) == 2
+    wait_until(Token.objects.filter(run__parent_run=pinned, state="W").exists, 20, "the pinned child to wait")
+    for run_id in (begun, pinned):
+        child = Run.objects.get(parent_run=run_id)
+        assert child.version_id == first.pk
+        skip_step(child.pk, "wait", house.actor)
+        assert output(house.end_of(run_id)) == 1
 
 
 def test_the_childs_error_reaches_the_parent(house: House, at_work: None) -> None:
