@@ -146,6 +146,22 @@ def test_a_stuck_undo_is_settled_by_a_person(house: House, at_work: None, how: A
     assert RunRecord.objects.filter(run=run, kind=f"undo_{how}", actor="tester").count() == 1
 
 
+@pytest.mark.parametrize(("tolerant", "state", "line"), [(False, "undo_stuck", "unknown"), (True, "undone", "undone")])
+def test_an_attempt_that_nobody_knows_the_end_of_is_undone_if_its_undo_bears_that(
+    house: House, sandbox: Sandbox, tolerant: bool, state: str, line: str
+) -> None:
+    a = undoable("a", "1")
+    a["undo"]["tolerant"] = tolerant
+    run_id = house.start(house.publish(document([a])))
+    assert len(claim(99)) == 1  # by a session without a row: it is dead
+    take_over()
+    assert StepLog.objects.get(run_id=run_id).outcome == "U"
+    undo_run(run_id, house.actor)
+    with worker_at_work(make_tools(sandbox)) as house.worker, keeper_at_work(house.worker.poke):
+        run = house.end_of(run_id)
+    assert (run.state, ledger(run)) == (state, {"a": line})
+
+
 def test_a_run_whose_worker_died_while_ending_it_can_be_undone(house: House, sandbox: Sandbox) -> None:
     """Ending the run is nobody's step: its loss leaves no row that an undo could stumble over."""
     version = house.publish(document([undoable("a"), undoable("b")]))

@@ -9,7 +9,7 @@ from django.db import connection
 from orchestrator.models import Workspace
 from orchestrator.queries.runs import RunFilter, list_runs, runs_for
 from tests.factories import actor_of, make_member, make_workspace
-from tests.run_factories import make_run, make_version, make_workflow
+from tests.run_factories import make_log, make_run, make_undo_item, make_version, make_workflow
 
 pytestmark = pytest.mark.django_db
 MANY = """
@@ -59,3 +59,15 @@ def test_a_key_of_another_workspace_is_not_found(crowded: Workspace) -> None:
     actor = actor_of(other, make_member(other, "operator"))
     assert len(list_runs(actor, RunFilter(any_key="order-1"), {}).items) == 1
     assert list_runs(actor, RunFilter(any_key="order-2"), {}).items == []
+
+
+def test_a_stuck_undo_is_found_by_its_index_whatever_its_run_does(crowded: Workspace) -> None:
+    actor = actor_of(crowded, make_member(crowded, "operator"))
+    run = make_run(make_version(make_workflow(crowded)), state="running")
+    make_log(run, "a")
+    make_undo_item(run, "a", "stuck")
+    wanted = RunFilter(states=("undo_stuck", "failed"))
+    found = runs_for(actor).filter(wanted.condition()).order_by("-id")[:50]
+    (plan,) = json.loads(found.explain(format="json"))
+    assert {"run_by_state", "orchestrator_run_pkey"} <= indexes(plan["Plan"]), plan
+    assert [one.pk for one in list_runs(actor, wanted, {}).items] == [run.pk]
