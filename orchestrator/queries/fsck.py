@@ -119,9 +119,11 @@ INVARIANTS = (
     ),
     Invariant(
         "I4 a queued run begins nothing",
-        "The tokens of a queued run are all held.",
+        "The tokens of a queued run are all held, or wait for others of its own that are.",
         """SELECT t.run_id::text, 'token ' || t.id FROM orchestrator_run r JOIN orchestrator_token t ON t.run_id = r.id
-        WHERE r.queued AND r.finished_at IS NULL AND r.concurrency_key IS NOT NULL AND t.state <> 'H'""",
+        WHERE r.queued AND r.finished_at IS NULL AND r.concurrency_key IS NOT NULL AND t.state <> 'H'
+            -- A container that a retry has opened again waits for what it holds.
+            AND NOT (t.state = 'W' AND t.wake_at IS NULL)""",
     ),
     Invariant(
         "I5 leases have an owner",

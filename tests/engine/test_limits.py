@@ -229,6 +229,32 @@ def test_a_run_that_is_retried_waits_for_a_slot(house: House, sandbox: Sandbox) 
     assert (queued(first), states(first)) == ([False], ["R"])
 
 
+@pytest.mark.parametrize("box", ["scope", "locked", "for_each"])
+def test_what_stands_inside_a_container_of_a_retried_run_waits_for_the_slot_too(
+    house: House, sandbox: Sandbox, box: str
+) -> None:
+    """What failed is repaired, so that the run would succeed as soon as it may go on."""
+    configs: dict[str, Any] = {"locked": {"lock": "bench"}, "for_each": {"items": [1, 2], "parallel": 1}}
+    outer = step("box", "for_each" if box == "for_each" else "scope", config=configs.get(box, {}))
+    inner = step("a", config={"value": {"$": "1 / input.by"}}, parent="box")
+    version = house.publish(limited(1, "queue", outer, inner))
+    with worker_at_work(make_tools(sandbox)) as house.worker:
+        first = house.start(version, {"by": 0})
+        assert house.end_of(first).state == "failed"
+    house.worker = None
+    second = house.start(version, {"by": 1})
+    Run.objects.filter(pk=first).update(input={"by": 1})
+    retry_run(first, house.actor)
+    assert queued(first, second) == [True, False]
+    assert "R" not in states(first)
+    assert list(breaches()) == []
+    cancel_run(second, house.actor)
+    assert queued(first) == [False]
+    with worker_at_work(make_tools(sandbox)) as house.worker, keeper_at_work(house.worker.poke):
+        assert house.end_of(first).state == "succeeded"
+    assert (leftovers(first), list(breaches())) == ({}, [])
+
+
 def test_a_lower_limit_is_reached_by_ends_only(house: House) -> None:
     version = house.publish(limited(3))
     runs = [house.start(version) for _ in range(3)]
