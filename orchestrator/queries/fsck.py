@@ -123,7 +123,7 @@ INVARIANTS = (
         """SELECT t.run_id::text, 'token ' || t.id FROM orchestrator_run r JOIN orchestrator_token t ON t.run_id = r.id
         WHERE r.queued AND r.finished_at IS NULL AND r.concurrency_key IS NOT NULL AND t.state <> 'H'
             -- A container that a retry has opened again waits for what it holds.
-            AND NOT (t.state = 'W' AND t.wake_at IS NULL)""",
+            AND NOT (t.state = 'W' AND (t.inner_scope IS NOT NULL OR t.waiting ? 'turn'))""",
     ),
     Invariant(
         "I5 leases have an owner",
