@@ -8,6 +8,7 @@ from orchestrator.core.kinds import Kinds
 from orchestrator.core.plan import Plan, opens_more
 from orchestrator.core.settle import Settlement, may_cancel
 from orchestrator.engine.lease import Lease
+from orchestrator.engine.perform import Prepared
 
 #: Ends of one chain that may wait for their commit. More would stretch one transaction's updates of one row.
 MOST_AHEAD = 12
@@ -27,3 +28,13 @@ def next_ahead(kinds: Kinds, plan: Plan, lease: Lease, settled: Settlement) -> i
     if kind is None or opens_more(kind) or kind.is_async(step.config) or kind.effects_of(step.config) != "none":
         return None
     return node
+
+
+def is_repeatable(lease: Lease, ready: Prepared | None, settled: Settlement) -> bool:
+    """Whether the end of a resumed step need not be flushed before the next step begins (decision 37).
+
+    Were it lost in a crash of PostgreSQL, the step would be resumed again by the same signal, and end alike.
+    """
+    is_answered = lease.phase == 1 and lease.signal is not None and lease.node >= 0
+    goes_on = settled.then == "go" and settled.run_ends is None and bool(settled.effects.starts)
+    return is_answered and goes_on and ready is not None and ready.kind.resumes_alike

@@ -33,6 +33,7 @@ Heard = Callable[[Row, Exception | None], None]
 class _Entry:
     item: Item
     heard: Heard | None = None
+    soon: bool = False
     done: bool = False
     answer: Row = field(default_factory=dict)
     error: Exception | None = None
@@ -51,12 +52,14 @@ class Committer:
         self._thread: threading.Thread | None = None
         self._connection: Connection | None = None
 
-    def advance(self, item: Item) -> Row:
+    def advance(self, item: Item, *, soon: bool = False) -> Row:
         """Commit one item and return its row of `branchline_advance`. Blocks while PostgreSQL is away.
+
+        `soon`: it need not be flushed yet, unless others that must are committed with it.
 
         Raises the database's error when PostgreSQL refuses this very item.
         """
-        entry = _Entry(item)
+        entry = _Entry(item, soon=soon)
         with self._changed:
             self._waiting.append(entry)
         while self._lead(lambda: entry.done):
@@ -132,10 +135,11 @@ class Committer:
     def _commit(self, batch: list[_Entry]) -> None:
         batch.sort(key=lambda entry: int(entry.item["t"]))  # stable: one token's items keep their order
         text = json.dumps([entry.item for entry in batch], ensure_ascii=False)
+        call = self._call_soon if all(entry.soon for entry in batch) else self._call
         unsure = False
         while True:
             try:
-                rows = self._call(text) if not unsure else self._recover(batch)
+                rows = call(text) if not unsure else self._recover(batch)
                 break
             except TRY_AGAIN:
                 continue
@@ -155,9 +159,15 @@ class Committer:
             self._woken(row["queues"])
 
     def _call(self, text: str) -> list[Row]:
+        return self._ask(statements.ADVANCE, text)
+
+    def _call_soon(self, text: str) -> list[Row]:
+        return self._ask(statements.ADVANCE_SOON, text)
+
+    def _ask(self, statement: str, text: str) -> list[Row]:
         connection = self._open()
         with metrics.COMMIT_SECONDS.time():
-            return connection.execute(statements.ADVANCE, (self.session_id, text)).fetchall()
+            return connection.execute(statement, (self.session_id, text)).fetchall()
 
     def _recover(self, batch: list[_Entry]) -> list[Row]:
         """The answer to a call was lost: look where the tokens are, and call again for what was not done."""

@@ -5,6 +5,11 @@ CLAIM = "SELECT * FROM branchline_claim(%s::bigint, %s::text[], %s::int, %s::boo
 
 # End or park attempts: the only way control moves.
 ADVANCE = "SELECT * FROM branchline_advance(%s::bigint, %s::jsonb)"
+# The same without waiting for the flush: for ends that would be made again alike (decision 37).
+ADVANCE_SOON = (
+    "SELECT a.* FROM (SELECT set_config('synchronous_commit', 'off', true)) AS soon, "
+    "branchline_advance(%s::bigint, %s::jsonb) AS a"
+)
 
 # After a lost connection: did the call that got no answer commit? Then its steps are logged as ours.
 WHERE_ARE_THEY = """

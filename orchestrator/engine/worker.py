@@ -22,7 +22,7 @@ from orchestrator.core.outcome import Fail, Outcome, StepFault
 from orchestrator.core.settle import Settlement
 from orchestrator.engine import items, metrics, observe, statements
 from orchestrator.engine.aftermath import Aftermath
-from orchestrator.engine.ahead import MOST_AHEAD, next_ahead
+from orchestrator.engine.ahead import MOST_AHEAD, is_repeatable, next_ahead
 from orchestrator.engine.attempt import SUSPECT, Attempt, Ending
 from orchestrator.engine.committer import Committer, Item
 from orchestrator.engine.database import AWAY, Connection, Row, Standing, open_pool
@@ -389,7 +389,7 @@ class Worker:
             return self._after(attempt, row, None)
         settled, item = built or self._ends.of(attempt, facts, outcome, ready)
         try:
-            row = self._committer.advance(item)
+            row = self._committer.advance(item, soon=is_repeatable(attempt.lease, ready, settled))
         except (psycopg.DataError, UnicodeError) as error:
             message = f"PostgreSQL refused the step's output: {error}"[:500]
             refused = Fail(StepFault(code="output_invalid", message=message))

@@ -124,7 +124,7 @@ class Wire:
 
     def _call(self, statement: str, arguments: Any) -> list[Row]:
         world = self.process.world
-        if statement != statements.ADVANCE:
+        if statement not in (statements.ADVANCE, statements.ADVANCE_SOON):
             return world.ask(statement, arguments)
         blow, self.process.blow = self.process.blow, Blow.NONE
         if blow is Blow.KILLED_BEFORE:

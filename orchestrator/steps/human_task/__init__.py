@@ -27,6 +27,7 @@ class HumanTask(Kind[HumanTaskConfig]):
     icon = "user-check"
     config = HumanTaskConfig
     effects: Effects = "none"
+    resumes_alike = True
     ports_from: str | None = "outcomes"
     literal = (
         *("fields", "fields.*", "fields.*.key", "fields.*.kind"),
