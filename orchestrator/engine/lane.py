@@ -16,7 +16,7 @@ from orchestrator.core.advance import Signal
 from orchestrator.core.errors import JsonInvalid
 from orchestrator.core.outcome import Fail, Outcome, StepFault
 from orchestrator.core.settle import Settlement, Tries, settle
-from orchestrator.engine import statements
+from orchestrator.engine import observe, statements
 from orchestrator.engine.attempt import Attempt
 from orchestrator.engine.database import AWAY
 from orchestrator.engine.items import fault_as_json, log_attempt, starts_as_json
@@ -37,6 +37,8 @@ class _Buffer:
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     payloads: list[dict[str, Any]] = field(default_factory=list)
+    #: what is told once it is stored
+    ends: list[observe.End] = field(default_factory=list)
     ok: int = 0
     fail: int = 0
 
@@ -70,6 +72,7 @@ class Lane:
         signal = lease.signal or {}
         self._at, self._to = signal["lo"], signal["hi"]
         self._buffer = _Buffer()
+        self._item: _Item | None = None
         self._stored_at = time.monotonic()
         # One of the items may be what kills workers, or cannot be stored: find it by storing each alone.
         self._batch = BATCH if lease.lost == 0 else 1
@@ -78,6 +81,7 @@ class Lane:
 
     def run(self) -> list[str]:
         """Work until the lane ends, waits or the worker stops. Raises what the database raises."""
+        observe.in_lane(lambda: self._lease if self._item is None else self._item.lease, self._facts)
         if self._lease.verdict == "U":
             self._give_up_item()
         while True:
@@ -92,6 +96,7 @@ class Lane:
 
     def overstayed(self) -> list[str]:
         """The handler under way takes too long: its item leaves, and ends elsewhere as timed out."""
+        assert self._item is not None
         token = {**self._left(self._item), "verdict": "T"}
         row = self._flush({"index": self._item.index + 1, "token": token, "sig": self._item.signals})
         return [queue for queue in row["queues"] or [] if queue]
@@ -114,9 +119,11 @@ class Lane:
         return self._stopping.is_set() or self._attempt.stop.is_set()
 
     def _do(self, index: int) -> Leave | None:
-        self._item = item = _Item(index, self._at_step(index, self._body.starts[0]), began=self._elapsed())
+        began = self._elapsed()
+        self._item = item = _Item(index, self._at_step(index, self._body.starts[0], began), began=began)
         while True:
-            began = self._elapsed()
+            if item.lease.run.trace is not None:
+                observe.at_work(item.lease, observe.key_of(self._facts, item.lease))
             ready = self._ready(item.lease)
             if isinstance(ready, Prepared) and ready.is_async:
                 # Not so when this was published. The event loop is no place for a lane.
@@ -133,16 +140,17 @@ class Lane:
                 failed = any(signal is Signal.FAIL for _, _, signal in settled.effects.signals)
                 self._count(failed=failed)
                 return None
-            item.lease = self._at_step(index, settled.effects.starts[0], item.lease)
+            began = self._elapsed()
+            item.lease = self._at_step(index, settled.effects.starts[0], began, item.lease)
 
     def _count(self, *, failed: bool) -> None:
         self._buffer.fail += failed
         self._buffer.ok += not failed
         self._at += 1
 
-    def _at_step(self, index: int, node: int, before: Lease | None = None) -> Lease:
+    def _at_step(self, index: int, node: int, began: float, before: Lease | None = None) -> Lease:
         run = replace(self._lease.run, seen={}) if before is None else before.run
-        now = self._lease.started_at + timedelta(seconds=self._elapsed())
+        now = self._lease.started_at + timedelta(seconds=began)
         return replace(
             self._lease, run=run, node=node, scope_id=self._lease.scope_id + index + 1, attempt=1, lost=0, phase=0,
             verdict="", started_at=now, first_started_at=now, waiting=None, signal=None,
@@ -180,6 +188,7 @@ class Lane:
             settled = settle(self._facts.plan, node, refused, tries)
             row = self._row(item, settled, ready, began, ended)
         self._buffer.rows.append(row)
+        self._buffer.ends.append((item.lease, settled, ended - began))
         item.prev = len(self._buffer.rows)
         fault = None if settled.fault is None else fault_as_json(settled.fault)
         item.lease.run.seen[node] = (settled.output, fault)
@@ -202,7 +211,7 @@ class Lane:
 
     def _give_up_item(self) -> None:
         """Too many workers died at this place: the item fails, the others go on."""
-        item = _Item(self._at, self._at_step(self._at, self._body.starts[0]))
+        item = _Item(self._at, self._at_step(self._at, self._body.starts[0], self._elapsed()))
         message = (
             f"Item {self._at} lost its worker {self._lease.lost} times. It may be what kills them; it may have acted."
         )
@@ -220,6 +229,8 @@ class Lane:
                 statements.FLUSH, (self._session_id, json.dumps(call, ensure_ascii=False))
             ).fetchone()
         self._stored_at = time.monotonic()
+        if row["status"] != "fenced":
+            observe.lane_stored(self._facts, buffer.ends)
         self._attempt.is_cleared = self._attempt.is_cleared or bool(buffer.rows)
         if row["status"] == "go":
             self._epoch, self._at, self._to = row["epoch"], row["lo"], row["hi"]

@@ -1,6 +1,8 @@
 """What a worker tells of an attempt: its log context, its counts and its spans. Single calls for `worker`."""
 
 import time
+from collections import Counter
+from collections.abc import Callable
 from datetime import timedelta
 
 import structlog
@@ -13,6 +15,8 @@ from orchestrator.engine.lease import Lease
 from orchestrator.engine.plans import VersionFacts
 
 log = structlog.get_logger(__name__)
+#: An attempt, how it ended, and the seconds that it took.
+End = tuple[Lease, Settlement, float]
 OUTCOMES = {"S": "succeeded", "F": "failed", "T": "timed_out", "K": "cancelled"}
 
 
@@ -28,26 +32,48 @@ def key_of(facts: VersionFacts, lease: Lease) -> str:
     return "" if lease.node == facts.plan.end else facts.plan.step(lease.node).key
 
 
+def in_lane(lease_now: Callable[[], Lease], facts: VersionFacts) -> None:
+    """This thread works on items, one attempt after another: lines name the one that `lease_now` gives."""
+
+    def about() -> dict[str, object]:
+        lease = lease_now()
+        return {"run": str(lease.run.run_id), "step": key_of(facts, lease), "attempt": lease.attempt}
+
+    log_context.about(about)
+
+
 def attempt_ended(attempt: Attempt, facts: VersionFacts, settled: Settlement | None, status: str) -> None:
     """An attempt's end is committed, with that answer of `branchline_advance`. Never raises: the step has ended."""
-    if settled is None or settled.logged is None or status == "fenced":
-        return
+    if settled is not None and settled.logged is not None and status != "fenced":
+        _tell(facts, [(attempt.lease, settled, time.monotonic() - attempt.began)])
+
+
+def lane_stored(facts: VersionFacts, ends: list[End]) -> None:
+    """The same, of all that a lane has stored in one call."""
+    _tell(facts, ends)
+
+
+def _tell(facts: VersionFacts, ends: list[End]) -> None:
     try:
-        _tell(attempt, facts, settled, OUTCOMES[settled.logged])
+        _count(facts, ends)
+        if tracing.is_recording():
+            for lease, settled, spent in ends:
+                if lease.run.trace is not None:
+                    _record(lease.run.trace, lease, facts, settled, spent)
     except Exception as error:
         log.warning("an attempt's end could not be counted or traced", error=repr(error)[:200])
 
 
-def _tell(attempt: Attempt, facts: VersionFacts, settled: Settlement, outcome: str) -> None:
-    lease = attempt.lease
-    step = facts.plan.step(lease.node)
-    spent = time.monotonic() - attempt.began
-    metrics.ATTEMPTS.labels(step.kind, outcome).inc()
-    metrics.ATTEMPT_SECONDS.labels(step.kind).observe(spent)
-    if lease.node < 0 and settled.then == "go":
-        metrics.UNDO_ITEMS.labels("undone" if settled.fault is None else "stuck").inc()
-    if lease.run.trace is not None and tracing.is_recording():
-        _record(lease.run.trace, lease, facts, settled, spent)
+def _count(facts: VersionFacts, ends: list[End]) -> None:
+    counts: Counter[tuple[str, str]] = Counter()
+    for lease, settled, spent in ends:
+        kind = facts.plan.step(lease.node).kind
+        counts[kind, OUTCOMES[settled.logged or ""]] += 1
+        metrics.ATTEMPT_SECONDS.labels(kind).observe(spent)
+        if lease.node < 0 and settled.then == "go":
+            metrics.UNDO_ITEMS.labels("undone" if settled.fault is None else "stuck").inc()
+    for labels, count in counts.items():
+        metrics.ATTEMPTS.labels(*labels).inc(count)
 
 
 def _record(trace: tracing.RunTrace, lease: Lease, facts: VersionFacts, settled: Settlement, spent: float) -> None:

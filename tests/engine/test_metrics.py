@@ -78,6 +78,21 @@ def test_a_run_moves_what_it_should(house, sandbox):
     assert 2 <= commits <= 4
 
 
+def test_steps_of_items_done_in_a_lane_are_counted(house, at_work):
+    """They end without a token of their own; an item that fails is one attempt, too."""
+    raises = step("check", config={"value": {"$": "1 // (item - 2)"}}, parent="each", retry={"attempts": 1})
+    each = step("each", "for_each", config={"items": [1, 2, 3], "tolerate": {"count": 1}})
+    version = house.publish(document([each, step("look", parent="each"), raises], "look > check"))
+    assert version.plan["bodies"]
+    moved = Moved(
+        ("attempts_total", {"kind": "transform", "outcome": "succeeded"}),
+        ("attempts_total", {"kind": "transform", "outcome": "failed"}),
+        ("attempt_seconds_count", {"kind": "transform"}),
+    )
+    assert house.end_of(house.start(version)).state == "succeeded"
+    assert moved.by() == [5, 1, 6]
+
+
 def test_a_takeover_and_the_zombies_late_end_are_counted(house, sandbox):
     house.start(house.publish(document([step("a")])))
     (lease,) = claim(4711)

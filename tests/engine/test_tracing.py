@@ -132,6 +132,56 @@ def test_a_retried_step_has_a_span_of_its_own_above_its_attempts(house, sandbox,
     assert "secret" not in str([span.to_json() for span in spans.get_finished_spans()])
 
 
+def test_a_handler_in_a_lane_is_at_its_items_attempt(house, sandbox, spans):
+    """By the lines that it writes, and by the span that what it records lies below."""
+    lines, seen = [], []
+
+    def answer(context: Any) -> Outcome:
+        lines.append(dict(add_facts(None, "", {"event": "at work"})))
+        seen.append(trace.format_span_id(trace.get_current_span().get_span_context().span_id))
+        return Done(None)
+
+    known = kinds(acted=Told(answer))
+    steps = [step("each", "for_each", config={"items": [1, 2]}), step("act", "acted", parent="each")]
+    version = house.publish(document(steps), kinds=known)
+    with worker_at_work(make_tools(sandbox, known)) as house.worker, keeper_at_work(house.worker.poke):
+        run = house.end_of(start_under(house, version, CAME))
+        found = wait_for_run_span(spans)
+    assert {span.span_id for span in found["attempt act"]} == set(seen)
+    about = {"event": "at work", "run": str(run.pk), "step": "act", "attempt": 1, "trace_id": TRACE_ID}
+    assert lines == [about, about]
+
+
+def test_a_handlers_lines_in_a_lane_name_its_attempt_without_a_trace(house, sandbox):
+    lines: list[dict[str, Any]] = []
+
+    def answer(context: Any) -> Outcome:
+        lines.append(dict(add_facts(None, "", {"event": "at work"})))
+        return Done(None)
+
+    known = kinds(acted=Told(answer))
+    steps = [step("each", "for_each", config={"items": [1]}), step("act", "acted", parent="each")]
+    with worker_at_work(make_tools(sandbox, known)) as house.worker:
+        run = house.end_of(house.start(house.publish(document(steps), kinds=known)))
+    assert lines == [{"event": "at work", "run": str(run.pk), "step": "act", "attempt": 1}]
+
+
+def test_steps_of_items_done_in_a_lane_have_spans(house, sandbox, spans):
+    steps = [step("each", "for_each", config={"items": [1, 2, 3]}), step("look", parent="each")]
+    version = house.publish(document(steps), slug="orders")
+    with worker_at_work(make_tools(sandbox)) as house.worker, keeper_at_work(house.worker.poke):
+        run = house.end_of(house.start(version))
+        found = wait_for_run_span(spans)
+    (run_span,) = found["run orders"]
+    assert [span.parent for span in found["step look"]] == [run_span.span_id] * 3
+    assert {span.parent for span in found["attempt look"]} == {span.span_id for span in found["step look"]}
+    assert len({span.span_id for span in found["attempt look"]}) == 3
+    log = StepLog.objects.filter(run_id=run.pk, node=version_node(version, "look"))
+    assert sorted(span.began // 1_000 for span in found["attempt look"]) == sorted(
+        microseconds(row.started_at) // 1_000 for row in log
+    )
+
+
 def version_node(version: Any, key: str) -> int:
     return [one["key"] for one in version.plan["steps"]].index(key)
 
