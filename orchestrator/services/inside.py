@@ -2,7 +2,8 @@
 
 Called under the run's exclusive lock, for the token that a retry has just made for a container that failed or was cut
 short. Either that token waits for what goes on inside; or all inside had ended when the container was cut short, and it
-goes on with that; or (it failed by itself) it stays ready and the container begins anew.
+goes on with that; or (it failed by itself, or what was inside has been undone) it stays ready and the container begins
+anew.
 """
 
 from django.db import connection
@@ -12,7 +13,8 @@ from orchestrator.core.json_types import JsonObject
 from orchestrator.core.plan import Plan, plan_of_body
 from orchestrator.core.replay import unhandled
 from orchestrator.core.states import TokenState
-from orchestrator.models import Run, Scope, StepLog, Token
+from orchestrator.core.undo import UndoState
+from orchestrator.models import Run, Scope, StepLog, Token, UndoItem
 from orchestrator.services.inside_items import reopen_items
 from orchestrator.services.parked import go_on, park, wait_for_turn, was_cut
 from orchestrator.services.standing import RunBusy
@@ -29,6 +31,8 @@ def open_inside(run: Run, plan: Plan, token: Token) -> list[Token]:
     if block is None:
         return [token]
     _clear(run, block)
+    if _is_taken_back(run, block):
+        return [token]
     if block.lock is not None:
         return _behind_lock(run, plan, token, block)
     if plan.steps[token.node].kind == FOR_EACH:
@@ -39,6 +43,13 @@ def open_inside(run: Run, plan: Plan, token: Token) -> list[Token]:
         return [token]
     Scope.objects.filter(pk=block.pk).update(state="O", token_id=token.pk)
     return made
+
+
+def _is_taken_back(run: Run, block: Scope) -> bool:
+    """Whether something that succeeded inside has been undone since: nothing can go on from there."""
+    return UndoItem.objects.filter(
+        run_id=run.pk, boundary=block.pk, state__in=(UndoState.UNDONE, UndoState.BY_HAND)
+    ).exists()
 
 
 def _behind_lock(run: Run, plan: Plan, token: Token, block: Scope) -> list[Token]:

@@ -88,6 +88,33 @@ def test_a_scope_with_a_lock_goes_on_inside_once_it_has_the_lock_again(house: Ho
     assert list(breaches()) == []
 
 
+@pytest.mark.parametrize(
+    ("undo", "attempts"),
+    [
+        ({"kind": "transform", "config": {"value": 1}}, [1, 1]),  # undone: done again, under a new key
+        (None, [1]),  # what cannot be undone still stands
+    ],
+)
+@pytest.mark.parametrize("lock", [{}, {"lock": "bench"}])
+def test_a_scope_whose_steps_were_undone_begins_anew(
+    house: House, sandbox: Sandbox, undo: Any, attempts: list[int], lock: dict[str, str]
+) -> None:
+    switch = Switch(b=fails)
+    known = kinds(told=Told(switch))
+    a = told("a", parent="box") | ({} if undo is None else {"undo": undo})
+    steps = [step("box", "scope", config={"on_failure": "undo", **lock}), a, told("b", parent="box")]
+    version = house.publish(document(steps, "a > b"), kinds=known)
+    with at_work(house, sandbox, known):
+        run_id = house.start(version)
+        ended(house, run_id, "failed")
+        switch.answers.clear()
+        again(house, lambda: retry_run(run_id, house.actor))
+        ended(house, run_id, "succeeded")
+    assert switch.attempts("a") == attempts
+    assert len(switch.keys("a")) == len(attempts)
+    assert list(breaches()) == []
+
+
 def test_a_retried_scope_that_waits_for_its_lock_may_be_cancelled_and_retried(house: House, sandbox: Sandbox) -> None:
     switch = Switch(b=fails)
     known = kinds(told=Told(switch))
