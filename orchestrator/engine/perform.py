@@ -8,7 +8,7 @@ from typing import Any
 from orchestrator.core.document import SUB_WORKFLOW
 from orchestrator.core.errors import BranchlineError, ConfigInvalid, ExpressionFailed
 from orchestrator.core.json_types import JsonObject
-from orchestrator.core.kinds import Evaluator, HttpClient, Kinds, Mailer, Resumed, StepKind
+from orchestrator.core.kinds import Evaluator, HttpAnswer, HttpClient, Kinds, Mailer, Resumed, StepKind
 from orchestrator.core.outcome import Done, Fail, Outcome, Retry, StepFault, TimedOut, UndoChild
 from orchestrator.core.plan import opens_more
 from orchestrator.engine.context import AttemptContext
@@ -26,6 +26,16 @@ class Tools:
     sandbox: Evaluator
     mail: Mailer
     http_for: Callable[[int], HttpClient]
+
+
+class NoHttp:
+    """The client of a handler in a thread: requests are made on the event loop only."""
+
+    async def request(self, method: str, url: str, **_: Any) -> HttpAnswer:
+        raise RuntimeError(f"{method} {url[:200]} was asked for in a thread. Make the step's kind asynchronous.")
+
+
+NO_HTTP = NoHttp()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +100,8 @@ def prepare(
         step_key=step.key,
         timeout=step.timeout,
         roots=values,
-        http=tools.http_for(lease.run.workspace_id),
+        # Reading which hosts are allowed may open a connection: only for handlers that can use the client.
+        http=tools.http_for(lease.run.workspace_id) if kind.is_async(config) else NO_HTTP,
         mail=tools.mail,
         sandbox=tools.sandbox,
         stop=stop,

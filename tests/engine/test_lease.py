@@ -1,5 +1,6 @@
 """Leases: who dies is taken over with a row of unknown outcome, who stops hands back, who kills workers is given up."""
 
+import asyncio
 import json
 import threading
 from dataclasses import replace
@@ -25,7 +26,7 @@ from orchestrator.services.control import fail_overdue_run
 from tests.engine.drawings import document, step
 from tests.engine.house import House, NoHttp, error, leftovers, make_tools, worker_at_work
 from tests.engine.house import keeper_at_work as keeper
-from tests.engine.kinds import Held, Told, kinds
+from tests.engine.kinds import Held, HeldAway, Told, kinds
 from tests.engine.rows import beat, claim, finish, rows, take_over
 from tests.waiting import wait_until
 
@@ -113,7 +114,10 @@ def test_a_worker_that_dies_on_a_late_step_leaves_no_row_in_the_way(
 def test_a_database_away_from_the_tools_costs_no_attempt(house: House, sandbox: Sandbox) -> None:
     """The hosts that a step may reach are read by Django, whose errors are its own."""
     once = {**RETRY, "attempts": 1}
-    run_id = house.start(house.publish(document([step("a", retry=once)])))
+    held = HeldAway()
+    held.release.set()
+    known = kinds(held=held)
+    run_id = house.start(house.publish(document([step("a", "held", retry=once)]), kinds=known))
     away = iter([OperationalError("the connection is closed"), OperationalError("the pool is closed")])
 
     def http_for(workspace_id: int) -> NoHttp:
@@ -121,9 +125,29 @@ def test_a_database_away_from_the_tools_costs_no_attempt(house: House, sandbox: 
             raise error
         return NoHttp()
 
-    with worker_at_work(replace(make_tools(sandbox), http_for=http_for)):
+    with worker_at_work(replace(make_tools(sandbox, known), http_for=http_for)):
         run = house.end_of(run_id)
     assert (run.state, letters(run_id)) == ("succeeded", "S")
+    assert next(away, None) is None
+
+
+def test_a_handler_in_a_thread_costs_no_look_at_the_allowed_hosts(house: House, sandbox: Sandbox) -> None:
+    refusals: list[str] = []
+
+    def answer(context: Any) -> Outcome:
+        with pytest.raises(RuntimeError, match="was asked for in a thread"):
+            asyncio.run(context.http.request("GET", "http://a.test/"))
+        refusals.append(context.step_key)
+        return Done(None)
+
+    def http_for(workspace_id: int) -> NoHttp:
+        raise AssertionError("nobody here can use a client")
+
+    known = kinds(told=Told(answer))
+    run_id = house.start(house.publish(document([step("a", "told")]), kinds=known))
+    with worker_at_work(replace(make_tools(sandbox, known), http_for=http_for)):
+        assert house.end_of(run_id).state == "succeeded"
+    assert refusals == ["a"]
 
 
 def test_a_stopping_worker_hands_its_chain_back(house: House, sandbox: Sandbox) -> None:
