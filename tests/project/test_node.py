@@ -1,6 +1,7 @@
 """What a worker node changes in Celery, and would rather not."""
 
 import gc
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,10 +10,16 @@ import pytest
 from celery.fixups.django import DjangoWorkerFixup
 from django.conf import settings
 from django.db import connections
+from django.utils import timezone
 
+from orchestrator.models import Run
 from orchestrator.project import node
 from orchestrator.project.celery import app
+from orchestrator.project.inspector import Inspector
 from orchestrator.project.node import without_pools
+from tests.engine.drawings import document, step
+from tests.engine.house import make_house
+from tests.waiting import wait_until
 
 
 def test_celery_finds_no_pool_to_close_under_the_slots(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,6 +35,26 @@ def test_celery_finds_no_pool_to_close_under_the_slots(monkeypatch: pytest.Monke
     without_pools(settings.DATABASES)
     celery.close_database()
     assert closed == ["default"]
+
+
+def test_a_node_checks_the_invariants_and_sweeps_beside_its_pool(
+    transactional_db: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    house = make_house()
+    version = house.publish(document([step("a")], settings={"deadline": "PT0.1S"}))
+    broken = house.start(version)
+    Run.objects.filter(pk=broken).update(state="succeeded", finished_at=timezone.now())  # and its token stays
+    monkeypatch.setattr(node, "Inspector", partial(Inspector, pace=0.05))
+    monkeypatch.setattr(node.Beat, "_run", lambda self, parent: None)  # the beats themselves go on until a process ends
+    parent: Any = SimpleNamespace(pool=None, steps=[])
+    beside = node.Beat(parent)
+    beside.start(parent)
+    try:
+        overdue = house.start(version)
+        wait_until(lambda: f"{broken}" in caplog.text and "an invariant is broken" in caplog.text, 20, "the fault")
+        assert house.end_of(overdue).state == "failed"
+    finally:
+        beside.stop(parent)
 
 
 def test_an_ending_pool_process_does_not_wait_for_a_parent_that_reads_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
