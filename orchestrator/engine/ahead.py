@@ -10,8 +10,8 @@ from orchestrator.core.settle import Settlement, may_cancel
 from orchestrator.engine.lease import Lease
 from orchestrator.engine.perform import Prepared
 
-#: Ends of one chain that may wait for their commit. More would stretch one transaction's updates of one row.
-MOST_AHEAD = 12
+#: Ends of one chain that may wait for their commit: what a crash makes run again.
+MOST_AHEAD = 32
 
 
 def next_ahead(kinds: Kinds, plan: Plan, lease: Lease, settled: Settlement) -> int | None:

@@ -15,6 +15,13 @@ SUSPECT = 2  # deaths, as in `claim`
 TRUSTED = 30.0  # seconds at work
 
 
+@dataclass(slots=True)
+class Chain:
+    """Steps of one token in one slot, one after another. Guarded by whoever keeps the attempts."""
+
+    uncommitted: int = 0  # ends on their way to the rows, behind which a step has begun
+
+
 @dataclass(slots=True, kw_only=True)
 class Attempt:
     """A lease at work. `deadline` is monotonic seconds, set once its handler runs.
@@ -26,6 +33,7 @@ class Attempt:
     began: float = field(default_factory=time.monotonic)
     deadline: float | None = None
     ahead: int = 0
+    chain: Chain = field(default_factory=Chain)
     thread_id: int | None = None
     task: asyncio.Task[None] | None = None
     lane: Any = None  # a `lane.Lane`, which itself knows attempts

@@ -41,11 +41,11 @@ def announce(workspace_id: int, run_id: UUID, *, tasks: bool = False) -> None:
     herald().changed(workspace_id, run_id, task=tasks, after=STAND_BACK)
 
 
-async def tell(runs: dict[int, set[str]], tasks: set[int]) -> None:
+async def tell(runs: dict[int, set[UUID]], tasks: set[int]) -> None:
     """Send one message per workspace to the channel layer."""
     layer = get_channel_layer()
     for workspace_id, ids in runs.items():
-        message = {"type": "runs.changed", "runs": sorted(ids), "tasks": workspace_id in tasks}
+        message = {"type": "runs.changed", "runs": sorted(map(str, ids)), "tasks": workspace_id in tasks}
         await layer.group_send(f"workspace.{workspace_id}", message)
 
 
@@ -75,7 +75,7 @@ class Herald:
         self._loop = loop
         self._changed = threading.Condition()
         self._queues: Counter[str] = Counter()
-        self._runs: dict[int, set[str]] = {}
+        self._runs: dict[int, set[UUID]] = {}
         self._tasks: set[int] = set()
         self._stopped = False
         self._wake_at = self._tell_at = NEVER
@@ -92,12 +92,17 @@ class Herald:
 
     def changed(self, workspace_id: int, run_id: UUID, *, task: bool = False, after: float = 0.0) -> None:
         """A run moved; `task`: a human task opened with it. `after`: seconds that saying so may wait."""
+        # Also without the lock no change is lost by this: what is collected here has yet to be sent.
+        if not task and run_id in self._runs.get(workspace_id, ()):
+            return
         with self._changed:
-            self._runs.setdefault(workspace_id, set()).add(str(run_id))
+            self._runs.setdefault(workspace_id, set()).add(run_id)
             if task:
                 self._tasks.add(workspace_id)
-            self._tell_at = min(self._tell_at, time.monotonic() + after)
-            self._changed.notify()
+            tell_at = time.monotonic() + after
+            if tell_at < self._tell_at:  # others are no reason to wake up again
+                self._tell_at = tell_at
+                self._changed.notify()
 
     def stop(self) -> None:
         """Send what is left, then end."""
@@ -127,7 +132,7 @@ class Herald:
         tell_at = max(self._tell_at, self._told_at + self.INTERVAL)
         return max(0.0, min(self._wake_at, tell_at) - time.monotonic())
 
-    def _due_announcements(self) -> tuple[dict[int, set[str]], set[int]]:
+    def _due_announcements(self) -> tuple[dict[int, set[UUID]], set[int]]:
         now = time.monotonic()
         if not self._stopped and now < max(self._tell_at, self._told_at + self.INTERVAL):
             return {}, set()
@@ -137,7 +142,7 @@ class Herald:
             self._told_at = now
         return runs, tasks
 
-    def _send(self, queues: Counter[str], runs: dict[int, set[str]], tasks: set[int]) -> None:
+    def _send(self, queues: Counter[str], runs: dict[int, set[UUID]], tasks: set[int]) -> None:
         for queue, count in queues.items():
             for _ in range(min(count, MOST_WAKES)):
                 _publish(WAKE_TASK, queue, queue)

@@ -5,6 +5,7 @@ from the queues it serves, and performs the kinds that are installed.
 """
 
 import time
+from collections import Counter as Counts
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -59,16 +60,15 @@ RUNS_FINISHED: Final = Counter("branchline_runs_finished", "Runs that ended, see
 
 def claimed(rows: Iterable[Row]) -> None:
     """Count the rows of one `branchline_claim`."""
-    for row in rows:
-        CLAIMS.labels(row["queue"]).inc()
+    for queue, count in Counts(row["queue"] for row in rows).items():
+        CLAIMS.labels(queue).inc(count)
 
 
 def committed(size: int, rows: Iterable[Row]) -> None:
     """Count one commit of `size` items and what became of them."""
     BATCH.observe(size)
-    for row in rows:
-        if row["token_id"] is not None:
-            ADVANCES.labels(row["status"]).inc()
+    for status, count in Counts(row["status"] for row in rows if row["token_id"] is not None).items():
+        ADVANCES.labels(status).inc(count)
 
 
 def took_over(*, dead: bool, count: int) -> None:

@@ -2,38 +2,78 @@
 
 import queue
 import threading
+import time
 from collections.abc import Callable
 from contextvars import copy_context
+from dataclasses import dataclass
 
 import structlog
 
 log = structlog.get_logger(__name__)
 Work = Callable[[], None]
+QUICK = 0.002  # seconds: work that usually takes less may queue, because it will not queue for long
+QUEUED = 3  # pieces of quick work per slot that may wait for one
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    work: Work
+    withdrawn: Work | None
 
 
 class Slots:
-    """Runs work on `size` threads. `freed` is called whenever a slot has nothing to do."""
+    """Runs work on `size` threads. `freed` is called when a slot has nothing to do, or when too little is queued."""
 
     def __init__(self, size: int, freed: Callable[[], None]) -> None:
-        self._work: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
+        self._pieces: queue.SimpleQueue[_Piece | None] = queue.SimpleQueue()
         self._freed = freed
         self._lock = threading.Lock()
         self._given_up: set[int] = set()
         self._load = 0
+        self._begun = self._begun_before = 0
+        self._usual = QUICK  # seconds that a piece took of late; not quick before it has shown to be
         self.size = size
         for _ in range(size):
             self._start()
 
     @property
-    def free(self) -> int:
-        """How many pieces of work would start at once."""
-        return max(0, self.size - self._load)
+    def room(self) -> int:
+        """How many pieces of work are welcome: what would start at once, and quick work ahead of that."""
+        load = self._load
+        if self._usual >= QUICK:
+            return max(0, self.size - load)
+        # In large helpings: whoever fetches them one by one is busy with nothing else.
+        return (QUEUED + 1) * self.size - load if load <= 2 * self.size else 0
 
-    def submit(self, work: Work) -> None:
-        """Run `work` on the next free slot."""
+    def submit(self, work: Work, withdrawn: Work | None = None) -> None:
+        """Run `work` on the next free slot; or `withdrawn`, if `withdraw` comes first."""
         with self._lock:
             self._load += 1
-        self._work.put(work)
+        self._pieces.put(_Piece(work, withdrawn))
+
+    def is_jammed(self) -> bool:
+        """Whether what is queued should rather be done elsewhere. To be asked from time to time, by one thread."""
+        stands, self._begun_before = self._begun == self._begun_before, self._begun
+        return self._load > self.size and (stands or self._usual >= QUICK)
+
+    def withdraw(self) -> int:
+        """Take back what has not begun, and say how much that was. Work that cannot be taken back stays."""
+        pieces: list[_Piece | None] = []
+        try:
+            while True:
+                pieces.append(self._pieces.get_nowait())
+        except queue.Empty:
+            pass
+        taken = [piece.withdrawn for piece in pieces if piece is not None and piece.withdrawn is not None]
+        for piece in pieces:
+            if piece is None or piece.withdrawn is None:
+                self._pieces.put(piece)
+        with self._lock:
+            self._load -= len(taken)
+            self._usual = QUICK
+        for withdrawn in taken:
+            withdrawn()
+        return len(taken)
 
     def give_up(self, thread_id: int) -> None:
         """The work on that thread overstays: count its slot as free and start another thread."""
@@ -46,22 +86,27 @@ class Slots:
     def stop(self) -> None:
         """Let every thread end after its present work."""
         for _ in range(self.size):
-            self._work.put(None)
+            self._pieces.put(None)
 
     def _start(self) -> None:
         threading.Thread(target=self._run, name="slot", daemon=True).start()
 
     def _run(self) -> None:
         mine = threading.get_ident()
-        while (work := self._work.get()) is not None:
+        while (piece := self._pieces.get()) is not None:
+            began = time.monotonic()
+            self._begun += 1  # a lost count between threads harms nobody
             try:
                 # What the work sets for its log lines and traces ends with it.
-                copy_context().run(work)
+                copy_context().run(piece.work)
             except Exception:
                 log.exception("a slot failed outside its handler")
+            took = time.monotonic() - began
             with self._lock:
                 if mine in self._given_up:
                     self._given_up.discard(mine)
                     return
                 self._load -= 1
-            self._freed()
+                self._usual += (took - self._usual) / 8
+            if self.room:
+                self._freed()

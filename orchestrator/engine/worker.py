@@ -23,7 +23,7 @@ from orchestrator.core.settle import Settlement
 from orchestrator.engine import items, metrics, observe, statements
 from orchestrator.engine.aftermath import Aftermath
 from orchestrator.engine.ahead import MOST_AHEAD, is_repeatable, next_ahead
-from orchestrator.engine.attempt import SUSPECT, Attempt, Ending
+from orchestrator.engine.attempt import SUSPECT, Attempt, Chain, Ending
 from orchestrator.engine.committer import Committer, Item
 from orchestrator.engine.database import AWAY, Connection, Row, Standing, open_pool
 from orchestrator.engine.dispatch import STAND_BACK, Herald
@@ -71,7 +71,8 @@ class Worker:
         self._poked = threading.Event()
         self._stopping = threading.Event()
         self._drained = threading.Condition()
-        self._slots = Slots(slots, self._poked.set)
+        self._slots = Slots(slots, self._freed)
+        self._is_more = True  # whether, for all we know, work waits for our slots
         self._claims = Standing("claim")
         self._claiming = threading.Lock()
         self._claimer = threading.Thread(target=self._claim_work, name="claimer", daemon=True)
@@ -114,6 +115,7 @@ class Worker:
         self._claimer.join(timeout=grace)
         if self._claiming.acquire(timeout=grace):  # for good
             self._claims.close()
+        self._slots.withdraw()
         with self._drained:
             self._drained.wait_for(lambda: not self._attempts, timeout=grace)
         self._herald.stop()
@@ -145,7 +147,8 @@ class Worker:
 
     def _claim_once(self) -> bool:
         """Fill the free slots. True when more may be waiting for slots that are free even now."""
-        room = min(self._slots.free, MOST_AWAY - len(self._attempts))
+        room = min(self._slots.room, MOST_AWAY - len(self._attempts))
+        self._is_more = True
         if room <= 0:
             return False
         suspects = not any(attempt.is_suspect() for attempt in list(self._attempts.values()))
@@ -153,7 +156,9 @@ class Worker:
         for row in rows:
             self._begin(Lease.from_row(row))
         metrics.claimed(rows)
-        return len(rows) == room or any(row["lost"] >= SUSPECT for row in rows)
+        more = len(rows) == room or any(row["lost"] >= SUSPECT for row in rows)
+        self._is_more = more or not suspects
+        return more
 
     def _begin(self, lease: Lease) -> None:
         attempt = Attempt(lease=lease)
@@ -165,7 +170,7 @@ class Worker:
             self._attempts[lease.token_id] = attempt
         if before is not None:
             self._displace(before)
-        self._slots.submit(lambda: self._chain(attempt))
+        self._slots.submit(lambda: self._begun(attempt), lambda: self._hand_back(attempt))
         self._herald.changed(lease.run.workspace_id, lease.run.run_id, after=STAND_BACK)
 
     def _displace(self, before: Attempt) -> None:
@@ -175,6 +180,21 @@ class Worker:
         self._stop_attempt(before)
         if before.task is None and before.thread_id is not None:
             self._slots.give_up(before.thread_id)
+
+    def _begun(self, attempt: Attempt) -> None:
+        """It is a claimed attempt's turn. What was displaced, cancelled or taken away while it waited does not begin."""
+        if not attempt.stop.is_set():
+            self._chain(attempt)
+        elif not attempt.is_settled():
+            self._hand_back(attempt)
+
+    def _freed(self) -> None:
+        if self._is_more:  # of what came since then a poke tells
+            self._poked.set()
+
+    def _hand_back(self, attempt: Attempt) -> None:
+        """Let others have what was claimed and has not begun. If that fails, it is returned as a stray."""
+        self._committer.submit(items.hand_back(attempt.lease), lambda row, error: self._forget(attempt))
 
     # --- The chain --------------------------------------------------------------------------------------------------
 
@@ -320,15 +340,21 @@ class Worker:
     def _ahead(self, attempt: Attempt, facts: VersionFacts, settled: Settlement) -> Attempt | None:
         """Begin the next step of a chain before this one's end is committed, where `ahead` allows it."""
         lease = attempt.lease
-        if attempt.ahead >= MOST_AHEAD or self._stopping.is_set():
+        chain = attempt.chain
+        if chain.uncommitted >= MOST_AHEAD or self._stopping.is_set():
             return None
         node = next_ahead(self._tools.kinds, facts.plan, lease, settled)
         if node is None:
             return None
         started_at = lease.started_at + timedelta(seconds=time.monotonic() - attempt.began)
         moved = lease.moved(node=node, epoch=lease.epoch + 1, started_at=started_at)
-        following = Attempt(lease=moved, ahead=attempt.ahead + 1)
-        return following if self._took_over(attempt, following) else None
+        with self._drained:
+            chain.uncommitted += 1
+            following = Attempt(lease=moved, chain=chain, ahead=chain.uncommitted)
+        if self._took_over(attempt, following):
+            return following
+        self._came_home(chain)
+        return None
 
     def _took_over(self, attempt: Attempt, following: Attempt) -> bool:
         """Put `following` in the place of `attempt`. False when that was dropped meanwhile: its token is no more ours,
@@ -344,6 +370,8 @@ class Worker:
     def _heard(self, ending: Ending, row: Row, error: Exception | None) -> None:
         """The end of an attempt whose slot did not wait is committed, or was refused."""
         attempt, following = ending.attempt, ending.following
+        if following is not None:
+            self._came_home(attempt.chain)
         if following is not None and (error is not None or row["status"] != "moved"):
             # Held, cancelled, taken over or refused: what began ahead never happened. Its end would be fenced, too.
             self._drop(following)
@@ -353,6 +381,10 @@ class Worker:
             self._aftermath.of(attempt, row, ending.settled)
         elif (after := self._after(attempt, row, ending.settled)) is not None:
             self._slots.submit(lambda: self._chain(after))
+
+    def _came_home(self, chain: Chain) -> None:
+        with self._drained:
+            chain.uncommitted -= 1
 
     def _drop(self, following: Attempt) -> None:
         following.stop.set()
@@ -457,6 +489,8 @@ class Worker:
     def _watch(self) -> None:
         """Give up slots whose handler overstays: its time-out is committed here, its late answer is ignored."""
         while not self._stopping.wait(WATCH):
+            if self._slots.is_jammed():
+                self._slots.withdraw()
             now = time.monotonic()
             for attempt in list(self._attempts.values()):
                 if attempt.deadline is None or now <= attempt.deadline:

@@ -19,6 +19,11 @@ DECLARE
     v_at int;
     t orchestrator_token;
     s record;
+    -- Whether `t` stands further on than its row: steps of one chain that end in one call write it once.
+    v_carried boolean := false;
+    -- The run whose lock we hold and whose control we have read: it stays so until we commit, or change it ourselves.
+    v_run uuid;
+    v_run_ctl char;
     v_ctl char;
     v_entry bigint;
     v_then text;
@@ -36,17 +41,27 @@ DECLARE
 BEGIN
     FOR v_at IN 0 .. jsonb_array_length(p_items) - 1 LOOP
         i := p_items->v_at;
-        SELECT k.* INTO t FROM orchestrator_token k WHERE k.id = (i->>'t')::bigint AND k.session_id = p_session
-            AND k.epoch = (i->>'e')::int AND k.node = coalesce((i->>'n')::int, k.node) AND k.state = 'L' FOR UPDATE;
-        IF NOT FOUND THEN
-            RETURN QUERY SELECT (i->>'t')::bigint, 'fenced', NULL::int, NULL::int, NULL::bigint, NULL::timestamptz, NULL::text[];
-            CONTINUE;
-        END IF;
-        PERFORM branchline_share_run(t.run_id);
-        -- Read after the lock: a control change that returned before is seen, a later one waits for us.
-        SELECT r.control INTO v_ctl FROM orchestrator_run r WHERE r.id = t.run_id;
-        IF t.scope_id <> 0 AND t.node >= 0 AND branchline_scope_closed(t.scope_id) THEN v_ctl := 'C'; END IF;
         v_then := coalesce(i->>'then', 'go');
+        IF v_carried AND v_then = 'go' AND t.id = (i->>'t')::bigint AND t.epoch = (i->>'e')::int AND t.node = (i->>'n')::int THEN
+            v_carried := false;  -- the next step of its chain: ours, locked, and under the control just read
+        ELSE
+            IF v_carried THEN PERFORM branchline_store(t); v_carried := false; END IF;
+            SELECT k.* INTO t FROM orchestrator_token k
+                WHERE k.id = (i->>'t')::bigint AND k.session_id = p_session AND k.epoch = (i->>'e')::int
+                AND k.node = coalesce((i->>'n')::int, k.node) AND k.state = 'L' FOR UPDATE;
+            IF NOT FOUND THEN
+                RETURN QUERY SELECT (i->>'t')::bigint, 'fenced', NULL::int, NULL::int, NULL::bigint, NULL::timestamptz, NULL::text[];
+                CONTINUE;
+            END IF;
+            IF v_run IS DISTINCT FROM t.run_id THEN
+                PERFORM branchline_share_run(t.run_id);
+                -- Read after the lock: a control change that returned before is seen, a later one waits for us.
+                SELECT r.control INTO v_run_ctl FROM orchestrator_run r WHERE r.id = t.run_id;
+                v_run := t.run_id;
+            END IF;
+            v_ctl := v_run_ctl;
+            IF t.scope_id <> 0 AND t.node >= 0 AND branchline_scope_closed(t.scope_id) THEN v_ctl := 'C'; END IF;
+        END IF;
         v_now := clock_timestamp();
         v_entry := NULL;
         IF i ? 'pay' THEN
@@ -73,6 +88,7 @@ BEGIN
                 IF t.node < 0 THEN PERFORM branchline_undo_settled(t, i->'err'); END IF;
             END IF;
             RETURN QUERY SELECT t.id, 'cancelled', t.node, t.epoch, v_entry, NULL::timestamptz, NULL::text[];
+            v_run := NULL;
             CONTINUE;
         END IF;
         v_ready := CASE v_ctl WHEN 'P' THEN 'H' ELSE 'R' END;
@@ -108,6 +124,7 @@ BEGIN
         ELSIF t.node < 0 THEN
             DELETE FROM orchestrator_token k WHERE k.id = t.id;
             v_queues := v_queues || branchline_undo_settled(t, i->'err');
+            v_run := NULL;
             RETURN QUERY SELECT t.id, 'parked', t.node, t.epoch, v_entry, NULL::timestamptz, NULL::text[];
         ELSIF v_then IN ('open', 'items', 'child') THEN
             v_queues := v_queues || branchline_open(t, i, v_ready, v_now);
@@ -118,6 +135,7 @@ BEGIN
             v_queues := v_queues || CASE WHEN i->'end'->>'state' = 'failed'
                 THEN branchline_fail_run(t.run_id, coalesce(i->'end'->'error', branchline_first_failure(t.run_id, 0)))
                 ELSE branchline_end_run(t.run_id, i->'end'->>'state', i->'end'->'output', (i->'end'->>'oref')::uuid, NULL) END;
+            v_run := NULL;
             RETURN QUERY SELECT t.id, 'ended', t.node, t.epoch, v_entry, NULL::timestamptz, NULL::text[];
         ELSE
             IF t.inner_scope IS NOT NULL THEN
@@ -153,7 +171,12 @@ BEGIN
                         WHERE v_move IS NULL OR x <> v_move);
                 END IF;
             END IF;
-            IF v_move IS NOT NULL THEN
+            IF v_move IS NOT NULL AND v_ctl <> 'P' AND t.queue_limit_id IS NULL THEN
+                t := branchline_carried(t, (v_move->>'node')::int, (v_move->>'timeout')::float8, ARRAY[v_entry], v_now);
+                v_carried := true;
+                token_id := t.id; status := 'moved'; node := t.node; epoch := t.epoch; entry := v_entry; started_at := v_now;
+                RETURN NEXT;
+            ELSIF v_move IS NOT NULL THEN
                 RETURN QUERY SELECT * FROM branchline_carry(t, v_ctl, (v_move->>'node')::int,
                     (v_move->>'timeout')::float8, ARRAY[v_entry], v_entry, v_now, false);
                 IF t.queue_limit_id IS NOT NULL THEN v_queues := v_queues || t.queue::text; END IF;
@@ -162,6 +185,7 @@ BEGIN
             END IF;
         END IF;
     END LOOP;
+    IF v_carried THEN PERFORM branchline_store(t); END IF;
 
     IF cardinality(v_signals) > 0 THEN
         v_now := clock_timestamp();

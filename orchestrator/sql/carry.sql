@@ -1,5 +1,24 @@
--- The token goes on to its next step in the same hands (a HOT update: no indexed column changes), or is held, or is ready
--- where its queue is limited: the next step takes its turn like others. p_ends: it goes to the run's end, which is no step.
+-- The token as it goes on to its next step in the same hands; its row is written by branchline_store.
+CREATE FUNCTION branchline_carried(t orchestrator_token, p_node int, p_timeout float8, p_cause bigint[], p_now timestamptz)
+RETURNS orchestrator_token LANGUAGE plpgsql AS $$
+BEGIN
+    t.node := p_node; t.epoch := t.epoch + 1; t.attempt := 1; t.timeout := p_timeout; t.lost := 0; t.tried_before := 0;
+    t.phase := 0; t.verdict := ''; t.waiting := NULL; t.signal := NULL; t.inner_scope := NULL; t.cause := p_cause;
+    t.started_at := p_now; t.first_started_at := p_now; t.deadline_at := p_now + make_interval(secs => p_timeout + 10);
+    RETURN t;
+END $$;
+-- A HOT update: no indexed column changes.
+CREATE FUNCTION branchline_store(t orchestrator_token) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE orchestrator_token k SET node = t.node, epoch = t.epoch, attempt = t.attempt, timeout = t.timeout, lost = t.lost,
+        tried_before = t.tried_before, phase = t.phase, verdict = t.verdict, waiting = t.waiting, signal = t.signal,
+        inner_scope = t.inner_scope, cause = t.cause, started_at = t.started_at, first_started_at = t.first_started_at,
+        deadline_at = t.deadline_at, xid = branchline_xid()
+    WHERE k.id = t.id;
+END $$;
+
+-- The token goes on to its next step in the same hands, or is held, or is ready where its queue is limited: the next step
+-- takes its turn like others. p_ends: it goes to the run's end, which is no step.
 CREATE FUNCTION branchline_carry(t orchestrator_token, p_ctl char, p_node int, p_timeout float8, p_cause bigint[],
     p_entry bigint, p_now timestamptz, p_ends boolean)
 RETURNS TABLE(token_id bigint, status text, node int, epoch int, entry bigint, started_at timestamptz, queues text[])
@@ -8,19 +27,16 @@ LANGUAGE plpgsql AS $$
 BEGIN
     IF p_ctl = 'P' OR t.queue_limit_id IS NOT NULL AND NOT p_ends THEN
         UPDATE orchestrator_token k SET node = p_node, state = CASE p_ctl WHEN 'P' THEN 'H' ELSE 'R' END, ready_at = p_now,
-            session_id = NULL, queue_limit_id = NULL, epoch = k.epoch + 1, attempt = 0,
+            session_id = NULL, queue_limit_id = NULL, epoch = t.epoch + 1, attempt = 0,
             timeout = p_timeout, lost = 0, tried_before = 0, phase = 0, verdict = '', waiting = NULL, signal = NULL,
             inner_scope = NULL, cause = p_cause,
             started_at = NULL, first_started_at = NULL, deadline_at = NULL, xid = branchline_xid() WHERE k.id = t.id;
         RETURN QUERY SELECT t.id, CASE p_ctl WHEN 'P' THEN 'held' ELSE 'ready' END, p_node, t.epoch + 1, p_entry, NULL::timestamptz, NULL::text[];
         RETURN;
     END IF;
-    UPDATE orchestrator_token k SET node = p_node, epoch = k.epoch + 1, attempt = 1, timeout = p_timeout, lost = 0,
-        tried_before = 0, phase = 0, verdict = '', waiting = NULL, signal = NULL, inner_scope = NULL, cause = p_cause,
-        started_at = p_now,
-        first_started_at = p_now, deadline_at = p_now + make_interval(secs => p_timeout + 10), xid = branchline_xid()
-    WHERE k.id = t.id;
-    RETURN QUERY SELECT t.id, 'moved', p_node, t.epoch + 1, p_entry, p_now, NULL::text[];
+    t := branchline_carried(t, p_node, p_timeout, p_cause, p_now);
+    PERFORM branchline_store(t);
+    RETURN QUERY SELECT t.id, 'moved', p_node, t.epoch, p_entry, p_now, NULL::text[];
 END $$;
 
 -- Open the human task a token waits for, as it will be shown. Its epoch is the token's while it waits.

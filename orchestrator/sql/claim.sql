@@ -12,6 +12,7 @@ RETURNS TABLE(id bigint, run_id uuid, version_id bigint, node int, scope_id bigi
     trigger text, business_key text, started_by_id bigint, trace_context jsonb, root_run_id uuid, depth smallint,
     queue_limit_id bigint)
 LANGUAGE plpgsql AS $$
+#variable_conflict use_column
 DECLARE
     t orchestrator_token;
     r record;
@@ -22,57 +23,76 @@ DECLARE
     v_lines orchestrator_queue_limit[];
     v_admitted bigint[];
     v_started bigint[] := '{}';
+    v_look int := 4 * p_n;
+    v_found bigint[];
+    v_n int := 0;
+    v_run uuid;
+    v_leased bigint[] := '{}';
+    v_limits bigint[] := '{}';
 BEGIN
     PERFORM set_config('synchronous_commit', 'off', true);
+    -- A plan made while there were few tokens must not be one that reads all of them when there are many.
+    PERFORM set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true);
     v_limited := EXISTS (SELECT FROM orchestrator_queue_limit l WHERE l.queue = ANY(p_queues));
     IF v_limited THEN
         v_lines := branchline_lines(p_queues, p_n, v_now);
         v_admitted := ARRAY(SELECT branchline_admit(l, p_n, p_suspects, v_now) FROM unnest(v_lines) l);
     END IF;
-    FOR t IN
-        SELECT k.* FROM orchestrator_token k
-        WHERE k.state = 'R' AND k.queue_limit_id IS NULL AND k.queue = ANY(p_queues) AND k.ready_at <= v_now
-            AND (p_suspects OR k.lost < 2)
-        ORDER BY k.priority, k.ready_at, k.id FOR UPDATE SKIP LOCKED LIMIT p_n
+    -- The first of each queue by its index, however many stand behind them; further on where others hold those.
     LOOP
-        CONTINUE WHEN t.lost >= 2 AND NOT v_suspects;
-        PERFORM branchline_share_run(t.run_id);
-        SELECT q.control, q.workspace_id, q.workflow_id, q.input, q.input_ref, q.correlation_id, q.started_at, q.trigger,
-            q.business_key, q.started_by_id, q.trace_context, q.root_run_id, q.depth INTO r
-            FROM orchestrator_run q WHERE q.id = t.run_id;
-        IF t.scope_id <> 0 AND t.node >= 0 AND branchline_scope_closed(t.scope_id) THEN
-            PERFORM branchline_drop_token(t);
-            CONTINUE;
-        END IF;
-        IF v_limited THEN
-            v_limit := (SELECT l.id FROM orchestrator_queue_limit l WHERE l.workspace_id = r.workspace_id AND l.queue = t.queue);
-            -- One that came this very moment: whoever tells of it has it line up.
-            CONTINUE WHEN v_limit IS NOT NULL AND t.id <> ALL (v_admitted);
-        END IF;
-        IF r.control = '-' OR (r.control = 'K' AND t.node < 0) THEN
+        v_found := ARRAY(SELECT h.id FROM unnest(p_queues) q CROSS JOIN LATERAL (
+                SELECT k.id, k.priority, k.ready_at FROM orchestrator_token k
+                WHERE k.state = 'R' AND k.queue_limit_id IS NULL AND k.queue = q AND k.ready_at <= v_now
+                    AND (p_suspects OR k.lost < 2)
+                ORDER BY k.priority, k.ready_at, k.id LIMIT v_look) h
+            ORDER BY h.priority, h.ready_at, h.id LIMIT v_look);
+        FOR t IN
+            SELECT k.* FROM orchestrator_token k
+            WHERE k.id = ANY(v_found) AND k.state = 'R' AND k.queue_limit_id IS NULL AND (p_suspects OR k.lost < 2)
+            ORDER BY k.priority, k.ready_at, k.id FOR UPDATE SKIP LOCKED LIMIT p_n - v_n
+        LOOP
+            v_n := v_n + 1;
+            CONTINUE WHEN t.lost >= 2 AND NOT v_suspects;
+            IF v_run IS DISTINCT FROM t.run_id THEN
+                PERFORM branchline_share_run(t.run_id);
+                SELECT q.control, q.workspace_id INTO r FROM orchestrator_run q WHERE q.id = t.run_id;
+                v_run := t.run_id;
+            END IF;
+            IF t.scope_id <> 0 AND t.node >= 0 AND branchline_scope_closed(t.scope_id) THEN
+                PERFORM branchline_drop_token(t);
+                CONTINUE;
+            END IF;
+            IF v_limited THEN
+                v_limit := (SELECT l.id FROM orchestrator_queue_limit l WHERE l.workspace_id = r.workspace_id AND l.queue = t.queue);
+                -- One that came this very moment: whoever tells of it has it line up.
+                CONTINUE WHEN v_limit IS NOT NULL AND t.id <> ALL (v_admitted);
+            END IF;
+            IF r.control = '-' OR (r.control = 'K' AND t.node < 0) THEN
+                v_leased := v_leased || t.id;
+                v_limits := v_limits || v_limit;
+                IF v_limit IS NOT NULL AND t.phase = 0 THEN v_started := v_started || v_limit; END IF;
+                v_suspects := v_suspects AND t.lost < 2;
+            ELSIF r.control = 'P' THEN
+                UPDATE orchestrator_token k SET state = 'H', epoch = k.epoch + 1, xid = branchline_xid() WHERE k.id = t.id;
+            ELSE
+                PERFORM branchline_drop_token(t);
+            END IF;
+        END LOOP;
+        EXIT WHEN v_n >= p_n OR cardinality(v_found) < v_look;
+        v_look := 8 * v_look;
+    END LOOP;
+    RETURN QUERY
+        WITH leased AS (
             UPDATE orchestrator_token k SET state = 'L', session_id = p_session, epoch = k.epoch + 1,
                 attempt = k.attempt + (k.verdict = '')::int, started_at = v_now,
                 first_started_at = coalesce(k.first_started_at, v_now),
-                deadline_at = v_now + make_interval(secs => k.timeout + 10), queue_limit_id = v_limit, xid = branchline_xid()
-            WHERE k.id = t.id RETURNING k.* INTO t;
-            id := t.id; run_id := t.run_id; version_id := t.version_id; node := t.node; scope_id := t.scope_id;
-            generation := t.generation; epoch := t.epoch; attempt := t.attempt; lost := t.lost; tried_before := t.tried_before;
-            phase := t.phase;
-            verdict := t.verdict; started_at := t.started_at; first_started_at := t.first_started_at;
-            waiting := t.waiting; signal := t.signal; cause := t.cause; queue := t.queue; timeout := t.timeout;
-            workspace_id := r.workspace_id; workflow_id := r.workflow_id; input := r.input; input_ref := r.input_ref;
-            correlation_id := r.correlation_id; run_started_at := r.started_at; trigger := r.trigger;
-            business_key := r.business_key; started_by_id := r.started_by_id; trace_context := r.trace_context;
-            root_run_id := r.root_run_id; depth := r.depth;
-            queue_limit_id := v_limit;
-            IF v_limit IS NOT NULL AND phase = 0 THEN v_started := v_started || v_limit; END IF;
-            v_suspects := v_suspects AND lost < 2;
-            RETURN NEXT;
-        ELSIF r.control = 'P' THEN
-            UPDATE orchestrator_token k SET state = 'H', epoch = k.epoch + 1, xid = branchline_xid() WHERE k.id = t.id;
-        ELSE
-            PERFORM branchline_drop_token(t);
-        END IF;
-    END LOOP;
+                deadline_at = v_now + make_interval(secs => k.timeout + 10), queue_limit_id = l.limit_id, xid = branchline_xid()
+            FROM unnest(v_leased, v_limits) AS l(id, limit_id) WHERE k.id = l.id RETURNING k.*
+        )
+        SELECT k.id, k.run_id, k.version_id, k.node, k.scope_id, k.generation, k.epoch, k.attempt, k.lost, k.tried_before,
+            k.phase, k.verdict::text, k.started_at, k.first_started_at, k.waiting, k.signal, k.cause, k.queue::text, k.timeout,
+            q.workspace_id, q.workflow_id, q.input, q.input_ref, q.correlation_id::text, q.started_at, q.trigger::text,
+            q.business_key::text, q.started_by_id, q.trace_context, q.root_run_id, q.depth, k.queue_limit_id
+        FROM leased k JOIN orchestrator_run q ON q.id = k.run_id ORDER BY k.priority, k.ready_at, k.id;
     IF v_lines <> '{}' THEN PERFORM branchline_leave_lines(v_lines, v_admitted, v_started, v_now); END IF;
 END $$;

@@ -5,7 +5,7 @@ import queue
 from collections import Counter
 from collections.abc import Iterator
 from unittest.mock import patch
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -20,10 +20,10 @@ class Heard(Herald):
     """Keeps what it would send."""
 
     def __init__(self) -> None:
-        self.sent: queue.Queue[tuple[dict[str, int], dict[int, set[str]], set[int]]] = queue.Queue()
+        self.sent: queue.Queue[tuple[dict[str, int], dict[int, set[UUID]], set[int]]] = queue.Queue()
         super().__init__(asyncio.new_event_loop())
 
-    def _send(self, queues: Counter[str], runs: dict[int, set[str]], tasks: set[int]) -> None:
+    def _send(self, queues: Counter[str], runs: dict[int, set[UUID]], tasks: set[int]) -> None:
         self.sent.put((dict(queues), runs, tasks))
 
 
@@ -42,7 +42,7 @@ def test_what_may_stand_back_goes_with_the_next_that_may_not(herald: Heard) -> N
     herald.ready(["fast"])
     assert herald.sent.get(timeout=PATIENCE) == ({"slow": 1, "fast": 1}, {}, set())
     herald.changed(2, run_id, task=True)
-    assert herald.sent.get(timeout=PATIENCE) == ({}, {1: {str(run_id)}, 2: {str(run_id)}}, {2})
+    assert herald.sent.get(timeout=PATIENCE) == ({}, {1: {run_id}, 2: {run_id}}, {2})
 
 
 def test_nothing_to_say_wakes_nobody(herald: Heard) -> None:
@@ -57,7 +57,7 @@ def test_its_last_words_wait_for_nothing(herald: Heard) -> None:
     herald.ready(["a", "a"], after=LONG)
     herald.changed(1, run_id, task=True, after=LONG)
     herald.stop()
-    assert herald.sent.get_nowait() == ({"a": 2}, {1: {str(run_id)}}, {1})
+    assert herald.sent.get_nowait() == ({"a": 2}, {1: {run_id}}, {1})
 
 
 @pytest.mark.parametrize(("poked", "after"), [(True, STAND_BACK), (False, 0.0)])

@@ -178,7 +178,7 @@ def test_a_hanging_step_times_out_and_frees_its_slot(house: House, sandbox: Sand
         assert house.end_of(follows).state == "succeeded"
         assert (run.state, error(run)["code"]) == ("failed", "timeout")
         assert StepLog.objects.get(run_id=hangs).outcome == "T"
-        assert house.worker._slots.free == 1
+        assert house.worker._slots.room >= 1
         before = list(StepLog.objects.filter(run_id=hangs).values())
         held.release.set()
     assert list(StepLog.objects.filter(run_id=hangs).values()) == before

@@ -57,10 +57,10 @@ class InHand:
     def __init__(self, size: int, freed: Callable[[], None]) -> None: ...
 
     @property
-    def free(self) -> int:
+    def room(self) -> int:
         return SLOTS
 
-    def submit(self, work: Callable[[], None]) -> None:
+    def submit(self, work: Callable[[], None], withdrawn: Callable[[], None] | None = None) -> None:
         # As a slot's thread does: what lines and requests are about ends with the work.
         copy_context().run(work)
 

@@ -206,7 +206,7 @@ UNMATERIALISED = (
         "SELECT k.* FROM orchestrator_token k",
         "UPDATE orchestrator_token k SET xid = k.xid WHERE k.id IN (SELECT k.id FROM orchestrator_token k",
     ),
-    ("FOR UPDATE SKIP LOCKED LIMIT p_n", "FOR UPDATE SKIP LOCKED LIMIT p_n) RETURNING k.*"),
+    ("FOR UPDATE SKIP LOCKED LIMIT p_n - v_n", "FOR UPDATE SKIP LOCKED LIMIT p_n - v_n) RETURNING k.*"),
     (
         "PERFORM set_config('synchronous_commit', 'off', true)",
         "PERFORM set_config('enable_' || kind, 'off', true)"

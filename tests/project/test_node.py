@@ -1,6 +1,7 @@
 """What a worker node changes in Celery, and would rather not."""
 
 import gc
+import sys
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -81,11 +82,16 @@ def test_a_pool_process_listens_for_pokes_and_collects_what_it_loaded_no_more(mo
     monkeypatch.setattr(node, "connections", SimpleNamespace(close_all=lambda: calls.append("closed")))
     monkeypatch.setattr(node, "_worker", None)
     monkeypatch.setattr(node, "_listener", None)
+    thresholds, turn = gc.get_threshold(), sys.getswitchinterval()
     try:
         node.begin()
         assert gc.get_freeze_count() > 0
+        assert gc.get_threshold() == node.RARELY
+        assert sys.getswitchinterval() == pytest.approx(node.TURN)
     finally:
         gc.unfreeze()
+        gc.set_threshold(*thresholds)
+        sys.setswitchinterval(turn)
     assert calls[0] == "closed"
     assert calls[2] == ("worker", "start")
     assert calls[3] == ("listener", (node.QUEUES, calls))  # what hears of a poke claims by itself

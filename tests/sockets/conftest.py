@@ -72,4 +72,4 @@ def write(function: Callable[..., Any], *arguments: Any, **named: Any) -> Awaita
 
 async def announce(run: Run, *, tasks: bool = False) -> None:
     """Say what a worker says after a commit."""
-    await tell({run.workspace_id: {str(run.pk)}}, {run.workspace_id} if tasks else set())
+    await tell({run.workspace_id: {run.pk}}, {run.workspace_id} if tasks else set())
