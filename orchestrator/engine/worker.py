@@ -182,7 +182,7 @@ class Worker:
             self._slots.give_up(before.thread_id)
 
     def _begun(self, attempt: Attempt) -> None:
-        """It is a claimed attempt's turn. What was displaced, cancelled or taken away while it waited does not begin."""
+        """Its turn has come. What was displaced, cancelled or taken away while it waited does not begin."""
         if not attempt.stop.is_set():
             self._chain(attempt)
         elif not attempt.is_settled():
