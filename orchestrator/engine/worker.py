@@ -10,6 +10,7 @@ import random
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import timedelta
@@ -20,13 +21,13 @@ import structlog
 
 from orchestrator.core.outcome import Fail, Outcome, StepFault
 from orchestrator.core.settle import Settlement
-from orchestrator.engine import items, metrics, observe, statements
+from orchestrator.engine import items, metrics, observe, pokes, statements
 from orchestrator.engine.aftermath import Aftermath
 from orchestrator.engine.ahead import MOST_AHEAD, is_repeatable, next_ahead
 from orchestrator.engine.attempt import SUSPECT, Attempt, Chain, Ending
 from orchestrator.engine.committer import Committer, Item
 from orchestrator.engine.database import AWAY, Connection, Row, Standing, open_pool
-from orchestrator.engine.dispatch import STAND_BACK, Herald
+from orchestrator.engine.dispatch import MOST_WAKES, STAND_BACK, Herald
 from orchestrator.engine.end_items import EndItems
 from orchestrator.engine.identity import new_session_id
 from orchestrator.engine.inside import Insides
@@ -469,6 +470,9 @@ class Worker:
     def _became_ready(self, queues: list[str]) -> None:
         if not set(self.queues).isdisjoint(queues):
             self._poked.set()
+        for queue, count in Counter(queues).items():
+            if count > self._slots.size:  # more than this process can do: others need not wait for the message
+                pokes.poke(queue, MOST_WAKES)
         self._herald.ready(queues)
 
     def _told(self, lease: Lease, *, task: bool = False) -> None:

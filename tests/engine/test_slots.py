@@ -9,7 +9,9 @@ from unittest.mock import patch
 import pytest
 
 from orchestrator.core.outcome import Done
+from orchestrator.engine import pokes
 from orchestrator.engine.attempt import Attempt
+from orchestrator.engine.dispatch import MOST_WAKES
 from orchestrator.engine.sandbox import Sandbox
 from orchestrator.engine.slots import QUEUED, QUICK, Slots
 from orchestrator.models import StepLog, Token
@@ -59,14 +61,27 @@ def test_more_is_welcome_only_when_little_is_left() -> None:
     slots.stop()
 
 
-def test_slow_work_shows() -> None:
+def test_slow_work_shows_and_one_slow_piece_among_quick_ones_does_not() -> None:
     slots = quick_slots()
-    done = threading.Event()
     slots.submit(waits_for(threading.Event(), 20 * QUICK))
-    slots.submit(done.set)
-    assert done.wait(PATIENCE)
-    wait_until(lambda: slots.room == SIZE, PATIENCE, "the slow piece to be counted")
+    wait_until(lambda: slots._load == 0, PATIENCE, "the slow piece to end")
+    assert slots.room > SIZE
+    for _ in range(3):
+        slots.submit(waits_for(threading.Event(), 20 * QUICK))
+    wait_until(lambda: slots._load == 0 and slots.room == SIZE, PATIENCE, "slow pieces to count")
     slots.stop()
+
+
+@pytest.mark.parametrize(("count", "poked"), [(SIZE, []), (SIZE + 1, [("elsewhere", MOST_WAKES)])])
+def test_others_hear_at_once_of_more_than_this_process_can_do(
+    transactional_db: None, sandbox: Sandbox, count: int, poked: list[tuple[str, int]]
+) -> None:
+    told: list[tuple[str, int]] = []
+    with worker_at_work(make_tools(sandbox), slots=SIZE) as worker:
+        listening = patch.object(pokes, "poke", lambda queue, count=1: told.append((queue, count)))
+        with listening, patch.object(worker._herald, "ready", lambda queues: None):
+            worker._became_ready(["elsewhere"] * count)
+    assert told == poked
 
 
 def test_what_has_not_begun_is_withdrawn() -> None:

@@ -70,7 +70,7 @@ class Place:
         while Run.objects.filter(pk__in=ids).exclude(state__in=FINAL_RUN).exists():
             if time.monotonic() > deadline:
                 raise TimeoutError("the measured runs do not end")
-            time.sleep(0.02)  # looking must not disturb what is measured
+            time.sleep(0.05)  # looking must not disturb what is measured
         runs = list(Run.objects.filter(pk__in=ids))
         assert {run.state for run in runs} == {"succeeded"}, "a measured run failed"
         return runs
