@@ -45,6 +45,8 @@ def copied_rows(count: int) -> float:
 
 def commits_by_two(count: int) -> float:
     """Seconds for `count` single-row commits by two processes at once."""
+    with psycopg.connect(**connection_arguments(), autocommit=True) as connection:
+        connection.execute(TABLE)
     context = multiprocessing.get_context("spawn")
     answers: Queue[tuple[float, float]] = context.Queue()
     gate = context.Event()
