@@ -26,6 +26,7 @@ DECLARE
     v_look int := 4 * p_n;
     v_found bigint[];
     v_n int := 0;
+    v_seen bigint[] := '{}';
     v_run uuid;
     v_leased bigint[] := '{}';
     v_limits bigint[] := '{}';
@@ -48,10 +49,12 @@ BEGIN
             ORDER BY h.priority, h.ready_at, h.id LIMIT v_look);
         FOR t IN
             SELECT k.* FROM orchestrator_token k
-            WHERE k.id = ANY(v_found) AND k.state = 'R' AND k.queue_limit_id IS NULL AND (p_suspects OR k.lost < 2)
+            WHERE k.id = ANY(v_found) AND k.id <> ALL(v_seen) AND k.state = 'R' AND k.queue_limit_id IS NULL
+                AND (p_suspects OR k.lost < 2)
             ORDER BY k.priority, k.ready_at, k.id FOR UPDATE SKIP LOCKED LIMIT p_n - v_n
         LOOP
             v_n := v_n + 1;
+            v_seen := v_seen || t.id;
             CONTINUE WHEN t.lost >= 2 AND NOT v_suspects;
             IF v_run IS DISTINCT FROM t.run_id THEN
                 PERFORM branchline_share_run(t.run_id);

@@ -1,0 +1,35 @@
+"""What a claim takes: the first of all its queues that nobody else holds, each once."""
+
+from orchestrator.engine import statements
+from orchestrator.models import Token
+from tests.engine.drawings import document, step
+from tests.engine.house import House
+from tests.engine.rows import beat, claim, own_connection, rows
+
+
+def test_it_looks_further_where_others_hold_the_first(house: House) -> None:
+    """With 7 of the first 8 held it finds one, looks again among more, and takes that one no second time."""
+    version = house.publish(document([step("a")]))
+    for _ in range(12):
+        house.start(version)
+    tokens = list(Token.objects.order_by("id").values_list("id", flat=True))
+    beat(1)
+    with own_connection() as other, other.transaction():
+        other.execute("SELECT FROM orchestrator_token WHERE id = ANY(%s) FOR UPDATE", (tokens[:7],))
+        assert [lease["id"] for lease in claim(1, 2)] == tokens[7:9]
+        assert [lease["id"] for lease in claim(1, 9)] == tokens[9:]
+    assert [lease["id"] for lease in claim(1, 9)] == tokens[:7]
+
+
+def test_several_queues_are_one_line(house: House) -> None:
+    plain, heavy = (house.publish(document([step("a", queue=queue)])) for queue in ("default", "heavy"))
+    order = [
+        house.start(heavy, priority=0),
+        house.start(plain, priority=0),
+        house.start(heavy, priority=100),
+        house.start(plain, priority=100),
+    ]
+    beat(1)
+    claimed = [rows(statements.CLAIM, 1, ["default", "heavy"], 3, True), rows(statements.CLAIM, 1, ["heavy"], 3, True)]
+    runs = [[lease["run_id"] for lease in leases] for leases in claimed]
+    assert runs == [[order[2], order[3], order[0]], []]
