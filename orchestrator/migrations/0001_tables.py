@@ -436,7 +436,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'indexes': [models.Index(condition=models.Q(('queue_limit_id', None), ('state', 'R')), fields=['queue', 'priority', 'ready_at', 'id'], name='token_ready'), models.Index(condition=models.Q(('queue_limit_id__isnull', False)), fields=['queue_limit_id', 'state', 'phase', 'priority', 'ready_at', 'id'], name='token_by_queue_limit'), models.Index(condition=models.Q(('state', 'L')), fields=['session_id'], name='token_leased'), models.Index(condition=models.Q(('state', 'W')), fields=['wake_at'], name='token_timer')],
-                'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('session_id__isnull', False), ('state', 'L')), models.Q(models.Q(('state', 'L'), _negated=True), ('session_id', None)), _connector='OR'), name='token_leased_iff_session'), models.CheckConstraint(condition=models.Q(('state__in', ['R', 'L', 'W', 'H', 'F'])), name='token_known_state'), models.CheckConstraint(condition=models.Q(('queue_limit_id', None), ('state__in', ['R', 'L']), _connector='OR'), name='token_limited_while_ready_or_leased')],
+                'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('session_id__isnull', False), ('state', 'L')), models.Q(('session_id', None), ('state', 'R')), models.Q(('queue_limit_id', None), ('session_id', None), ('state__in', ['W', 'H', 'F'])), _connector='OR'), name='token_fits_state')],
             },
         ),
         migrations.AddConstraint(

@@ -69,16 +69,12 @@ class Token(models.Model):
             models.Index(fields=["wake_at"], condition=Q(state="W"), name="token_timer"),
         ]
         constraints = [
+            # One, for every statement that writes tokens has PostgreSQL parse each constraint anew.
             models.CheckConstraint(
-                name="token_leased_iff_session",
-                condition=Q(state="L", session_id__isnull=False) | ~Q(state="L") & Q(session_id=None),
-            ),
-            models.CheckConstraint(
-                name="token_known_state", condition=Q(state__in=[str(state) for state in TokenState])
-            ),
-            models.CheckConstraint(
-                name="token_limited_while_ready_or_leased",
-                condition=Q(queue_limit_id=None) | Q(state__in=[str(TokenState.READY), str(TokenState.LEASED)]),
+                name="token_fits_state",
+                condition=Q(state=TokenState.LEASED, session_id__isnull=False)
+                | Q(state=TokenState.READY, session_id=None)
+                | Q(state__in=[TokenState.WAITING, TokenState.HELD, TokenState.FAILED], session_id=None, queue_limit_id=None),
             ),
         ]
 

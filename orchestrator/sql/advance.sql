@@ -15,6 +15,7 @@ RETURNS TABLE(token_id bigint, status text, node int, epoch int, entry bigint, s
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
+    v_plans text := set_config('plan_cache_mode', 'force_generic_plan', true);  -- each made once, not for every call
     i jsonb;
     v_at int;
     t orchestrator_token;

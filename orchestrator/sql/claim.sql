@@ -14,6 +14,10 @@ RETURNS TABLE(id bigint, run_id uuid, version_id bigint, node int, scope_id bigi
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
+    v_flush text := set_config('synchronous_commit', 'off', true);
+    -- Each plan is made once, and not one that reads all tokens because there were few of them.
+    v_plans text := set_config('plan_cache_mode', 'force_generic_plan', true)
+        || set_config('enable_seqscan', 'off', true) || set_config('enable_bitmapscan', 'off', true);
     t orchestrator_token;
     r record;
     v_now timestamptz := clock_timestamp();
@@ -31,9 +35,6 @@ DECLARE
     v_leased bigint[] := '{}';
     v_limits bigint[] := '{}';
 BEGIN
-    PERFORM set_config('synchronous_commit', 'off', true);
-    -- A plan made while there were few tokens must not be one that reads all of them when there are many.
-    PERFORM set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true);
     v_limited := EXISTS (SELECT FROM orchestrator_queue_limit l WHERE l.queue = ANY(p_queues));
     IF v_limited THEN
         v_lines := branchline_lines(p_queues, p_n, v_now);

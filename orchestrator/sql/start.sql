@@ -9,6 +9,7 @@ CREATE FUNCTION branchline_start_run(p_run jsonb, p_starts jsonb)
 RETURNS TABLE(run_id uuid, status text, started_at timestamptz, seq bigint)
 LANGUAGE plpgsql AS $$
 DECLARE
+    v_plans text := set_config('plan_cache_mode', 'force_generic_plan', true);
     v_id uuid := (p_run->>'id')::uuid;
     v_old record;
     v_xid bigint := branchline_xid();
