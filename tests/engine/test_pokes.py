@@ -44,8 +44,17 @@ def test_pokes_that_nobody_takes_are_few_and_die_soon(valkey: str, queue: str) -
     assert 0 < client.pttl(PREFIX + queue) <= LIVES
 
 
+def test_a_connection_that_valkey_closed_meanwhile_costs_no_poke(valkey: str, queue: str) -> None:
+    sender = Sender(valkey)
+    assert sender.send(queue)
+    client = redis.Redis.from_url(valkey)
+    client.client_kill_filter(_type="normal", skipme=True)
+    assert sender.send(queue)
+    assert client.llen(PREFIX + queue) == 2
+
+
 def test_without_valkey_a_sender_says_so_and_asks_no_more(unused_tcp_port: int) -> None:
     sender = Sender(f"redis://127.0.0.1:{unused_tcp_port}/0")
     assert not sender.send("poked")
-    sender._client = None  # type: ignore[assignment]  # whoever used it now would fail
+    sender._connection = None  # type: ignore[assignment]  # whoever used it now would fail
     assert not sender.send("poked")

@@ -208,9 +208,9 @@ UNMATERIALISED = (
     ),
     ("FOR UPDATE SKIP LOCKED LIMIT p_n - v_n", "FOR UPDATE SKIP LOCKED LIMIT p_n - v_n) RETURNING k.*"),
     (
-        "PERFORM set_config('synchronous_commit', 'off', true)",
-        "PERFORM set_config('enable_' || kind, 'off', true)"
-        " FROM unnest('{hashjoin,mergejoin,material,hashagg,sort}'::text[]) kind",
+        "v_flush text := set_config('synchronous_commit', 'off', true)",
+        "v_flush text := (SELECT string_agg(set_config('enable_' || kind, 'off', true), '')"
+        " FROM unnest('{hashjoin,mergejoin,material,hashagg,sort}'::text[]) kind)",
     ),
 )
 

@@ -1,14 +1,16 @@
 """How long people and programs wait until the work they asked for begins, on an idle machine."""
 
-import asyncio
+import json
+import socket
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from http.client import HTTPResponse
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
-import httpx
-import redis.asyncio
-from asgiref.sync import sync_to_async
+import redis
 from django.conf import settings
 
 from orchestrator.models import HumanTask, Version
@@ -24,19 +26,45 @@ REST = 0.03  # seconds of idleness before the next request
 CALM = 0.15  # seconds until the mails and messages that an opened task sets off are done: nobody decides that fast
 PATIENCE = 20  # seconds
 
+
+class Caller:
+    """A program on one kept connection. Its requests are made beforehand: time counts from the first byte sent."""
+
+    def __init__(self, place: Place) -> None:
+        parts = urlsplit(place.address)
+        self._socket = socket.create_connection((parts.hostname, parts.port), timeout=PATIENCE)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._headers = f"Host: {parts.netloc}\r\nAuthorization: Bearer {place.token}\r\n"
+
+    def ask(self, method: str, path: str, body: Any = None) -> tuple[float, Any]:
+        """When the request was sent, by the wall clock, and the answer. Fails unless that is a success."""
+        content = b"" if body is None else json.dumps(body).encode()
+        of_content = f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n" if content else ""
+        request = (
+            f"{method} /api/v1/w/{WORKSPACE}/{path} HTTP/1.1\r\n{self._headers}{of_content}\r\n".encode() + content
+        )
+        asked = time.time()
+        self._socket.sendall(request)
+        response = HTTPResponse(self._socket, method=method)
+        response.begin()
+        answer = response.read()
+        assert 200 <= response.status < 300, answer
+        return asked, json.loads(answer)
+
+    def close(self) -> None:
+        self._socket.close()
+
+
 #: Sends one request for the `key` its handler will answer on; returns when it was sent, by the wall clock.
-Ask = Callable[[httpx.AsyncClient, str], Awaitable[float]]
+Ask = Callable[[Caller, str], float]
 
 
 def start(place: Place) -> Iterator[Row]:
     version = place.publish(drawings.document("Stamp", [drawings.stamp("stamp")], []))
-    address = f"/api/v1/w/{WORKSPACE}/workflows/{version.workflow.slug}/runs/"
+    path = f"workflows/{version.workflow.slug}/runs/"
 
-    async def ask(client: httpx.AsyncClient, key: str) -> float:
-        asked = time.time()
-        answer = await client.post(address, json={"input": {"key": key}})
-        assert answer.status_code == 201, answer.text
-        return asked
+    def ask(caller: Caller, key: str) -> float:
+        return caller.ask("POST", path, {"input": {"key": key}})[0]
 
     yield from _rows(place, "API start -> handler begins", ask, STARTS, (0.004, 0.010))
 
@@ -45,27 +73,23 @@ def decision(place: Place) -> Iterator[Row]:
     steps = [drawings.approval("ask", place.actor.username), drawings.stamp("stamp")]
     version = place.publish(drawings.document("Ask", steps, [("ask.yes", "stamp")]))
 
-    async def ask(client: httpx.AsyncClient, key: str) -> float:
-        task = await _open_task(place, version, key)
-        address = f"/api/v1/w/{WORKSPACE}/tasks/{task.pk}/"
-        shown = (await client.get(address)).json()
+    def ask(caller: Caller, key: str) -> float:
+        task = _open_task(place, version, key)
+        _, shown = caller.ask("GET", f"tasks/{task.pk}/")
         body = {"outcome": "yes", "values": {}, "digest": shown["digest"]}
-        await asyncio.sleep(CALM)
-        asked = time.time()
-        answer = await client.post(f"{address}decide/", json=body)
-        assert answer.status_code == 200, answer.text
-        return asked
+        time.sleep(CALM)
+        return caller.ask("POST", f"tasks/{task.pk}/decide/", body)[0]
 
     yield from _rows(place, "form decision -> handler begins", ask, DECISIONS, (0.005, 0.020))
 
 
-async def _open_task(place: Place, version: Version, key: str) -> HumanTask:
-    run_id = await sync_to_async(place.start)(version, {"key": key})
+def _open_task(place: Place, version: Version, key: str) -> HumanTask:
+    run_id = place.start(version, {"key": key})
     deadline = time.monotonic() + PATIENCE
-    while (task := await HumanTask.objects.filter(run_id=run_id).afirst()) is None:
+    while (task := HumanTask.objects.filter(run_id=run_id).first()) is None:
         if time.monotonic() > deadline:
             raise TimeoutError("the measured task does not open")
-        await asyncio.sleep(0.01)  # looking must not disturb what is measured
+        time.sleep(0.01)  # looking must not disturb what is measured
     return task
 
 
@@ -75,25 +99,24 @@ def _rows(place: Place, name: str, ask: Ask, count: int, bounds: tuple[float, fl
     with floors.celery_worker() as round_trip:
         for number in range(ROUNDS):
             trips.append([round_trip() for _ in range(count // 2)])
-            rounds.append(asyncio.run(_latencies(place, ask, count, 0 if number else WARM_UP)))
+            rounds.append(_latencies(place, ask, count, 0 if number else WARM_UP))
     for percent, bound in zip((50, 99), bounds, strict=True):
         measured = [percentile(values, percent) for values in rounds]
         floor = [percentile(values, percent) for values in trips]
         yield at_most(f"{name}, p{percent}", bound, measured, floor)
 
 
-async def _latencies(place: Place, ask: Ask, count: int, warm_up: int) -> list[float]:
+def _latencies(place: Place, ask: Ask, count: int, warm_up: int) -> list[float]:
     """Seconds from request to handler, one after another."""
     found = []
-    heard: Any = redis.asyncio.Redis.from_url(settings.REDIS_URL, socket_timeout=2 * PATIENCE)
-    headers = {"Authorization": f"Bearer {place.token}"}
-    async with httpx.AsyncClient(base_url=place.address, headers=headers, trust_env=False) as client, heard:
+    heard: Any = redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2 * PATIENCE)
+    with closing(Caller(place)) as caller, heard:
         for _ in range(count + warm_up):
             key = f"bench-{uuid4().hex}"
-            asked = await ask(client, key)
-            answer = await heard.blpop([key], timeout=PATIENCE)
+            asked = ask(caller, key)
+            answer = heard.blpop([key], timeout=PATIENCE)
             if answer is None:
                 raise TimeoutError("the measured handler does not begin")
             found.append(float(answer[1]) - asked)
-            await asyncio.sleep(REST)
+            time.sleep(REST)
     return found[warm_up:]
