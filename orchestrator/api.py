@@ -32,6 +32,7 @@ from orchestrator.core.schema_example import example_of
 from orchestrator.core.states import FINAL_RUN, RunState, StepRunState
 from orchestrator.core.undo import UndoState
 from orchestrator.core.undo_preview import undo_preview
+from orchestrator.engine.prepared import Seen
 from orchestrator.models import Run, User, Version, Workflow, Workspace
 from orchestrator.models.fields import DrawnJSONField
 from orchestrator.policy import SOCKETS, Action, may, narrowed, require
@@ -130,6 +131,7 @@ __all__ = [
     "RunFilter",
     "RunState",
     "RunView",
+    "Seen",
     "Span",
     "Spans",
     "StaleRevision",

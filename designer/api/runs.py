@@ -16,6 +16,7 @@ from orchestrator.api import (
     Actor,
     Json,
     JsonObject,
+    Seen,
     Workflow,
     detail_of_start,
     run_detail,
@@ -58,7 +59,7 @@ class StartView(WorkspaceView):
 
 
 def start(
-    actor: Actor, found: Callable[[], Workflow], body: Json, key: str | None, *, wait: int = 0
+    actor: Actor, found: Callable[[], Workflow], body: Json, key: str | None, *, wait: int = 0, seen: Seen | None = None
 ) -> tuple[int, JsonObject]:
     """Start what the body asks for; the status and the run. Raises what `start_run` does, ValidationError, NotFound."""
     asked = _REQUEST.run_validation({} if body is None else body)
@@ -73,6 +74,7 @@ def start(
         idempotency_key=idempotency_key(key),
         priority=asked.get("priority"),
         deadline=asked.get("deadline"),
+        seen=seen,
     )
     if wait:
         wait_for_end(str(started.run_id), actor.workspace_id, wait)
@@ -96,7 +98,8 @@ def start(
 
 def start_directly(asked: Asked) -> tuple[int, JsonObject]:
     """As StartView.post does it, for orchestrator.project.direct; `startable_along` was read along."""
-    return start(asked.actor, partial(startable_of, asked.along), asked.body, asked.headers.get(HEADER.lower()))
+    found = partial(startable_of, asked.along)
+    return start(asked.actor, found, asked.body, asked.headers.get(HEADER.lower()), seen=asked.seen)
 
 
 def wait_seconds(request: Request) -> int:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import cache
+from typing import Any
 
 import redis
 import structlog
@@ -34,7 +35,7 @@ class Sender:
 
     def __init__(self, url: str) -> None:
         client = redis.Redis.from_url(url, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE, retry=None)
-        self._connection = client.connection_pool.make_connection()
+        self._connection: Any = client.connection_pool.make_connection()
         self._lock = threading.Lock()
         self._words: dict[tuple[str, int], bytes] = {}
         self._quiet_until = 0.0

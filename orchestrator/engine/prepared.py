@@ -22,6 +22,20 @@ class Along:
     parameters: tuple[str | int | UUID, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What was read, so that a later statement can say that it acts only if it still reads so."""
+
+    statement: str
+    parameters: tuple[str | int | bytes | UUID, ...]
+    #: The row, as text.
+    row: str
+
+
+class SeenOtherwise(Exception):
+    """What was seen does not read so any more: what rested on it was not done, and is to be decided anew."""
+
+
 class PreparedCursor(psycopg.Cursor[Any]):
     """Binds on the server and prepares at the first call."""
 
@@ -37,4 +51,28 @@ def fetch_one(statement: str, parameters: Sequence[str | int | bytes | UUID]) ->
     with wrapped(PreparedCursor(connection.connection)) as cursor:  # type: ignore[arg-type]  # any DB-API cursor
         cursor.execute(statement, parameters)
         found: tuple[Any, ...] | None = cursor.fetchone()
+    return found
+
+
+def see(statement: str, parameters: Sequence[str | int | bytes | UUID]) -> tuple[tuple[Any, ...], Seen] | None:
+    """The first row with the word on it that `fetch_if_still` needs."""
+    row = fetch_one(f"SELECT seen.*, seen::text FROM ({statement}) seen", parameters)
+    return None if row is None else (row[:-1], Seen(statement=statement, parameters=tuple(parameters), row=row[-1]))
+
+
+def fetch_if_still(seen: Seen, function: str, arguments: Sequence[str]) -> tuple[Any, ...]:
+    """The row of a function of JSON arguments, called only if `seen` still reads so: in one statement, of one snapshot.
+
+    Raises SeenOtherwise, with nothing done.
+    """
+    given = ", ".join(f"%s::jsonb AS a{number}" for number in range(len(arguments)))
+    names = ", ".join(f"still.a{number}" for number in range(len(arguments)))
+    # The arguments come through the rows that read so: without one the function is not called, whatever the plan.
+    statement = (
+        f"WITH still AS MATERIALIZED (SELECT {given} FROM ({seen.statement}) seen WHERE seen::text = %s)"
+        f" SELECT answer.* FROM still CROSS JOIN LATERAL {function}({names}) answer"
+    )
+    found = fetch_one(statement, [*arguments, *seen.parameters, seen.row])
+    if found is None:
+        raise SeenOtherwise
     return found

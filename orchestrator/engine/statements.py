@@ -201,7 +201,8 @@ SETTLE_LINES = "SELECT DISTINCT branchline_settle_lines(%s::bigint) AS queue"
 DROP_LINE = "SELECT branchline_drop_line(%s)"
 NEGLECTED_QUEUES = "SELECT * FROM branchline_neglected_queues(%s)"
 SET_CONTROL = "SELECT branchline_set_control(%s, %s, %s::jsonb, %s, %s, %s::jsonb) AS state"
-START_RUN = "SELECT * FROM branchline_start_run(%s::jsonb, %s::jsonb)"
+START_FUNCTION = "branchline_start_run"
+START_RUN = f"SELECT * FROM {START_FUNCTION}(%s::jsonb, %s::jsonb)"
 
 # Ended runs that their workspace does not keep any longer; see sql/retention.sql.
 FORGET_RUNS = "SELECT branchline_forget_runs(%s) AS forgotten"

@@ -45,6 +45,10 @@ LOOK_AFTER = 1.0  # seconds between looks for cancelled runs and strays
 MOST_AWAY = 1_200  # attempts on the event loop at a time
 PAUSE = 0.2  # seconds between tries while PostgreSQL is away
 MOST_TRIES = 50  # of one attempt's end, where PostgreSQL answers but cannot work (a full disk)
+#: Seconds for which whoever has claimed lets go of the interpreter, so that a slot takes it up at once: where few steps
+#: came, somebody waits for them.
+HANDOVER = 0.0002
+FEW = 2
 MOST_QUEUED = 128  # ends that wait for their commit, before slots wait too
 Commit = Callable[[Attempt, Outcome | None, Prepared | None], Attempt | None]
 
@@ -154,8 +158,13 @@ class Worker:
             return False
         suspects = not any(attempt.is_suspect() for attempt in list(self._attempts.values()))
         rows = self._claims.get().execute(statements.CLAIM, (self.session_id, self.queues, room, suspects)).fetchall()
-        for row in rows:
-            self._begin(Lease.from_row(row))
+        leases = [Lease.from_row(row) for row in rows]
+        for lease in leases:
+            self._begin(lease)
+        if 0 < len(leases) <= FEW:
+            time.sleep(HANDOVER)
+        for lease in leases:
+            self._herald.changed(lease.run.workspace_id, lease.run.run_id, after=STAND_BACK)
         metrics.claimed(rows)
         more = len(rows) == room or any(row["lost"] >= SUSPECT for row in rows)
         self._is_more = more or not suspects
@@ -172,7 +181,6 @@ class Worker:
         if before is not None:
             self._displace(before)
         self._slots.submit(lambda: self._begun(attempt), lambda: self._hand_back(attempt))
-        self._herald.changed(lease.run.workspace_id, lease.run.run_id, after=STAND_BACK)
 
     def _displace(self, before: Attempt) -> None:
         """Its token was taken over and came back by a new claim: its handler is told, and its end is ignored."""

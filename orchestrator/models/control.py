@@ -74,7 +74,11 @@ class Token(models.Model):
                 name="token_fits_state",
                 condition=Q(state=TokenState.LEASED, session_id__isnull=False)
                 | Q(state=TokenState.READY, session_id=None)
-                | Q(state__in=[TokenState.WAITING, TokenState.HELD, TokenState.FAILED], session_id=None, queue_limit_id=None),
+                | Q(
+                    state__in=[TokenState.WAITING, TokenState.HELD, TokenState.FAILED],
+                    session_id=None,
+                    queue_limit_id=None,
+                ),
             ),
         ]
 

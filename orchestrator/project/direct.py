@@ -20,14 +20,11 @@ from rest_framework.renderers import JSONRenderer
 
 from orchestrator.core.json_types import JsonObject
 from orchestrator.engine import log_context
-from orchestrator.engine.prepared import Along
-from orchestrator.policy import ROUTES, Action, may
+from orchestrator.engine.prepared import Along, Seen, SeenOtherwise
+from orchestrator.project.callers import Callers, Memory
 from orchestrator.queries.actors import Bearer
-from orchestrator.rest import throttle
 from orchestrator.rest.asked import Asked
-from orchestrator.rest.authentication import bearer_of
 from orchestrator.rest.parsing import parse_body
-from orchestrator.services.tokens import is_use_noted
 from orchestrator.web.middleware import GIVEN_ID, HEADERS
 from orchestrator.web.observed import continued, count, facts_of
 
@@ -71,6 +68,8 @@ class Route:
     #: What is read along with who asks, by the parts of the address.
     along: Callable[[Mapping[str, str]], Along]
     deed: Deed
+    #: Whether the deed heeds `Asked.seen`, so that who asks for the same again may be remembered.
+    sees_again: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +108,7 @@ class Direct:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="direct")
         self._free = min(THREADS, settings.DATABASE_POOL["max_size"] // 4)
         self._render = JSONRenderer().render
+        self._callers = Callers()
 
     def plain(self, scope: Mapping[str, Any]) -> Plain | None:
         """The request if it may go the short way."""
@@ -135,14 +135,22 @@ class Direct:
             self._free += 1
 
     def _outcome(self, plain: Plain, body: bytes) -> Outcome:
+        try:
+            return self._answered(plain, body, Memory.USE if plain.route.sees_again else Memory.NONE)
+        except SeenOtherwise:  # the caller was remembered otherwise: nothing was done
+            return self._answered(plain, body, Memory.RENEW)
+
+    def _answered(self, plain: Plain, body: bytes, memory: Memory) -> Outcome:
         began = time.perf_counter()
         try:
-            bearer = admitted(plain)
+            found = self._admitted(plain, memory)
         except Exception:  # a connection may have broken while nobody used it
             connection.close()
             return None
-        if bearer is None or bearer.actor is None:
+        if found is None:
             return None
+        bearer, seen = found
+        assert bearer.actor is not None, "nobody else is admitted"
         given = plain.headers.get("x-request-id", "")
         name = given if GIVEN_ID.fullmatch(given) else uuid.uuid4().hex
         log_context.about(lambda: facts_of(plain.parts))
@@ -154,15 +162,23 @@ class Direct:
                     headers=plain.headers,
                     body=parse_body(body),
                     along=bearer.along,
+                    seen=seen,
                 )
                 status, shown = plain.route.deed(asked)
                 content = self._render(shown)
+            except SeenOtherwise:
+                raise
             except Exception as error:
                 if connection.errors_occurred:
                     connection.close()
                 return error
         count("POST", plain.route.name, status, began)
         return Answer(status=status, headers=answer_headers(plain, name, len(content)), content=content)
+
+    def _admitted(self, plain: Plain, memory: Memory) -> tuple[Bearer, Seen | None] | None:
+        route = plain.route
+        value = plain.headers["authorization"].removeprefix(BEARER)
+        return self._callers.admitted(route.name, value, plain.parts, route.along(plain.parts), memory)
 
 
 def plain_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str] | None:
@@ -194,18 +210,6 @@ def arrived_securely(scheme: str, headers: Mapping[str, str]) -> bool:
         if told is not None:
             return bool(told.split(",")[0].strip() == secure)
     return scheme == "https"
-
-
-def admitted(plain: Plain) -> Bearer | None:
-    """The caller, where the whole way would let them in; counted against their ceiling."""
-    value = plain.headers["authorization"].removeprefix(BEARER)
-    bearer = bearer_of(value, plain.parts["workspace"], plain.route.along(plain.parts))
-    if bearer is None or bearer.actor is None or not is_use_noted(bearer.token):
-        return None
-    need = ROUTES[plain.route.name]["POST"]
-    if not isinstance(need, Action) or not may(bearer.actor, need):
-        return None
-    return bearer if throttle.admits(throttle.name_of(bearer), throttle.PER_CALLER) else None
 
 
 def answer_headers(plain: Plain, request_id: str, length: int) -> list[tuple[bytes, bytes]]:

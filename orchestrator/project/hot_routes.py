@@ -16,6 +16,7 @@ HOT_ROUTES: Final = (
         address=re.compile(_WORKSPACE + r"workflows/(?P<slug>[-a-zA-Z0-9_]+)/runs/"),
         along=lambda parts: startable_along(parts["slug"]),
         deed=start_directly,
+        sees_again=True,
     ),
     Route(
         name="api-task-decide",

@@ -8,7 +8,7 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
 from orchestrator.core.actor import Actor, Via
-from orchestrator.engine.prepared import Along, fetch_one
+from orchestrator.engine.prepared import Along, Seen, fetch_one, see
 from orchestrator.models import ApiToken, Membership, User, Workspace
 
 
@@ -81,6 +81,8 @@ class Bearer:
     actor: Actor | None
     #: What was read along.
     along: tuple[Any, ...] = ()
+    #: Where it was asked for: by which another statement can act only if all of this is still so.
+    seen: Seen | None = None
 
 
 # Served by the unique indexes on apitoken.digest and membership (workspace, user). As `valid_tokens`.
@@ -103,10 +105,18 @@ _USER_FIELDS = ("id", "username", "first_name", "last_name", "is_active")
 _NOTHING = Along(columns="", tables="", parameters=())
 
 
-def find_bearer(plain: str, workspace_slug: str, along: Along = _NOTHING) -> Bearer | None:
+def find_bearer(
+    plain: str, workspace_slug: str, along: Along = _NOTHING, *, to_be_seen_again: bool = False
+) -> Bearer | None:
     """The valid token with this value and its owner's standing in the workspace, in one statement."""
     statement = _BEARER.format(columns=along.columns and f", {along.columns}", tables=along.tables)
-    row = fetch_one(statement, [workspace_slug, *along.parameters, token_digest(plain)])
+    parameters = [workspace_slug, *along.parameters, token_digest(plain)]
+    seen: Seen | None = None
+    if to_be_seen_again:
+        found = see(statement, parameters)
+        row, seen = (None, None) if found is None else found
+    else:
+        row = fetch_one(statement, parameters)
     if row is None:
         return None
     token = ApiToken.from_db("default", _TOKEN_FIELDS, row[:5])
@@ -125,7 +135,7 @@ def find_bearer(plain: str, workspace_slug: str, along: Along = _NOTHING) -> Bea
         via="token",
         token_id=token.pk,
     )
-    return Bearer(token=token, actor=actor, along=row[13:])
+    return Bearer(token=token, actor=actor, along=row[13:], seen=seen)
 
 
 def workspaces_of(user_id: int) -> QuerySet[Workspace]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from orchestrator.core.actor import Actor
 from orchestrator.core.json_types import Json
+from orchestrator.engine.prepared import Seen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,3 +19,6 @@ class Asked:
     headers: Mapping[str, str]
     body: Json
     along: tuple[Any, ...]
+    #: Given where all this was read for an earlier request: the deed acts only if it is still so, else it raises
+    #: SeenOtherwise, and is asked again.
+    seen: Seen | None = None

@@ -17,9 +17,11 @@ REFUSAL = "The bearer token is unknown, expired or revoked. Create one under API
 LONGEST_TOKEN = 200  # characters
 
 
-def bearer_of(value: str, workspace: str, *along: Along) -> Bearer | None:
+def bearer_of(value: str, workspace: str, *along: Along, to_be_seen_again: bool = False) -> Bearer | None:
     """Whom the value of a token, as it was sent, stands for."""
-    return find_bearer(value.strip(), workspace, *along) if 0 < len(value) <= LONGEST_TOKEN else None
+    if not 0 < len(value) <= LONGEST_TOKEN:
+        return None
+    return find_bearer(value.strip(), workspace, *along, to_be_seen_again=to_be_seen_again)
 
 
 class BearerAuthentication(BaseAuthentication):

@@ -21,7 +21,7 @@ from orchestrator.engine import dispatch, metrics, statements, tracing
 from orchestrator.engine.identity import uuid7
 from orchestrator.engine.items import starts_as_json
 from orchestrator.engine.limits import limit_fields, refusal
-from orchestrator.engine.prepared import fetch_one
+from orchestrator.engine.prepared import Seen, fetch_if_still, fetch_one
 from orchestrator.engine.sandbox import own_sandbox
 from orchestrator.engine.values import Packed
 from orchestrator.models import Version, Workflow
@@ -87,6 +87,7 @@ def start_run(  # noqa: PLR0913  keyword-only: the whole request
     version: Version | None = None,
     priority: int | None = None,
     deadline: str | None = None,
+    seen: Seen | None = None,
 ) -> Started:
     """Start a run of `version`, else of the live version, and wake a worker.
 
@@ -95,8 +96,10 @@ def start_run(  # noqa: PLR0913  keyword-only: the whole request
 
     Under a limit of open runs it may be queued until another ends, or replace the oldest.
 
+    `seen`: what the actor's right and the version rest on, read before: it starts only if that is still so.
+
     Raises InputInvalid, NotPublished, IdempotencyKeyReused, BusinessKeyOpen, LimitReached, ExpressionFailed (the
-    limit's key), DeadlinePast, DeadlineInvalid, DurationInvalid.
+    limit's key), DeadlinePast, DeadlineInvalid, DurationInvalid; SeenOtherwise, if nothing was started for that.
     """
     chosen = version or _live(workflow)
     known = _known(chosen)
@@ -115,7 +118,7 @@ def start_run(  # noqa: PLR0913  keyword-only: the whole request
     trace_context = tracing.present_context()
     if trace_context is not None:
         row["trace_context"] = trace_context
-    started, status, began_at, seq = _insert(row, starts_as_json(known.plan, known.plan.starts))
+    started, status, began_at, seq = _insert(row, starts_as_json(known.plan, known.plan.starts), seen)
     if status == "key_reused":
         raise IdempotencyKeyReused(
             f'The Idempotency-Key "{idempotency_key}" started another run with other input. Use a new key.',
@@ -127,10 +130,10 @@ def start_run(  # noqa: PLR0913  keyword-only: the whole request
         raise LimitReached(refusal(workflow.slug, row["concurrency_limit"], row["concurrency_key"]))
     if status == "repeated":
         return Started(run_id=started, created=False)
+    _tell(known.plan, workflow.workspace_id, run_id)
     transaction.on_commit(metrics.RUNS_STARTED.labels(trigger).inc)
     if status == "queued":
         transaction.on_commit(partial(settle_limit, workflow.pk, row["concurrency_key"]))
-    _tell(known.plan, workflow.workspace_id, run_id)
     beginning = Beginning(version=chosen.number, started_at=began_at, seq=seq)
     # Under a limit more may have happened since: it is read.
     return Started(run_id=started, created=True, beginning=None if "concurrency_key" in row else beginning)
@@ -219,9 +222,12 @@ def _known(version: Version) -> _Known:
     return known
 
 
-def _insert(row: dict[str, Any], starts: list[dict[str, Any]]) -> tuple[Any, ...]:
+def _insert(row: dict[str, Any], starts: list[dict[str, Any]], seen: Seen | None) -> tuple[Any, ...]:
     """(run id, status, started at, seq); see sql/start.sql."""
-    found = fetch_one(statements.START_RUN, [check_json(row), json.dumps(starts)])
+    arguments = [check_json(row), json.dumps(starts)]
+    if seen is not None:
+        return fetch_if_still(seen, statements.START_FUNCTION, arguments)
+    found = fetch_one(statements.START_RUN, arguments)
     assert found is not None, "the function answers every call with one row"
     return found
 

@@ -19,7 +19,8 @@ from django.urls import resolve
 from prometheus_client import REGISTRY
 
 from designer.services.publishing import publish
-from orchestrator.models import ApiToken, AuditEntry, HumanTask, Run, User
+from orchestrator.core.parse import parse_document
+from orchestrator.models import ApiToken, AuditEntry, HumanTask, Membership, Run, User
 from orchestrator.models.ballot import digest_of
 from orchestrator.policy import ROUTES
 from orchestrator.project import direct
@@ -27,6 +28,7 @@ from orchestrator.project.direct import KNOWN_MIDDLEWARE, LONGEST_BODY, THREADS,
 from orchestrator.project.handler import Pages
 from orchestrator.project.hot_routes import HOT_ROUTES
 from orchestrator.rest import throttle
+from orchestrator.services.versions import publish_version
 from tests.designer_cast import Cast, document, transform
 from tests.factories import bearer, make_member, make_workspace
 from tests.project.up_process import ROOT
@@ -317,10 +319,77 @@ def statements(house: House, address: str, headers: dict[str, str], body: bytes)
     return len(asked)
 
 
-def test_a_start_costs_two_statements(house: House, mine: dict[str, str]) -> None:
-    """Who asks and what for, and the start itself."""
-    assert asyncio.run(asked(house.short, START, headers=mine, json={})).status_code == 201  # reads the version
-    assert statements(house, START, mine, b"{}") == 2
+def test_a_start_costs_two_statements_and_the_next_one(house: House, mine: dict[str, str]) -> None:
+    """Who asks and what for, and the start itself; later the start, that looks whether all of that is still so."""
+    others = house.headers(make_member(house.cast.workspace, "operator"))
+    assert asyncio.run(asked(house.short, START, headers=others, json={})).status_code == 201  # reads the version
+    assert [statements(house, START, mine, b"{}") for _ in range(3)] == [2, 1, 1]
+
+
+def revoked(house: House) -> None:
+    ApiToken.objects.update(revoked_at=datetime.now(UTC))
+
+
+def expired(house: House) -> None:
+    ApiToken.objects.update(expires_at=datetime.now(UTC))
+
+
+def role_lost(house: House) -> None:
+    Membership.objects.filter(user=house.cast.editor).update(roles=["approver"])
+
+
+def narrowed(house: House) -> None:
+    ApiToken.objects.update(roles=["approver"])
+
+
+def left(house: House) -> None:
+    Membership.objects.filter(user=house.cast.editor).delete()
+
+
+def deactivated(house: House) -> None:
+    User.objects.filter(pk=house.cast.editor.pk).update(is_active=False)
+
+
+def archived(house: House) -> None:
+    house.cast.workspace.workflows.update(archived_at=datetime.now(UTC))
+
+
+def never_published(house: House) -> None:
+    house.cast.workspace.workflows.update(live_version=None)
+
+
+CHANGES: dict[Callable[[House], None], int] = {
+    revoked: 401,
+    expired: 401,
+    deactivated: 401,
+    role_lost: 403,
+    narrowed: 403,
+    left: 404,
+    archived: 404,
+    never_published: 409,
+}
+
+
+@pytest.mark.parametrize("change", list(CHANGES))
+def test_what_changed_since_a_caller_was_remembered_counts_at_once(
+    house: House, mine: dict[str, str], change: Callable[[House], None]
+) -> None:
+    for _ in range(2):
+        assert house.started(headers=mine, json={}).status_code == 201
+    before = Run.objects.count()
+    change(house)
+    assert house.started(headers=mine, json={}).status_code == CHANGES[change]
+    assert Run.objects.count() == before
+
+
+def test_a_version_published_since_is_the_one_that_starts(house: House, mine: dict[str, str]) -> None:
+    for _ in range(2):
+        assert house.started(headers=mine, json={}).json()["version"] == 1
+    workflow, raw = house.cast.workspace.workflows.get(slug="flow"), document(transform("b"), name="Flow")
+    publish_version(workflow=workflow, document=parse_document(raw), raw=raw, note="", actor=house.cast.actor)
+    assert house.started(headers=mine, json={}).json()["version"] == 2
+    assert isinstance(house.spied.taken[-1], Answer), "it is asked again, not left to the whole way"
+    assert statements(house, START, mine, b"{}") == 1, "and is remembered as it is now"
 
 
 def test_a_decision_costs_two_statements(house: House) -> None:
