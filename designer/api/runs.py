@@ -62,7 +62,7 @@ def start(
     actor: Actor, found: Callable[[], Workflow], body: Json, key: str | None, *, wait: int = 0, seen: Seen | None = None
 ) -> tuple[int, JsonObject]:
     """Start what the body asks for; the status and the run. Raises what `start_run` does, ValidationError, NotFound."""
-    asked = _REQUEST.run_validation({} if body is None else body)
+    asked = taken(body)
     workflow = found()
     correlation_id, business_key = asked.get("correlation_id"), asked.get("business_key")
     started = start_run(
@@ -94,6 +94,17 @@ def start(
             business_key=business_key,
         )
     return (201 if started.created else 200), detail.as_json()
+
+
+def taken(body: Json) -> dict[str, Any]:
+    """What a body asks for. Raises ValidationError.
+
+    The commonest, an input and nothing else, is what it is: asking every field of the serializer costs a tenth of
+    the start.
+    """
+    if isinstance(body, dict) and body.keys() == {"input"} and body["input"] is not None:
+        return body
+    return dict(_REQUEST.run_validation({} if body is None else body))
 
 
 def start_directly(asked: Asked) -> tuple[int, JsonObject]:

@@ -87,7 +87,8 @@ class Listener:
     def __init__(self, queues: Sequence[str], poked: Callable[[], None], url: str | None = None) -> None:
         self._keys = [PREFIX + queue for queue in queues]
         self._poked = poked
-        self._client = redis.Redis.from_url(url or settings.REDIS_URL, socket_timeout=2 * LISTEN)
+        client = redis.Redis.from_url(url or settings.REDIS_URL, socket_timeout=2 * LISTEN, retry=None)
+        self._connection: Any = client.connection_pool.make_connection()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="pokes", daemon=True)
 
@@ -101,9 +102,13 @@ class Listener:
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:
-                if self._client.blpop(self._keys, timeout=LISTEN) is not None:
+                self._connection.send_command("BLPOP", *self._keys, LISTEN)
+                # Whatever comes, looking for work first does no harm, and reading it takes its time.
+                if self._connection.can_read(timeout=2 * LISTEN):
                     self._poked()
+                self._connection.read_response()
             except (redis.RedisError, OSError) as error:
                 log.debug("no pokes, trying again", error=str(error)[:200])
+                self._connection.disconnect()
                 self._stopping.wait(QUIET)
-        self._client.close()
+        self._connection.disconnect()

@@ -77,6 +77,8 @@ def came_with(headers: Mapping[str, str]) -> Context:
 
 def present_context() -> dict[str, str] | None:
     """What this thread or task works under, as W3C headers; None when that is nothing."""
+    if not get_current_span().get_span_context().is_valid:
+        return None
     carrier: dict[str, str] = {}
     _W3C.inject(carrier)
     return carrier or None

@@ -298,7 +298,7 @@ class Migration(migrations.Migration):
                 ('detail', models.JSONField(blank=True, default=dict)),
                 ('at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
                 ('actor', models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, to=settings.AUTH_USER_MODEL)),
-                ('workspace', models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, to='orchestrator.workspace')),
+                ('workspace', models.ForeignKey(db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, to='orchestrator.workspace')),
             ],
         ),
         migrations.CreateModel(
@@ -469,7 +469,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='run',
-            index=models.Index(fields=['workspace', '-finished_at'], name='run_by_finish'),
+            index=models.Index(condition=models.Q(('finished_at__isnull', False)), fields=['workspace', '-finished_at'], name='run_by_finish'),
         ),
         migrations.AddIndex(
             model_name='run',
@@ -477,7 +477,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='run',
-            index=models.Index(condition=models.Q(('state__in', [orchestrator.core.states.RunState['CANCELLED'], orchestrator.core.states.RunState['FAILED'], orchestrator.core.states.RunState['SUCCEEDED'], orchestrator.core.states.RunState['UNDO_STUCK'], orchestrator.core.states.RunState['UNDONE']]), _negated=True), fields=['deadline_at'], name='run_open_by_deadline'),
+            index=models.Index(condition=models.Q(('deadline_at__isnull', False), models.Q(('state__in', [orchestrator.core.states.RunState['CANCELLED'], orchestrator.core.states.RunState['FAILED'], orchestrator.core.states.RunState['SUCCEEDED'], orchestrator.core.states.RunState['UNDO_STUCK'], orchestrator.core.states.RunState['UNDONE']]), _negated=True)), fields=['deadline_at'], name='run_open_by_deadline'),
         ),
         migrations.AddIndex(
             model_name='run',
@@ -485,19 +485,15 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='run',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('finished_at__isnull', False), ('state__in', [orchestrator.core.states.RunState['CANCELLED'], orchestrator.core.states.RunState['FAILED'], orchestrator.core.states.RunState['SUCCEEDED'], orchestrator.core.states.RunState['UNDO_STUCK'], orchestrator.core.states.RunState['UNDONE']])), models.Q(models.Q(('state__in', [orchestrator.core.states.RunState['CANCELLED'], orchestrator.core.states.RunState['FAILED'], orchestrator.core.states.RunState['SUCCEEDED'], orchestrator.core.states.RunState['UNDO_STUCK'], orchestrator.core.states.RunState['UNDONE']]), _negated=True), ('finished_at', None)), _connector='OR'), name='run_finished_iff_final'),
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('finished_at__isnull', False), ('state__in', [orchestrator.core.states.RunState['CANCELLED'], orchestrator.core.states.RunState['FAILED'], orchestrator.core.states.RunState['SUCCEEDED'], orchestrator.core.states.RunState['UNDO_STUCK'], orchestrator.core.states.RunState['UNDONE']])), models.Q(('finished_at', None), ('state__in', ['cancelling', 'paused', 'running', 'undoing'])), _connector='OR'), name='run_fits_state'),
         ),
         migrations.AddConstraint(
             model_name='run',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['running', 'paused', 'cancelling', 'undoing', 'succeeded', 'failed', 'cancelled', 'undone', 'undo_stuck'])), name='run_known_state'),
+            constraint=models.UniqueConstraint(condition=models.Q(('business_key__isnull', False), models.Q(('state__in', [orchestrator.core.states.RunState['CANCELLED'], orchestrator.core.states.RunState['FAILED'], orchestrator.core.states.RunState['SUCCEEDED'], orchestrator.core.states.RunState['UNDO_STUCK'], orchestrator.core.states.RunState['UNDONE']]), _negated=True)), fields=('workflow', 'business_key'), name='run_business_key_open'),
         ),
         migrations.AddConstraint(
             model_name='run',
-            constraint=models.UniqueConstraint(condition=models.Q(('state__in', [orchestrator.core.states.RunState['CANCELLED'], orchestrator.core.states.RunState['FAILED'], orchestrator.core.states.RunState['SUCCEEDED'], orchestrator.core.states.RunState['UNDO_STUCK'], orchestrator.core.states.RunState['UNDONE']]), _negated=True), fields=('workflow', 'business_key'), name='run_business_key_open'),
-        ),
-        migrations.AddConstraint(
-            model_name='run',
-            constraint=models.UniqueConstraint(fields=('workflow', 'idempotency_key'), name='run_idempotency_key_once'),
+            constraint=models.UniqueConstraint(condition=models.Q(('idempotency_key__isnull', False)), fields=('workflow', 'idempotency_key'), name='run_idempotency_key_once'),
         ),
         migrations.AddConstraint(
             model_name='membership',

@@ -7,7 +7,10 @@ from django.db.models.functions import Now
 class AuditEntry(models.Model):
     """Who did, or was refused, what to which thing."""
 
-    workspace = models.ForeignKey("orchestrator.Workspace", models.DO_NOTHING, null=True, db_constraint=False)
+    # Read by audit_by_workspace.
+    workspace = models.ForeignKey(
+        "orchestrator.Workspace", models.DO_NOTHING, null=True, db_constraint=False, db_index=False
+    )
     actor = models.ForeignKey("orchestrator.User", models.DO_NOTHING, null=True, db_constraint=False)
     #: The actor's name at that time: it must outlive the account.
     actor_name = models.CharField(max_length=150, default="", blank=True)

@@ -6,9 +6,10 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from orchestrator.core.states import FINAL_RUN, RunState
+from orchestrator.core.states import FINAL_RUN, OPEN_RUN, RunState
 
 FINAL = sorted(FINAL_RUN)
+OPEN = sorted(OPEN_RUN)
 
 
 class RunQuerySet(models.QuerySet["Run"]):
@@ -84,15 +85,21 @@ class Run(models.Model):
 
     class Meta:
         constraints = [
+            # One, for every statement that writes runs has PostgreSQL parse each constraint anew.
             models.CheckConstraint(
-                name="run_finished_iff_final",
-                condition=Q(state__in=FINAL, finished_at__isnull=False) | ~Q(state__in=FINAL) & Q(finished_at=None),
+                name="run_fits_state",
+                condition=Q(state__in=FINAL, finished_at__isnull=False) | Q(state__in=OPEN, finished_at=None),
             ),
-            models.CheckConstraint(name="run_known_state", condition=Q(state__in=[str(state) for state in RunState])),
             models.UniqueConstraint(
-                fields=["workflow", "business_key"], condition=~Q(state__in=FINAL), name="run_business_key_open"
+                fields=["workflow", "business_key"],
+                condition=Q(business_key__isnull=False) & ~Q(state__in=FINAL),
+                name="run_business_key_open",
             ),
-            models.UniqueConstraint(fields=["workflow", "idempotency_key"], name="run_idempotency_key_once"),
+            models.UniqueConstraint(
+                fields=["workflow", "idempotency_key"],
+                condition=Q(idempotency_key__isnull=False),
+                name="run_idempotency_key_once",
+            ),
         ]
         indexes = [
             # The id is a UUIDv7: its order is the order of starting.
@@ -105,7 +112,9 @@ class Run(models.Model):
                 condition=Q(business_key__isnull=False),
                 name="run_by_business_key",
             ),
-            models.Index(fields=["workspace", "-finished_at"], name="run_by_finish"),
+            models.Index(
+                fields=["workspace", "-finished_at"], condition=Q(finished_at__isnull=False), name="run_by_finish"
+            ),
             models.Index(fields=["state", "id"], condition=~Q(state__in=FINAL), name="run_open"),
             models.Index(fields=["parent_run", "id"], condition=Q(parent_run__isnull=False), name="run_by_parent"),
             models.Index(
@@ -119,7 +128,11 @@ class Run(models.Model):
                 condition=Q(concurrency_key__isnull=False, finished_at=None),
                 name="run_under_limit",
             ),
-            models.Index(fields=["deadline_at"], condition=~Q(state__in=FINAL), name="run_open_by_deadline"),
+            models.Index(
+                fields=["deadline_at"],
+                condition=Q(deadline_at__isnull=False) & ~Q(state__in=FINAL),
+                name="run_open_by_deadline",
+            ),
         ]
 
     def __str__(self) -> str:

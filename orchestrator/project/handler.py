@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from io import BytesIO
 from typing import IO, Any
 
 from django.core import signals
@@ -29,6 +30,18 @@ Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 
+async def read_short(receive: Receive) -> IO[bytes]:
+    """A body of which is known that it is short. Raises RequestAborted."""
+    parts = []
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise RequestAborted
+        parts.append(message.get("body", b""))
+        if not message.get("more_body"):
+            return BytesIO(b"".join(parts))
+
+
 class Pages(ASGIHandler):
     """Serves one HTTP request per call."""
 
@@ -41,13 +54,12 @@ class Pages(ASGIHandler):
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         plain = self._direct.plain(scope) if self._direct is not None else None
         try:
-            body = await self.read_body(receive)
+            body = await (self.read_body(receive) if plain is None else read_short(receive))
         except RequestAborted:
             return
         if plain is not None and self._direct is not None:
             outcome = await self._direct.outcome(plain, body.read())
             if isinstance(outcome, Answer):
-                body.close()
                 await outcome.send(send)
                 return
             body.seek(0)

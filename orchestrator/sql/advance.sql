@@ -24,6 +24,7 @@ DECLARE
     v_carried boolean := false;
     -- The run whose lock we hold and whose control we have read: it stays so until we commit, or change it ourselves.
     v_run uuid;
+    v_locked boolean;
     v_run_ctl char;
     v_ctl char;
     v_entry bigint;
@@ -55,7 +56,7 @@ BEGIN
                 CONTINUE;
             END IF;
             IF v_run IS DISTINCT FROM t.run_id THEN
-                PERFORM branchline_share_run(t.run_id);
+                v_locked := branchline_share_run(t.run_id);
                 -- Read after the lock: a control change that returned before is seen, a later one waits for us.
                 SELECT r.control INTO v_run_ctl FROM orchestrator_run r WHERE r.id = t.run_id;
                 v_run := t.run_id;

@@ -32,6 +32,7 @@ DECLARE
     v_n int := 0;
     v_seen bigint[] := '{}';
     v_run uuid;
+    v_locked boolean;
     v_leased bigint[] := '{}';
     v_limits bigint[] := '{}';
 BEGIN
@@ -58,7 +59,7 @@ BEGIN
             v_seen := v_seen || t.id;
             CONTINUE WHEN t.lost >= 2 AND NOT v_suspects;
             IF v_run IS DISTINCT FROM t.run_id THEN
-                PERFORM branchline_share_run(t.run_id);
+                v_locked := branchline_share_run(t.run_id);
                 SELECT q.control, q.workspace_id INTO r FROM orchestrator_run q WHERE q.id = t.run_id;
                 v_run := t.run_id;
             END IF;
