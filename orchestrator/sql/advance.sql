@@ -164,14 +164,13 @@ BEGIN
                     WHERE x->>'queue' = t.queue ORDER BY n LIMIT 1;
                 INSERT INTO orchestrator_token (run_id, version_id, node, scope_id, generation, state, queue, priority,
                     ready_at, epoch, attempt, timeout, lost, phase, verdict, cause, xid)
-                SELECT t.run_id, t.version_id, (x->>'node')::int, t.scope_id, t.generation, v_ready, x->>'queue', t.priority,
-                    v_now, 0, 0, (x->>'timeout')::float8, 0, 0, '', ARRAY[v_entry], v_xid
-                FROM jsonb_array_elements(i->'starts') x WHERE v_move IS NULL OR x <> v_move;
-                GET DIAGNOSTICS v_n = ROW_COUNT;
-                IF v_n > 0 THEN
-                    v_queues := v_queues || ARRAY(SELECT x->>'queue' FROM jsonb_array_elements(i->'starts') x
-                        WHERE v_move IS NULL OR x <> v_move);
-                END IF;
+                SELECT t.run_id, t.version_id, s.node, t.scope_id, t.generation, v_ready, s.queue, t.priority, v_now, 0, 0,
+                    s.timeout, 0, 0, '', ARRAY[v_entry], v_xid
+                FROM jsonb_to_recordset(i->'starts') AS s(node int, queue text, timeout float8)
+                WHERE v_move IS NULL OR s.node <> (v_move->>'node')::int;
+                v_queues := v_queues || ARRAY(SELECT s.queue
+                    FROM jsonb_to_recordset(i->'starts') AS s(node int, queue text)
+                    WHERE v_move IS NULL OR s.node <> (v_move->>'node')::int);
             END IF;
             IF v_move IS NOT NULL AND v_ctl <> 'P' AND t.queue_limit_id IS NULL THEN
                 t := branchline_carried(t, (v_move->>'node')::int, (v_move->>'timeout')::float8, ARRAY[v_entry], v_now);
