@@ -16,8 +16,10 @@ import structlog
 from django.conf import settings
 from django.db import connection
 from django.http.request import split_domain_port, validate_host
+from rest_framework.exceptions import APIException
 from rest_framework.renderers import JSONRenderer
 
+from orchestrator.core.errors import BranchlineError
 from orchestrator.core.json_types import JsonObject
 from orchestrator.engine import log_context
 from orchestrator.engine.prepared import Along, Seen, SeenOtherwise
@@ -137,7 +139,7 @@ class Direct:
     def _outcome(self, plain: Plain, body: bytes) -> Outcome:
         try:
             return self._answered(plain, body, Memory.USE if plain.route.sees_again else Memory.NONE)
-        except SeenOtherwise:  # the caller was remembered otherwise: nothing was done
+        except SeenOtherwise:  # what was remembered is not so, or does not allow it: nothing was done
             return self._answered(plain, body, Memory.RENEW)
 
     def _answered(self, plain: Plain, body: bytes, memory: Memory) -> Outcome:
@@ -168,6 +170,10 @@ class Direct:
                 content = self._render(shown)
             except SeenOtherwise:
                 raise
+            except (BranchlineError, APIException) as error:
+                if seen is not None:  # nobody is refused for what was remembered
+                    raise SeenOtherwise from error
+                return error
             except Exception as error:
                 if connection.errors_occurred:
                     connection.close()

@@ -382,6 +382,20 @@ def test_what_changed_since_a_caller_was_remembered_counts_at_once(
     assert Run.objects.count() == before
 
 
+def test_nobody_is_refused_for_what_was_so_when_they_were_remembered(house: House, mine: dict[str, str]) -> None:
+    fits_the_next_only = {"json": {"input": {"amount": "three"}}}
+    for _ in range(2):
+        assert house.started(headers=mine, json={}).status_code == 201
+        assert house.started(headers=mine, **fits_the_next_only).status_code == 400
+    workflow = house.cast.workspace.workflows.get(slug="flow")
+    raw = document(transform("a"), name="Flow", input={"type": "object", "properties": {"amount": {"type": "string"}}})
+    publish_version(workflow=workflow, document=parse_document(raw), raw=raw, note="", actor=house.cast.actor)
+    assert house.started(headers=mine, **fits_the_next_only).status_code == 201
+    before = Run.objects.count()
+    assert house.started(headers=mine, json={"input": {"amount": 3}}).status_code == 400
+    assert Run.objects.count() == before
+
+
 def test_a_version_published_since_is_the_one_that_starts(house: House, mine: dict[str, str]) -> None:
     for _ in range(2):
         assert house.started(headers=mine, json={}).json()["version"] == 1
