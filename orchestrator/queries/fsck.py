@@ -113,17 +113,18 @@ INVARIANTS = (
     ),
     Invariant(
         "I4 only a pause holds",
-        "A held token belongs to a paused run, or to one that its workflow's limit has queued.",
+        "A held token belongs to a paused run, or to one that its workflow's limit has queued, or to a child of one.",
         """SELECT t.run_id::text, 'token ' || t.id FROM orchestrator_token t JOIN orchestrator_run r ON r.id = t.run_id
-        WHERE t.state = 'H' AND r.control <> 'P' AND NOT r.queued""",
+        WHERE t.state = 'H' AND r.control <> 'P' AND NOT branchline_in_line(r.id)""",
     ),
     Invariant(
         "I4 a queued run begins nothing",
         "The tokens of a queued run are all held, or wait for others of its own that are.",
         """SELECT t.run_id::text, 'token ' || t.id FROM orchestrator_run r JOIN orchestrator_token t ON t.run_id = r.id
         WHERE r.queued AND r.finished_at IS NULL AND r.concurrency_key IS NOT NULL AND t.state <> 'H'
-            -- A container that a retry has opened again waits for what it holds.
-            AND NOT (t.state = 'W' AND (t.inner_scope IS NOT NULL OR t.waiting ? 'turn'))""",
+            -- A container or sub-workflow that a retry has opened again waits for what it holds.
+            AND NOT (t.state = 'W'
+                AND (t.inner_scope IS NOT NULL OR t.waiting ? 'turn' OR t.waiting->>'kind' = 'child'))""",
     ),
     Invariant(
         "I5 leases have an owner",

@@ -18,6 +18,8 @@ from orchestrator.core.errors import Conflict
 from orchestrator.core.plan import Plan, failure_port
 from orchestrator.core.replay import Replayed, ReplayedGate, Verdict, judge, replay
 from orchestrator.core.states import AttemptOutcome, TokenState
+from orchestrator.engine import statements
+from orchestrator.engine.prepared import fetch_one
 from orchestrator.models import Gate, GateArrival, HumanTask, Run, StepLog, Token
 from orchestrator.models.task import TaskState
 
@@ -170,7 +172,7 @@ class Scope:
             node=node,
             scope_id=self.scope_id,
             generation=own,
-            state=TokenState.HELD if self.run.control == "P" or self.run.queued else TokenState.READY,
+            state=TokenState.HELD if self.run.control == "P" or is_in_line(self.run) else TokenState.READY,
             queue=step.queue if step else self._last_queue(),
             priority=self.run.priority,
             attempt=tried,
@@ -269,3 +271,11 @@ INSERT INTO orchestrator_steplog (entry, run_id, node, scope_id, generation, att
 VALUES (nextval('orchestrator_step_log_entry'), %s, %s, %s, %s, branchline_unstarted(%s, %s, %s, %s), 'R', true,
     clock_timestamp(), '{}', branchline_xid())
 """
+
+
+def is_in_line(run: Run) -> bool:
+    """Whether the run, or one that waits for it, is queued by its workflow's limit."""
+    if run.queued or run.parent_run_id is None:
+        return run.queued
+    row = fetch_one(statements.IN_LINE, [run.pk])
+    return row is not None and bool(row[0])

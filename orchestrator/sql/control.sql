@@ -6,12 +6,11 @@ CREATE FUNCTION branchline_set_control(p_run uuid, p_control char, p_closing jso
 RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     v_state text;
-    v_queued boolean;
     v_child uuid;
     t orchestrator_token;
 BEGIN
     PERFORM branchline_lock_run(p_run);
-    SELECT r.state, r.queued INTO v_state, v_queued FROM orchestrator_run r WHERE r.id = p_run FOR UPDATE;
+    SELECT r.state INTO v_state FROM orchestrator_run r WHERE r.id = p_run FOR UPDATE;
     IF v_state IS NULL OR v_state NOT IN ('running', 'paused', 'cancelling') THEN RETURN NULL; END IF;
     IF v_state = 'cancelling' THEN RETURN v_state; END IF;
     v_state := CASE p_control WHEN 'C' THEN 'cancelling' WHEN 'P' THEN 'paused' ELSE 'running' END;
@@ -35,7 +34,7 @@ BEGIN
     ELSIF p_control = 'P' THEN
         UPDATE orchestrator_token k SET state = 'H', queue_limit_id = NULL, epoch = k.epoch + 1, xid = branchline_xid() WHERE k.id IN (
             SELECT q.id FROM orchestrator_token q WHERE q.run_id = p_run AND q.state = 'R' ORDER BY q.id FOR UPDATE SKIP LOCKED);
-    ELSIF NOT v_queued THEN
+    ELSIF NOT branchline_in_line(p_run) THEN
         UPDATE orchestrator_token k SET state = 'R', ready_at = clock_timestamp(), epoch = k.epoch + 1, xid = branchline_xid()
             WHERE k.id IN (SELECT q.id FROM orchestrator_token q WHERE q.run_id = p_run AND q.state = 'H' ORDER BY q.id
                 FOR UPDATE SKIP LOCKED);

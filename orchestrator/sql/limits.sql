@@ -29,7 +29,16 @@ BEGIN
             AND r.concurrency_key = v_key AND r.finished_at IS NULL AND r.queued AND r.control = '-');
 END $$;
 
--- Let the oldest queued run go when there is a slot for it. The caller has just ended a run that held one, or has the lock.
+-- Whether a run, or one that waits for it, is queued: then nothing of it may begin.
+CREATE FUNCTION branchline_in_line(p_run uuid) RETURNS boolean LANGUAGE sql STABLE AS $$
+    WITH RECURSIVE above AS (
+        SELECT r.parent_run_id, r.queued FROM orchestrator_run r WHERE r.id = p_run
+        UNION ALL
+        SELECT r.parent_run_id, r.queued FROM orchestrator_run r JOIN above a ON r.id = a.parent_run_id
+    ) SELECT coalesce(bool_or(a.queued), false) FROM above a
+$$;
+
+-- Let the oldest queued run go when there is a slot for it, with the sub-workflows that a retry has opened again in it. The caller has just ended a run that held one, or has the lock.
 -- A run whose row somebody holds is passed over: the keeper looks again. Returns the queues of its tokens.
 CREATE FUNCTION branchline_unqueue(p_workflow bigint, p_key text) RETURNS text[] LANGUAGE plpgsql AS $$
 DECLARE
@@ -42,9 +51,14 @@ BEGIN
     IF NOT FOUND THEN RETURN '{}'; END IF;
     IF branchline_slots_taken(p_workflow, p_key) >= v.concurrency_limit THEN RETURN '{}'; END IF;
     UPDATE orchestrator_run r SET queued = false, xid = branchline_xid() WHERE r.id = v.id;
-    WITH freed AS (
+    WITH RECURSIVE below AS (
+        SELECT v.id WHERE NOT branchline_in_line(v.id)
+        UNION ALL
+        SELECT c.id FROM orchestrator_run c JOIN below b ON c.parent_run_id = b.id
+        WHERE c.finished_at IS NULL AND c.control = '-' AND NOT c.queued
+    ), freed AS (
         UPDATE orchestrator_token k SET state = 'R', ready_at = clock_timestamp(), epoch = k.epoch + 1, xid = branchline_xid()
-        WHERE k.run_id = v.id AND k.state = 'H' RETURNING k.queue
+        WHERE k.run_id IN (SELECT b.id FROM below b) AND k.state = 'H' RETURNING k.queue
     ) SELECT array_agg(f.queue::text) INTO v_queues FROM freed f;
     INSERT INTO orchestrator_runrecord (run_id, at, kind, actor, detail, xid)
         VALUES (v.id, clock_timestamp(), 'released', '', '{}', branchline_xid());

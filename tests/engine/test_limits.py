@@ -13,7 +13,7 @@ from orchestrator.core.errors import ExpressionFailed
 from orchestrator.core.outcome import Done
 from orchestrator.core.states import FINAL_RUN
 from orchestrator.engine.sandbox import Sandbox
-from orchestrator.models import Run, RunRecord, Token
+from orchestrator.models import Run, RunRecord, StepLog, Token
 from orchestrator.queries.fsck import breaches
 from orchestrator.queries.step_runs import step_runs
 from orchestrator.services.control import cancel_run, pause_run, resume_run
@@ -253,6 +253,36 @@ def test_what_stands_inside_a_container_of_a_retried_run_waits_for_the_slot_too(
     with worker_at_work(make_tools(sandbox)) as house.worker, keeper_at_work(house.worker.poke):
         assert house.end_of(first).state == "succeeded"
     assert (leftovers(first), list(breaches())) == ({}, [])
+
+
+@pytest.mark.parametrize("paused", [False, True])
+def test_a_sub_workflow_of_a_retried_run_waits_for_the_slot_too(house: House, sandbox: Sandbox, paused: bool) -> None:
+    """Its own run goes on where it failed, but not before the run around it may, not by a resume either."""
+    inner = [step("before"), step("a", config={"value": {"$": "1 / input.by"}})]
+    house.publish(document(inner, "before > a"), "child").workflow.refresh_from_db()
+    call = step("call", "sub_workflow", config={"workflow": "child", "input": {"by": {"$": "input.by"}}})
+    version = house.publish(limited(1, "queue", call))
+    with worker_at_work(make_tools(sandbox)) as house.worker:
+        first = house.start(version, {"by": 0})
+        assert house.end_of(first).state == "failed"
+    house.worker = None
+    second = house.start(version, {"by": 1})
+    child = Run.objects.get(parent_run=first).pk
+    Run.objects.filter(pk__in=[first, child]).update(input={"by": 1})
+    retry_run(first, house.actor)
+    if paused:
+        pause_run(first, house.actor)
+        resume_run(first, house.actor)
+    assert queued(first, second) == [True, False]
+    assert (states(first), states(child)) == (["W"], ["H"])
+    assert list(breaches()) == []
+    cancel_run(second, house.actor)
+    assert (queued(first), states(child)) == ([False], ["R"])
+    with worker_at_work(make_tools(sandbox)) as house.worker:
+        assert house.end_of(first).state == "succeeded"
+    assert Run.objects.filter(parent_run=first).count() == 1
+    assert StepLog.objects.filter(run_id=child, node=0).count() == 1, "what had succeeded is not done again"
+    assert (leftovers(first), leftovers(child), list(breaches())) == ({}, {}, [])
 
 
 def test_a_lower_limit_is_reached_by_ends_only(house: House) -> None:
