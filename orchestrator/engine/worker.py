@@ -6,8 +6,6 @@ back from `advance` already leased. `async def` handlers leave their slot for th
 
 import asyncio
 import os
-import random
-import socket
 import threading
 import time
 from collections import Counter
@@ -21,12 +19,14 @@ import structlog
 
 from orchestrator.core.outcome import Fail, Outcome, StepFault
 from orchestrator.core.settle import Settlement
-from orchestrator.engine import items, metrics, observe, pokes, statements
+from orchestrator.engine import items, observe, pokes, statements
 from orchestrator.engine.aftermath import Aftermath
 from orchestrator.engine.ahead import MOST_AHEAD, is_repeatable, next_ahead
-from orchestrator.engine.attempt import SUSPECT, Attempt, Chain, Ending
+from orchestrator.engine.attempt import Attempt, Ending
+from orchestrator.engine.attempts import Attempts
+from orchestrator.engine.claiming import PAUSE, Claimer
 from orchestrator.engine.committer import Committer, Item
-from orchestrator.engine.database import AWAY, Connection, Row, Standing, open_pool
+from orchestrator.engine.database import AWAY, Row, open_pool
 from orchestrator.engine.dispatch import MOST_WAKES, STAND_BACK, Herald
 from orchestrator.engine.end_items import EndItems
 from orchestrator.engine.identity import new_session_id
@@ -37,18 +37,12 @@ from orchestrator.engine.perform import Prepared, Tools, prepare, too_slow, unex
 from orchestrator.engine.plans import Plans, VersionFacts
 from orchestrator.engine.roots import Roots
 from orchestrator.engine.slots import Slots
+from orchestrator.engine.upkeep import Upkeep
 
 log = structlog.get_logger(__name__)
-IDLE_LOOK = 1.0  # seconds between looks at the queues without a poke: a lost wake-up delays no longer
 WATCH = 0.1  # seconds between looks for handlers that overstay
 LOOK_AFTER = 1.0  # seconds between looks for cancelled runs and strays
-MOST_AWAY = 1_200  # attempts on the event loop at a time
-PAUSE = 0.2  # seconds between tries while PostgreSQL is away
 MOST_TRIES = 50  # of one attempt's end, where PostgreSQL answers but cannot work (a full disk)
-#: Seconds for which whoever has claimed lets go of the interpreter, so that a slot takes it up at once: where few steps
-#: came, somebody waits for them.
-HANDOVER = 0.0002
-FEW = 2
 MOST_QUEUED = 128  # ends that wait for their commit, before slots wait too
 Commit = Callable[[Attempt, Outcome | None, Prepared | None], Attempt | None]
 
@@ -72,40 +66,30 @@ class Worker:
         self._aftermath = Aftermath(
             self._pool, self._plans, told=self._told, woken=self._became_ready, unwanted=self._stop_unwanted
         )
-        self._attempts: dict[int, Attempt] = {}
-        self._poked = threading.Event()
+        self._attempts = Attempts()
         self._stopping = threading.Event()
-        self._drained = threading.Condition()
-        self._slots = Slots(slots, self._freed)
-        self._is_more = True  # whether, for all we know, work waits for our slots
-        self._claims = Standing("claim")
-        self._claiming = threading.Lock()
-        self._claimer = threading.Thread(target=self._claim_work, name="claimer", daemon=True)
+        self._slots = Slots(slots, lambda: self._claimer.freed())
+        self._claimer = Claimer(
+            session_id, self.queues, self._slots, self._attempts, begin=self._begin, began=self._told_soon
+        )
+        self._upkeep = Upkeep(node_id, self.queues, self._attempts, self._committer, self._stop_attempt)
 
     def start(self) -> None:
         """Register the session and start the threads; returns at once."""
         with self._pool.connection() as connection:
             connection.execute(statements.REPLACE, (self.node_id, os.getpid(), self.session_id))
-            self._register(connection)
+            self._upkeep.register(connection)
         for name, target in (("loop", self._run_loop), ("watch", self._watch), ("look-after", self._look_after)):
             threading.Thread(target=target, name=name, daemon=True).start()
         self._claimer.start()
 
     def poke(self) -> None:
         """There may be work."""
-        self._poked.set()
+        self._claimer.poke()
 
     def look(self) -> None:
-        """There is work: claim it on the caller's thread, without a change of threads, unless a claim is under way."""
-        if self._stopping.is_set() or not self._claiming.acquire(blocking=False):
-            self._poked.set()
-            return
-        try:
-            self._claim_all()
-        except Exception:  # the claimer tries again, and tells of it
-            self._poked.set()
-        finally:
-            self._claiming.release()
+        """There is work: claim it on the caller's thread if possible."""
+        self._claimer.look()
 
     def beat(self) -> None:
         """Say that this process lives, where no node does it."""
@@ -115,14 +99,10 @@ class Worker:
     def stop(self, grace: float) -> None:
         """Claim nothing more, let attempts end within `grace` seconds, hand the rest of their chains back."""
         self._stopping.set()
-        self._poked.set()
         # What it claims right now must still be begun, and handed on, below.
-        self._claimer.join(timeout=grace)
-        if self._claiming.acquire(timeout=grace):  # for good
-            self._claims.close()
+        self._claimer.stop(grace)
         self._slots.withdraw()
-        with self._drained:
-            self._drained.wait_for(lambda: not self._attempts, timeout=grace)
+        self._attempts.wait_for_none(grace)
         self._herald.stop()
         self._slots.stop()
         if not self._attempts:
@@ -132,52 +112,12 @@ class Worker:
         self._pool.close(timeout=1)
         self._loop.call_soon_threadsafe(self._loop.stop)
 
-    # --- Claiming ---------------------------------------------------------------------------------------------------
-
-    def _claim_work(self) -> None:
-        while not self._stopping.is_set():
-            self._poked.wait(IDLE_LOOK * random.uniform(0.8, 1.2))
-            self._poked.clear()
-            try:
-                with self._claiming:
-                    self._claim_all()
-            except Exception as error:  # a process that beats but claims no more would be deaf for ever
-                log.warning("cannot claim, trying again", error=str(error).strip()[:200])
-                self._stopping.wait(PAUSE)
-                self._poked.set()
-
-    def _claim_all(self) -> None:
-        while not self._stopping.is_set() and self._claim_once():
-            pass
-
-    def _claim_once(self) -> bool:
-        """Fill the free slots. True when more may be waiting for slots that are free even now."""
-        room = min(self._slots.room, MOST_AWAY - len(self._attempts))
-        self._is_more = True
-        if room <= 0:
-            return False
-        suspects = not any(attempt.is_suspect() for attempt in list(self._attempts.values()))
-        rows = self._claims.get().execute(statements.CLAIM, (self.session_id, self.queues, room, suspects)).fetchall()
-        leases = [Lease.from_row(row) for row in rows]
-        for lease in leases:
-            self._begin(lease)
-        if 0 < len(leases) <= FEW:
-            time.sleep(HANDOVER)
-        for lease in leases:
-            self._herald.changed(lease.run.workspace_id, lease.run.run_id, after=STAND_BACK)
-        metrics.claimed(rows)
-        more = len(rows) == room or any(row["lost"] >= SUSPECT for row in rows)
-        self._is_more = more or not suspects
-        return more
+    # --- Beginning an attempt ---------------------------------------------------------------------------------------
 
     def _begin(self, lease: Lease) -> None:
-        attempt = Attempt(lease=lease)
-        with self._drained:
-            before = self._attempts.get(lease.token_id)
-            if before is not None and before.may_stand_at(lease.epoch):
-                # A crash forgot its claim, and the same epoch was issued again: it is at work on this very lease.
-                return
-            self._attempts[lease.token_id] = attempt
+        attempt, before = self._attempts.take_up(lease)
+        if attempt is None:
+            return
         if before is not None:
             self._displace(before)
         self._slots.submit(lambda: self._begun(attempt), lambda: self._hand_back(attempt))
@@ -196,10 +136,6 @@ class Worker:
             self._chain(attempt)
         elif not attempt.is_settled():
             self._hand_back(attempt)
-
-    def _freed(self) -> None:
-        if self._is_more:  # of what came since then a poke tells
-            self._poked.set()
 
     def _hand_back(self, attempt: Attempt) -> None:
         """Let others have what was claimed and has not begun. If that fails, it is returned as a stray."""
@@ -357,30 +293,17 @@ class Worker:
             return None
         started_at = lease.started_at + timedelta(seconds=time.monotonic() - attempt.began)
         moved = lease.moved(node=node, epoch=lease.epoch + 1, started_at=started_at)
-        with self._drained:
-            chain.uncommitted += 1
-            following = Attempt(lease=moved, chain=chain, ahead=chain.uncommitted)
-        if self._took_over(attempt, following):
+        following = self._attempts.ahead(chain, moved)
+        if self._attempts.replace(attempt, following):
             return following
-        self._came_home(chain)
+        self._attempts.came_home(chain)
         return None
-
-    def _took_over(self, attempt: Attempt, following: Attempt) -> bool:
-        """Put `following` in the place of `attempt`. False when that was dropped meanwhile: its token is no more ours,
-        or was claimed anew by this very process.
-        """
-        token_id = attempt.lease.token_id
-        with self._drained:
-            if self._attempts.get(token_id) is not attempt:
-                return False
-            self._attempts[token_id] = following
-            return True
 
     def _heard(self, ending: Ending, row: Row, error: Exception | None) -> None:
         """The end of an attempt whose slot did not wait is committed, or was refused."""
         attempt, following = ending.attempt, ending.following
         if following is not None:
-            self._came_home(attempt.chain)
+            self._attempts.came_home(attempt.chain)
         if following is not None and (error is not None or row["status"] != "moved"):
             # Held, cancelled, taken over or refused: what began ahead never happened. Its end would be fenced, too.
             self._drop(following)
@@ -391,10 +314,6 @@ class Worker:
         elif (after := self._after(attempt, row, ending.settled)) is not None:
             self._slots.submit(lambda: self._chain(after))
 
-    def _came_home(self, chain: Chain) -> None:
-        with self._drained:
-            chain.uncommitted -= 1
-
     def _drop(self, following: Attempt) -> None:
         following.stop.set()
         following.settle()
@@ -403,13 +322,9 @@ class Worker:
     def _end_again(self, ending: Ending) -> None:
         """PostgreSQL refused this end: forget what ran ahead of it, and end it once more in a slot that waits."""
         attempt = ending.attempt
-        before = attempt.lease.run
-        attempt.lease = replace(attempt.lease, run=replace(before, seen={}))
-        with self._drained:
-            holder = self._attempts.get(attempt.lease.token_id)
-            # What ran further ahead may have taken the place. A new claim, with facts of its own, keeps it.
-            if holder is None or holder.lease.run is before:
-                self._attempts[attempt.lease.token_id] = attempt
+        before = attempt.lease
+        attempt.lease = replace(before, run=replace(before.run, seen={}))
+        self._attempts.put_back(attempt, before)
         again = ending.outcome, ending.ready
         self._slots.submit(lambda: self._go_on(self._end_settled(attempt, *again, self._commit_and_wait)))
 
@@ -445,7 +360,7 @@ class Worker:
             self._forget(attempt)
             return None
         following = Attempt(lease=lease.moved(node=row["node"], epoch=row["epoch"], started_at=row["started_at"]))
-        if not self._took_over(attempt, following):
+        if not self._attempts.replace(attempt, following):
             return None
         if self._stopping.is_set():
             self._committer.advance(items.hand_back(following.lease))
@@ -456,10 +371,7 @@ class Worker:
     def _forget(self, attempt: Attempt) -> None:
         if attempt.lease.queue_limit_id is not None:
             self._give_back(attempt.lease)
-        with self._drained:
-            if self._attempts.get(attempt.lease.token_id) is attempt:
-                del self._attempts[attempt.lease.token_id]
-            self._drained.notify_all()
+        self._attempts.forget(attempt)
 
     def _give_back(self, lease: Lease) -> None:
         """Its place in a limited queue is free: let the line hear of it. The keeper stands behind this."""
@@ -477,7 +389,7 @@ class Worker:
 
     def _became_ready(self, queues: list[str]) -> None:
         if not set(self.queues).isdisjoint(queues):
-            self._poked.set()
+            self._claimer.poke()
         for queue, count in Counter(queues).items():
             if count > self._slots.size:  # more than this process can do: others need not wait for the message
                 pokes.poke(queue, MOST_WAKES)
@@ -486,8 +398,11 @@ class Worker:
     def _told(self, lease: Lease, *, task: bool = False) -> None:
         self._herald.changed(lease.run.workspace_id, lease.run.run_id, task=task)
 
+    def _told_soon(self, lease: Lease) -> None:
+        self._herald.changed(lease.run.workspace_id, lease.run.run_id, after=STAND_BACK)
+
     def _stop_unwanted(self, token_id: int) -> None:
-        attempt = self._attempts.get(token_id)
+        attempt = self._attempts.at(token_id)
         if attempt is not None:
             self._stop_attempt(attempt)
 
@@ -504,7 +419,7 @@ class Worker:
             if self._slots.is_jammed():
                 self._slots.withdraw()
             now = time.monotonic()
-            for attempt in list(self._attempts.values()):
+            for attempt in self._attempts.all():
                 if attempt.deadline is None or now <= attempt.deadline:
                     continue
                 try:
@@ -523,7 +438,7 @@ class Worker:
             self._lane_ended(attempt, attempt.lane.overstayed())
             return
         late = Attempt(lease=lease, began=attempt.began)
-        self._attempts[lease.token_id] = late
+        self._attempts.put(late)
         self._slots.submit(lambda: self._continue(late, too_slow(step.name, step.timeout)))
 
     def _continue(self, attempt: Attempt, outcome: Outcome) -> None:
@@ -533,38 +448,11 @@ class Worker:
         while not self._stopping.wait(LOOK_AFTER):
             try:
                 with self._pool.connection() as connection:
-                    self._register(connection)
-                    self._stop_cancelled(connection)
-                    self._return_strays(connection)
+                    self._upkeep.see_to(connection)
             except Exception as error:
                 log.warning("cannot look after runs, trying again", error=str(error).strip()[:200])
-
-    def _register(self, connection: Connection) -> None:
-        arguments = (self.session_id, self.node_id, socket.gethostname(), os.getpid(), self.queues)
-        connection.execute(statements.BOOT, arguments)
-
-    def _stop_cancelled(self, connection: Connection) -> None:
-        """Tell handlers whose run is being cancelled, or whose token was taken from them."""
-        attempts = list(self._attempts.values())
-        if not attempts:
-            return
-        rows = connection.execute(statements.CANCELLED, (list({a.lease.run.run_id for a in attempts}),)).fetchall()
-        cancelled = {row["id"] for row in rows}
-        tokens = [attempt.lease.token_id for attempt in attempts]
-        ours = {r["id"]: r["epoch"] for r in connection.execute(statements.OURS, (tokens, self.session_id)).fetchall()}
-        for attempt in attempts:
-            lease = attempt.lease
-            # One that moved on meanwhile has ended its handler: telling it so changes nothing.
-            is_cancelled = lease.run.run_id in cancelled and lease.node >= 0
-            if is_cancelled or not attempt.may_stand_at(ours.get(lease.token_id)):
-                self._stop_attempt(attempt)
 
     def _stop_attempt(self, attempt: Attempt) -> None:
         attempt.stop.set()
         if attempt.task is not None:
             self._loop.call_soon_threadsafe(attempt.task.cancel)
-
-    def _return_strays(self, connection: Connection) -> None:
-        for row in connection.execute(statements.STRAYS, (self.session_id,)).fetchall():
-            if row["id"] not in self._attempts:
-                self._committer.advance({"t": row["id"], "e": row["epoch"], "then": "back"})

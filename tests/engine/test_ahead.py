@@ -146,8 +146,9 @@ def test_a_refused_end_forgets_what_ran_ahead_of_it(house: House, sandbox: Sandb
                 assert ran_ahead.wait(PATIENCE)
                 raise psycopg.DataError("unforeseen")
             for item in told:
-                lease = attempts[item["t"]].lease
-                seen.append((lease.node, set(lease.run.seen)))
+                attempt = attempts.at(item["t"])
+                assert attempt is not None
+                seen.append((attempt.lease.node, set(attempt.lease.run.seen)))
             return real(text)
 
         with patch.object(house.worker._committer, "_call", call):

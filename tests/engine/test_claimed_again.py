@@ -62,11 +62,11 @@ def test_who_lost_a_token_and_gets_it_again_drops_the_old_attempt(
     """The old handler is told to stop, and a slot that it keeps is replaced."""
     held = kind(listens=False)
     with at_work_on(house, sandbox, held) as (worker, run_id):
-        old = next(iter(worker._attempts.values()))
+        old = worker._attempts.all()[0]
         epoch = give_again(worker, run_id, epochs=1)
         held.enter()
         assert (old.stop.is_set(), old.is_settled()) == (True, True)
-        assert [attempt.lease.epoch for attempt in worker._attempts.values()] == [epoch]
+        assert [attempt.lease.epoch for attempt in worker._attempts.all()] == [epoch]
         busy = int(kind is Held)  # one who is away keeps no slot
         wait_until(lambda: worker._slots._load == busy, 10, "the old handler's slot to be replaced")
         held.release.set()

@@ -114,7 +114,7 @@ def test_a_paused_run_lets_its_steps_end_and_holds_what_follows(house: House, sa
         assert pause_run(run_id, house.actor) == "paused"
         assert house.worker is not None
         with house.worker._pool.connection() as connection:
-            house.worker._stop_cancelled(connection)  # what it does each second
+            house.worker._upkeep.stop_cancelled(connection)  # what it does each second
         held.release.set()
         in_state(run_id, "H")
         assert letters(run_id) == [(0, "S")]

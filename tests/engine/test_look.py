@@ -8,7 +8,8 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from orchestrator.engine import worker
+from orchestrator.engine import claiming, worker
+from orchestrator.engine.claiming import Claimer
 from orchestrator.engine.sandbox import Sandbox
 from orchestrator.engine.worker import Worker
 from orchestrator.models import Token
@@ -16,7 +17,7 @@ from tests.engine.drawings import document, step
 from tests.engine.house import House, make_tools, worker_at_work
 
 
-class Seen(Worker):
+class Seen(Claimer):
     """Remembers which thread claimed, and fails as often as it is told to."""
 
     def __init__(self, *args: Any, **more: Any) -> None:
@@ -24,22 +25,26 @@ class Seen(Worker):
         self.failures = 0
         super().__init__(*args, **more)
 
-    def _claim_once(self) -> bool:
+    def claim_once(self) -> bool:
         self.claimed_by.append(threading.current_thread().name)
         if self.failures:
             self.failures -= 1
             raise psycopg.OperationalError("gone")
-        return super()._claim_once()
+        return super().claim_once()
 
 
 @pytest.fixture
 def seen(house: House, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Seen]:
-    """A worker that hears of work by `look` only: it never looks unasked."""
-    monkeypatch.setattr(worker, "IDLE_LOOK", 3_600.0)
-    monkeypatch.setattr("tests.engine.house.Worker", Seen)
+    """A worker's, that hears of work by `look` only: it never looks unasked."""
+    monkeypatch.setattr(claiming, "IDLE_LOOK", 3_600.0)
+    monkeypatch.setattr(worker, "Claimer", Seen)
     with worker_at_work(make_tools(sandbox)) as made:
-        assert isinstance(made, Seen)
-        yield made
+        yield claimer_of(made)
+
+
+def claimer_of(made: Worker) -> Seen:
+    assert isinstance(made._claimer, Seen)
+    return made._claimer
 
 
 def test_who_hears_of_work_claims_it(house: House, seen: Seen) -> None:
@@ -69,13 +74,14 @@ def test_a_claim_that_fails_is_made_again(house: House, seen: Seen) -> None:
     assert seen.claimed_by[:2] == [threading.current_thread().name, "claimer"]
 
 
-def test_a_stopped_worker_claims_nothing(house: House, sandbox: Sandbox) -> None:
-    stopped = Seen(uuid4(), ("default",), make_tools(sandbox))
+def test_a_stopped_worker_claims_nothing(house: House, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "Claimer", Seen)
+    stopped = Worker(uuid4(), ("default",), make_tools(sandbox))
     stopped.start()
     stopped.stop(grace=5)
     run_id = house.start(house.publish(document([step("a")])))
-    before = list(stopped.claimed_by)
+    before = list(claimer_of(stopped).claimed_by)
     stopped.look()
-    assert stopped.claimed_by == before
+    assert claimer_of(stopped).claimed_by == before
     assert Token.objects.get(run_id=run_id).state == "R"
-    assert not stopped._claimer.is_alive()
+    assert not claimer_of(stopped)._thread.is_alive()

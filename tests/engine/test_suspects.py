@@ -89,7 +89,7 @@ def test_a_process_works_on_one_suspect_at_a_time(house: House, sandbox: Sandbox
     Token.objects.update(lost=SUSPECT)
     with worker_at_work(make_tools(sandbox, known)) as house.worker:
         wait_until(lambda: begun, 20, "the first suspect to begin")
-        house.worker._claim_once()
+        house.worker._claimer.claim_once()
         leased = Token.objects.filter(run_id=run_id, state="L").count()
         release.set()
         assert (leased, len(begun)) == (1, 1)

@@ -275,10 +275,10 @@ class Process(Worker):
     def look_after(self) -> None:
         """What the worker does each second beside its work."""
         connection = self.world.database
-        self._register(connection)
-        self._stop_cancelled(connection)
+        self._upkeep.register(connection)
+        self._upkeep.stop_cancelled(connection)
         with self._committing():
-            self._return_strays(connection)
+            self._upkeep.return_strays(connection)
             self._flush()
 
     def stop_politely(self) -> None:
