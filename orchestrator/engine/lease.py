@@ -79,9 +79,25 @@ class Lease:
             root_run_id=row["root_run_id"],
             depth=row["depth"],
         )
-        names = ("epoch", "node", "scope_id", "generation", "attempt", "lost", "tried_before", "phase")
-        more = ("verdict", "started_at", "first_started_at", "waiting", "signal", "queue", "queue_limit_id")
-        return cls(run=run, token_id=row["id"], **{name: row[name] for name in names + more})
+        return cls(
+            run=run,
+            token_id=row["id"],
+            epoch=row["epoch"],
+            node=row["node"],
+            scope_id=row["scope_id"],
+            generation=row["generation"],
+            attempt=row["attempt"],
+            lost=row["lost"],
+            tried_before=row["tried_before"],
+            phase=row["phase"],
+            verdict=row["verdict"],
+            started_at=row["started_at"],
+            first_started_at=row["first_started_at"],
+            waiting=row["waiting"],
+            signal=row["signal"],
+            queue=row["queue"],
+            queue_limit_id=row["queue_limit_id"],
+        )
 
     def moved(self, *, node: int, epoch: int, started_at: datetime) -> "Lease":
         """The same token at its next step, fresh."""

@@ -66,5 +66,9 @@ BEGIN
     VALUES ((p_run->>'workspace')::bigint, (p_run->>'user')::bigint, coalesce(p_run->>'actor', ''), p_run->>'via',
         'run.start', 'run ' || v_id, true,
         jsonb_build_object('workflow', p_run->>'workflow_slug', 'trigger', p_run->>'trigger'), clock_timestamp());
-    RETURN QUERY SELECT v_id, CASE WHEN v_full THEN 'queued' ELSE 'started' END, v_now, pg_snapshot_xmin(pg_current_snapshot())::text::bigint;
+    run_id := v_id;
+    status := CASE WHEN v_full THEN 'queued' ELSE 'started' END;
+    started_at := v_now;
+    seq := pg_snapshot_xmin(pg_current_snapshot())::text::bigint;
+    RETURN NEXT;
 END $$;
