@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,8 +13,11 @@ from channels.layers import get_channel_layer
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from rest_framework.exceptions import ValidationError
 
 from designer import waiting
+from designer.api.runs import taken
+from designer.api.serializers import RunRequest
 from designer.services.publishing import publish
 from orchestrator.api import Run, Workflow
 from tests.designer_cast import Cast, document, transform
@@ -34,6 +38,38 @@ def workflow(cast: Cast) -> Workflow:
     made = cast.workflow(document(transform("a"), name="Flow", input=INPUT))
     publish(workflow=made, note="", actor=cast.actor)
     return made
+
+
+BODIES: list[Any] = [
+    None,
+    {},
+    [],
+    "input",
+    {"input": None},
+    {"input": {}},
+    {"input": {"amount": 1, "note": "grüß"}},
+    {"input": [1, None]},
+    {"input": 0},
+    {"input": False},
+    {"input": {}, "priority": 3},
+    {"input": {}, "unknown": 1},
+    {"inputs": {}},
+]
+
+
+def outcome(taking: Callable[[Any], dict[str, Any]], body: Any) -> Any:
+    try:
+        return taking(body)
+    except ValidationError as error:
+        return error.detail
+
+
+@pytest.mark.parametrize("body", BODIES, ids=repr)
+def test_the_commonest_body_is_taken_as_the_serializer_takes_it(body: Any) -> None:
+    def whole(body: Any) -> dict[str, Any]:
+        return dict(RunRequest().run_validation({} if body is None else body))
+
+    assert outcome(taken, body) == outcome(whole, body)
 
 
 def start(cast: Cast, body: Any, query: str = "", **headers: str) -> Any:
