@@ -93,10 +93,14 @@ END $$;
 
 -- The queues of what this transaction has let go.
 CREATE FUNCTION branchline_released(p_workflow bigint, p_key text) RETURNS text[] LANGUAGE sql AS $$
-    SELECT coalesce(array_agg(DISTINCT k.queue::text), '{}') FROM orchestrator_run r
+    WITH RECURSIVE released AS (
+        SELECT r.id FROM orchestrator_run r WHERE r.workflow_id = p_workflow AND r.concurrency_key = p_key
+            AND r.finished_at IS NULL AND NOT r.queued AND r.xid = branchline_xid()
+        UNION ALL
+        SELECT c.id FROM orchestrator_run c JOIN released b ON c.parent_run_id = b.id WHERE c.finished_at IS NULL
+    )
+    SELECT coalesce(array_agg(DISTINCT k.queue::text), '{}') FROM released r
     JOIN orchestrator_token k ON k.run_id = r.id AND k.state = 'R'
-    WHERE r.workflow_id = p_workflow AND r.concurrency_key = p_key AND r.finished_at IS NULL AND NOT r.queued
-        AND r.xid = branchline_xid()
 $$;
 
 -- Where somebody is queued although there is a slot, or may replace somebody.

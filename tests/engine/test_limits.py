@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from unittest.mock import patch
 from uuid import UUID
 
 import pytest
@@ -12,6 +13,7 @@ from django.db import connection, transaction
 from orchestrator.core.errors import ExpressionFailed
 from orchestrator.core.outcome import Done
 from orchestrator.core.states import FINAL_RUN
+from orchestrator.engine import dispatch
 from orchestrator.engine.sandbox import Sandbox
 from orchestrator.models import Run, RunRecord, StepLog, Token
 from orchestrator.queries.fsck import breaches
@@ -276,7 +278,10 @@ def test_a_sub_workflow_of_a_retried_run_waits_for_the_slot_too(house: House, sa
     assert queued(first, second) == [True, False]
     assert (states(first), states(child)) == (["W"], ["H"])
     assert list(breaches()) == []
-    cancel_run(second, house.actor)
+    told: list[str] = []
+    with patch.object(dispatch, "wake", lambda queue, count=1: told.append(queue)):
+        cancel_run(second, house.actor)
+    assert told == ["default"]
     assert (queued(first), states(child)) == ([False], ["R"])
     with worker_at_work(make_tools(sandbox)) as house.worker:
         assert house.end_of(first).state == "succeeded"
