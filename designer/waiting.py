@@ -6,14 +6,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from uuid import UUID
 
 import structlog
-from channels import DEFAULT_CHANNEL_LAYER
-from channels.layers import channel_layers
 from django.db import connection
-from redis.exceptions import RedisError
 
-from orchestrator.api import FINAL_RUN, Run
+from orchestrator.api import DEAF, FINAL_RUN, Run, hearing
 
 log = structlog.get_logger(__name__)
 
@@ -21,14 +19,14 @@ log = structlog.get_logger(__name__)
 LOOK_AGAIN = 1.0
 
 
-def wait_for_end(run_id: str, workspace_id: int, seconds: float) -> bool:
+def wait_for_end(run_id: UUID, workspace_id: int, seconds: float) -> bool:
     """Return True once the run has ended, False after `seconds`. Wakes up when its workspace announces a change.
 
     Gives the caller's database connection back (outside a transaction), so that many may wait on a small pool.
     """
     end = time.monotonic() + seconds
     # First listen, then look: an end in between is announced.
-    with _ear().listening(f"workspace.{workspace_id}", run_id) as heard:
+    with _ears().listening(workspace_id, run_id) as heard:
         while not _ended(run_id):
             left = end - time.monotonic()
             if left <= 0:
@@ -38,7 +36,7 @@ def wait_for_end(run_id: str, workspace_id: int, seconds: float) -> bool:
         return True
 
 
-def _ended(run_id: str) -> bool:
+def _ended(run_id: UUID) -> bool:
     try:
         return Run.objects.filter(pk=run_id, state__in=FINAL_RUN).exists()
     finally:
@@ -46,45 +44,38 @@ def _ended(run_id: str) -> bool:
             connection.close()
 
 
-class _Ear:
-    """One event loop for all waits of this process.
-
-    Its channel layer is its own: the usual one belongs to the loop of the sockets, and only one loop may receive on a
-    layer at a time.
-    """
+class _Ears:
+    """One event loop for all waits of this process."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
-        self._layer = channel_layers.make_backend(DEFAULT_CHANNEL_LAYER)
         threading.Thread(target=self._loop.run_forever, name="waits", daemon=True).start()
 
     @contextmanager
-    def listening(self, group: str, run_id: str) -> Iterator[threading.Event]:
-        """Sets the event whenever the group hears of the run. Without Valkey never, but it does not fail."""
+    def listening(self, workspace_id: int, run_id: UUID) -> Iterator[threading.Event]:
+        """Sets the event whenever the workspace hears of the run. Without Valkey never, but it does not fail."""
         heard, ready = threading.Event(), threading.Event()
-        listener = asyncio.run_coroutine_threadsafe(self._listen(group, run_id, heard, ready), self._loop)
+        listener = asyncio.run_coroutine_threadsafe(_listen(workspace_id, run_id, heard, ready), self._loop)
         ready.wait(LOOK_AGAIN)
         try:
             yield heard
         finally:
             listener.cancel()
 
-    async def _listen(self, group: str, run_id: str, heard: threading.Event, ready: threading.Event) -> None:
-        try:
-            channel = await self._layer.new_channel()
-            await self._layer.group_add(group, channel)
+
+async def _listen(workspace_id: int, run_id: UUID, heard: threading.Event, ready: threading.Event) -> None:
+    try:
+        async with hearing(workspace_id) as ear:
             ready.set()
-            try:
-                while True:
-                    if run_id in (await self._layer.receive(channel)).get("runs", ()):
-                        heard.set()
-            finally:
-                await self._layer.group_discard(group, channel)
-        except (RedisError, OSError) as error:
-            log.warning("a wait hears no announcements", run=run_id, error=str(error)[:200])
-            ready.set()
+            while True:
+                news = await ear.next(LOOK_AGAIN)
+                if news is not None and run_id in news.runs:
+                    heard.set()
+    except DEAF as error:
+        log.warning("a wait hears no announcements", run=str(run_id), error=str(error)[:200])
+        ready.set()
 
 
 @cache
-def _ear() -> _Ear:
-    return _Ear()
+def _ears() -> _Ears:
+    return _Ears()

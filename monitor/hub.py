@@ -1,6 +1,6 @@
 """One reader for all sockets of a process: a burst of changes costs the same for one viewer as for five hundred.
 
-Each workspace that somebody watches here has a `Room`. It hears "these runs changed" from the channel layer, reads
+Each workspace that somebody watches here has a `Room`. It hears "these runs changed" (`hearing`), reads
 once what is new, and hands the text to every socket that watches. Messages may be lost, repeated or late: a room
 looks again by itself, and `seq` tells exactly where each reader stands.
 """
@@ -9,7 +9,6 @@ import asyncio
 import json
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from uuid import UUID
@@ -17,18 +16,17 @@ from weakref import WeakKeyDictionary
 
 import structlog
 from channels.db import database_sync_to_async
-from channels.layers import get_channel_layer
 
 from monitor.burst import Answers, Asked, read
-from orchestrator.api import FINAL_RUN, Actor, Frame, Lost, Run, Viewer
+from orchestrator.api import FINAL_RUN, Actor, Frame, Lost, News, Run, Viewer, hearing
 
 log = structlog.get_logger(__name__)
 
 PAUSE = 0.05  # seconds between two bursts: what comes meanwhile is read together
-CHECK = 2.0  # seconds between looks at rights and at the channel layer, when nothing else happens
+CHECK = 2.0  # seconds between looks at rights, when nothing else happens
 LOOK_AGAIN = 10.0  # seconds after which watched runs are read without being told
 PER_PERSON = 0.04  # seconds between two rounds of counts, for each person who watches them
-TRY_AGAIN = 1.0  # seconds after the database or the channel layer failed
+TRY_AGAIN = 1.0  # seconds after the database or Valkey failed
 
 
 class Socket(Protocol):
@@ -72,7 +70,6 @@ class Room:
         self._looked_at = time.monotonic()
         self._something = asyncio.Event()
         self._listening = asyncio.Event()
-        self._group = f"workspace.{workspace_id}"
         self._work = [asyncio.create_task(work) for work in (self._listen(), self._serve())]
 
     # What sockets ask for ------------------------------------------------------------------------------------------
@@ -126,43 +123,30 @@ class Room:
     # What is announced ---------------------------------------------------------------------------------------------
 
     async def _listen(self) -> None:
-        layer = get_channel_layer()
-        channel = await layer.new_channel()
-        hearing = asyncio.create_task(self._receive(layer, channel))
-        try:
-            while True:
-                await self._join_group(layer, channel)
-                await asyncio.sleep(CHECK)
-                self._something.set()
-        finally:
-            hearing.cancel()
-            await asyncio.gather(hearing, return_exceptions=True)
-            with suppress(Exception):  # the group forgets a dead name by itself, within a day
-                await layer.group_discard(self._group, channel)
-
-    async def _join_group(self, layer: Any, channel: str) -> None:
-        """Again and again: a flushed Valkey has forgotten the group."""
-        try:
-            await layer.group_add(self._group, channel)
-        except Exception as error:
-            # Sockets live on by looking again; announcements resume with the channel layer.
-            log.warning("no announcements", error=str(error)[:200])
-        self._listening.set()
-
-    async def _receive(self, layer: Any, channel: str) -> None:
         while True:
             try:
-                self._hear(await layer.receive(channel))
-            except Exception as error:
+                async with hearing(self.workspace_id) as ear:
+                    self._look_again()  # at what was told before
+                    self._listening.set()
+                    while True:
+                        self._hear(await ear.next(CHECK))
+            except Exception as error:  # sockets live on by looking again
                 log.warning("no announcements", error=str(error)[:200])
-                await asyncio.sleep(TRY_AGAIN)
+            self._listening.set()
+            self._something.set()
+            await asyncio.sleep(TRY_AGAIN)
 
-    def _hear(self, message: dict[str, Any]) -> None:
-        self._changed.update(UUID(run) for run in message.get("runs", ()))
-        self._due["dashboard"] |= self.counts["dashboard"]
-        if message.get("tasks"):
-            self._due["tasks"] |= self.counts["tasks"]
+    def _hear(self, news: News | None) -> None:
+        if news is not None:
+            self._changed |= news.runs
+            self._due["dashboard"] |= self.counts["dashboard"]
+            if news.tasks:
+                self._due["tasks"] |= self.counts["tasks"]
         self._something.set()
+
+    def _look_again(self) -> None:
+        self._looked_at = time.monotonic()
+        self._changed.update(run.run.pk for run in self.runs.values() if run.state not in FINAL_RUN)
 
     # What is read and told -----------------------------------------------------------------------------------------
 
@@ -185,8 +169,7 @@ class Room:
         """All that is to be read now."""
         now = time.monotonic()
         if now > self._looked_at + LOOK_AGAIN:
-            self._looked_at = now
-            self._changed.update(run.run.pk for run in self.runs.values() if run.state not in FINAL_RUN)
+            self._look_again()
         changed, self._changed = self._changed, set()
         return Asked(
             sockets=tuple(self.sockets),

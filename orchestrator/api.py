@@ -32,6 +32,7 @@ from orchestrator.core.schema_example import example_of
 from orchestrator.core.states import FINAL_RUN, RunState, StepRunState
 from orchestrator.core.undo import UndoState
 from orchestrator.core.undo_preview import undo_preview
+from orchestrator.engine.announcements import DEAF, News, hearing
 from orchestrator.engine.prepared import Seen
 from orchestrator.models import Run, User, Version, Workflow, Workspace
 from orchestrator.models.fields import DrawnJSONField
@@ -87,6 +88,7 @@ from orchestrator.steps.registry import KINDS, step_kinds_json
 
 __all__ = [
     "BULK_ACTIONS",
+    "DEAF",
     "FINAL_RUN",
     "FORMAT",
     "ITEM_STATES",
@@ -121,6 +123,7 @@ __all__ = [
     "JsonInvalid",
     "JsonObject",
     "Lost",
+    "News",
     "NotFound",
     "Plan",
     "Problem",
@@ -171,6 +174,7 @@ __all__ = [
     "find_problems",
     "find_run",
     "foreseen_undo",
+    "hearing",
     "history",
     "inbox",
     "invalid_document",

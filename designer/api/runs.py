@@ -77,7 +77,7 @@ def start(
         seen=seen,
     )
     if wait:
-        wait_for_end(str(started.run_id), actor.workspace_id, wait)
+        wait_for_end(started.run_id, actor.workspace_id, wait)
     if wait or started.beginning is None:
         detail = run_detail(actor, started.run_id)
     else:

@@ -1,6 +1,5 @@
 """Wake-ups and announcements: messages that may be lost, repeated or late without harm."""
 
-import asyncio
 import atexit
 import os
 import threading
@@ -11,9 +10,8 @@ from uuid import UUID
 
 import structlog
 from celery import current_app
-from channels.layers import get_channel_layer
 
-from orchestrator.engine import metrics, pokes
+from orchestrator.engine import announcements, metrics, pokes
 
 log = structlog.get_logger(__name__)
 WAKE_TASK = "orchestrator.wake"
@@ -41,14 +39,6 @@ def announce(workspace_id: int, run_id: UUID, *, tasks: bool = False) -> None:
     herald().changed(workspace_id, run_id, task=tasks, after=STAND_BACK)
 
 
-async def tell(runs: dict[int, set[UUID]], tasks: set[int]) -> None:
-    """Send one message per workspace to the channel layer."""
-    layer = get_channel_layer()
-    for workspace_id, ids in runs.items():
-        message = {"type": "runs.changed", "runs": sorted(map(str, ids)), "tasks": workspace_id in tasks}
-        await layer.group_send(f"workspace.{workspace_id}", message)
-
-
 def _publish(task: str, argument: str | None, queue: str) -> None:
     try:
         current_app.send_task(
@@ -71,8 +61,7 @@ class Herald:
     INTERVAL = 0.05  # seconds between announcements
     WAKE_INTERVAL = 0.005
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+    def __init__(self) -> None:
         self._changed = threading.Condition()
         self._queues: Counter[str] = Counter()
         self._runs: dict[int, set[UUID]] = {}
@@ -148,14 +137,9 @@ class Herald:
                 _publish(WAKE_TASK, queue, queue)
         if tasks:
             notify()
-        if runs:
-            message = tell(runs, tasks)
-            try:
-                asyncio.run_coroutine_threadsafe(message, self._loop).result(timeout=5)
-            except Exception as error:
-                if self._loop.is_closed():
-                    message.close()  # nobody will ever run it
-                log.warning("live message not sent", error=str(error)[:200])
+        for workspace_id, ids in runs.items():
+            if not announcements.tell(workspace_id, ids, tasks=workspace_id in tasks):
+                log.warning("live message not sent", workspace=workspace_id)
 
 
 _herald: tuple[int, Herald] | None = None
@@ -168,9 +152,7 @@ def herald() -> Herald:
     if _herald is None or _herald[0] != os.getpid():
         with _herald_lock:
             if _herald is None or _herald[0] != os.getpid():
-                loop = asyncio.new_event_loop()
-                threading.Thread(target=loop.run_forever, name="herald-loop", daemon=True).start()
-                _herald = os.getpid(), Herald(loop)
+                _herald = os.getpid(), Herald()
                 # What a short command has said last is still sent before it ends.
                 atexit.register(_herald[1].stop)
     return _herald[1]

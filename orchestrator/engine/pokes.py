@@ -6,7 +6,6 @@ Safe to lose, repeat or delay: the Celery message follows, and the keeper's swee
 
 import os
 import threading
-import time
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
@@ -15,59 +14,34 @@ import redis
 import structlog
 from django.conf import settings
 
+from orchestrator.engine.line import QUIET, Line
+
 log = structlog.get_logger(__name__)
 PREFIX = "branchline:poke:"
 MOST = 64  # pokes of a queue that nobody has taken
 LIVES = 1_000  # milliseconds: an older poke says nothing that the Celery message has not said
-PATIENCE = 0.2  # seconds a sender waits for Valkey at most
-QUIET = 5.0  # seconds without pokes after Valkey failed
 LISTEN = 5  # seconds of one blocking read
 COMMANDS = 3  # of one poke
 KNOWN = 1_000  # pokes kept packed
 
 
 class Sender:
-    """Sends pokes; never raises. After a failure it keeps quiet for a while, so that nobody waits twice.
-
-    On a connection of its own, with words packed once: a client's pool and pipeline cost more than the poke, and
-    somebody waits for the step that it begins.
-    """
+    """Sends pokes, with words packed once; never raises."""
 
     def __init__(self, url: str) -> None:
-        client = redis.Redis.from_url(url, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE, retry=None)
-        self._connection: Any = client.connection_pool.make_connection()
-        self._lock = threading.Lock()
+        self._line = Line(url)
         self._words: dict[tuple[str, int], bytes] = {}
-        self._quiet_until = 0.0
 
     def send(self, queue: str, count: int = 1) -> bool:
         """Poke up to `count` processes that wait for this queue. True when Valkey took it."""
-        if time.monotonic() < self._quiet_until:
-            return False
-        with self._lock:
-            words = self._words.get((queue, count)) or self._packed(queue, count)
-            try:
-                try:
-                    self._say(words)
-                except redis.ConnectionError:  # it may have closed while nobody spoke
-                    self._say(words)
-            except (redis.RedisError, OSError):
-                self._connection.disconnect()  # answers may be left in it
-                self._quiet_until = time.monotonic() + QUIET
-                return False
-        return True
-
-    def _say(self, words: bytes) -> None:
-        self._connection.send_packed_command([words], check_health=False)
-        for _ in range(COMMANDS):
-            self._connection.read_response()
+        return self._line.say(self._words.get((queue, count)) or self._packed(queue, count), COMMANDS)
 
     def _packed(self, queue: str, count: int) -> bytes:
         key = PREFIX + queue
-        commands = [("LPUSH", key, *["1"] * count), ("LTRIM", key, 0, MOST - 1), ("PEXPIRE", key, LIVES)]
+        words = self._line.packed(("LPUSH", key, *["1"] * count), ("LTRIM", key, 0, MOST - 1), ("PEXPIRE", key, LIVES))
         if len(self._words) >= KNOWN:
             self._words.clear()
-        words = self._words[queue, count] = b"".join(self._connection.pack_commands(commands))
+        self._words[queue, count] = words
         return words
 
 

@@ -61,7 +61,7 @@ class Worker:
         self._insides = Insides(self._pool, roots)
         self._ends = EndItems(self._pool, self._plans, tools.sandbox, roots)
         self._loop = asyncio.new_event_loop()
-        self._herald = Herald(self._loop)
+        self._herald = Herald()
         self._committer = Committer(session_id, self._became_ready)
         self._aftermath = Aftermath(
             self._pool, self._plans, told=self._told, woken=self._became_ready, unwanted=self._stop_unwanted

@@ -121,18 +121,6 @@ CACHES = {
         "OPTIONS": {"serializer": "orchestrator.project.cache.JsonSerializer"},
     }
 }
-CHANNEL_LAYERS = {
-    "default": {
-        "BACKEND": "channels_redis.core.RedisChannelLayer",
-        "CONFIG": {
-            # Waiting for a message takes up to five seconds of silence, which is also the client's own time-out.
-            "hosts": [{"address": REDIS_URL, "socket_timeout": 15}],
-            "prefix": "branchline",
-            "capacity": 1000,
-            "expiry": 30,
-        },
-    }
-}
 
 # --- Time and text ----------------------------------------------------------------------------------------------
 

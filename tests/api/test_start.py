@@ -1,6 +1,5 @@
 """Starting runs by the API."""
 
-import asyncio
 import threading
 import time
 from collections.abc import Callable
@@ -8,8 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from asgiref.sync import async_to_sync
-from channels.layers import get_channel_layer
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -20,6 +17,7 @@ from designer.api.runs import taken
 from designer.api.serializers import RunRequest
 from designer.services.publishing import publish
 from orchestrator.api import Run, Workflow
+from orchestrator.engine import announcements
 from tests.designer_cast import Cast, document, transform
 from tests.factories import bearer
 
@@ -174,8 +172,7 @@ def test_waiting_answers_as_soon_as_the_end_is_announced(
                 assert time.monotonic() < deadline
             Run.objects.filter(pk=run.pk).update(state="succeeded", finished_at=run.started_at, output={"ok": True})
             ended.append(time.monotonic())
-            message = {"type": "runs.changed", "runs": [str(run.pk)], "tasks": False}
-            async_to_sync(send_after_a_turn)(f"workspace.{cast.workspace.pk}", message)
+            assert announcements.tell(cast.workspace.pk, [run.pk], tasks=False)
         finally:
             connection.close()
 
@@ -186,11 +183,6 @@ def test_waiting_answers_as_soon_as_the_end_is_announced(
     thread.join(timeout=10)
     assert (answer.status_code, answer.json()["state"], answer.json()["output"]) == (201, "succeeded", {"ok": True})
     assert answered - ended[0] < 20  # unannounced: the whole 30 s
-
-
-async def send_after_a_turn(group: str, message: dict[str, Any]) -> None:
-    await get_channel_layer().group_send(group, message)
-    await asyncio.sleep(0)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -1,6 +1,5 @@
 """A herald says at once what somebody waits for, lets the rest stand back, and forgets nothing."""
 
-import asyncio
 import queue
 from collections import Counter
 from collections.abc import Iterator
@@ -21,7 +20,7 @@ class Heard(Herald):
 
     def __init__(self) -> None:
         self.sent: queue.Queue[tuple[dict[str, int], dict[int, set[UUID]], set[int]]] = queue.Queue()
-        super().__init__(asyncio.new_event_loop())
+        super().__init__()
 
     def _send(self, queues: Counter[str], runs: dict[int, set[UUID]], tasks: set[int]) -> None:
         self.sent.put((dict(queues), runs, tasks))
@@ -32,7 +31,6 @@ def herald() -> Iterator[Heard]:
     made = Heard()
     yield made
     made.stop()
-    made._loop.close()
 
 
 def test_what_may_stand_back_goes_with_the_next_that_may_not(herald: Heard) -> None:

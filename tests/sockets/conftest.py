@@ -1,4 +1,4 @@
-"""Sockets as browsers and programs open them, against the real database and the real channel layer."""
+"""Sockets as browsers and programs open them, against the real database and a real Valkey."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -9,7 +9,7 @@ from channels.db import database_sync_to_async
 from django.conf import settings
 from django.test import Client
 
-from orchestrator.engine.dispatch import tell
+from orchestrator.engine import announcements
 from orchestrator.models import Run, User, Workspace
 from tests.factories import bearer, make_member, make_workspace
 from tests.run_factories import drawn, make_run, make_version, make_workflow
@@ -72,4 +72,4 @@ def write(function: Callable[..., Any], *arguments: Any, **named: Any) -> Awaita
 
 async def announce(run: Run, *, tasks: bool = False) -> None:
     """Say what a worker says after a commit."""
-    await tell({run.workspace_id: {run.pk}}, {run.workspace_id} if tasks else set())
+    assert announcements.tell(run.workspace_id, [run.pk], tasks=tasks)

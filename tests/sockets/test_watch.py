@@ -5,6 +5,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
+import redis
 from django.db import connection
 
 from monitor import hub as hub_module
@@ -92,6 +93,19 @@ async def test_an_unwatched_run_is_silent(connect: Opener, workspace: Workspace,
     await write(make_token, run, "a")
     await announce(run)
     assert await live.silent(0.5)
+
+
+async def test_a_room_that_could_not_hear_looks_again_as_soon_as_it_can(
+    connect: Opener, workspace: Workspace, viewer: User, run: Run, valkey: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub_module, "LOOK_AGAIN", 600.0)
+    monkeypatch.setattr(hub_module, "TRY_AGAIN", 0.05)
+    live = await connect(workspace, await write(sign_in, viewer))
+    await live.say(watch="run", id=str(run.pk))
+    await live.hear()
+    await write(make_token, run, "a", state="L")
+    redis.Redis.from_url(valkey).client_kill_filter(_type="pubsub")
+    assert states(await live.hear()) == {"a": "running"}
 
 
 async def test_a_lost_announcement_only_delays(

@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
-from channels.layers import get_channel_layer
 from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
 from orchestrator.core.states import FINAL_RUN
+from orchestrator.engine.announcements import hearing
 from orchestrator.models import Run
 from orchestrator.project.logs import escaped
 from orchestrator.queries.step_run import StepRun
@@ -47,25 +47,19 @@ def watch(run_id: UUID, console: Console, poke: Callable[[], None]) -> Run:
 
 async def _watch(run_id: UUID, console: Console, poke: Callable[[], None]) -> Run:
     run = await sync_to_async(Run.objects.get)(pk=run_id)
-    layer = get_channel_layer()
-    channel = await layer.new_channel()
-    await layer.group_add(f"workspace.{run.workspace_id}", channel)
     steps: dict[tuple[str, str | None], StepRun] = {}
     after: int | None = None
-    with picture(console) as show:
-        while True:
-            poke()
-            found = await sync_to_async(step_runs)(run, after=after)
-            after = found.seq
-            steps |= {(step.key, step.scope): step for step in found.items}
-            show(run, found.run_state, steps.values())
-            if found.run_state in FINAL_RUN:
-                break
-            try:
-                await asyncio.wait_for(layer.receive(channel), LOOK_AGAIN)
-            except TimeoutError:
-                continue
-    await layer.group_discard(f"workspace.{run.workspace_id}", channel)
+    async with hearing(run.workspace_id) as ear:
+        with picture(console) as show:
+            while True:
+                poke()
+                found = await sync_to_async(step_runs)(run, after=after)
+                after = found.seq
+                steps |= {(step.key, step.scope): step for step in found.items}
+                show(run, found.run_state, steps.values())
+                if found.run_state in FINAL_RUN:
+                    break
+                await ear.next(LOOK_AGAIN)
     return await sync_to_async(Run.objects.get)(pk=run_id)
 
 

@@ -1,0 +1,46 @@
+"""What is announced is heard in its workspace, a lost connection shows, and without Valkey nobody waits."""
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import redis
+
+from orchestrator.engine import announcements
+from orchestrator.engine.announcements import DEAF, PREFIX, News, hearing, tell
+from orchestrator.engine.line import Line
+
+PATIENCE = 10.0
+HERE, ELSEWHERE = 71, 72
+
+
+async def test_what_is_told_is_heard_in_its_workspace_only(valkey: str) -> None:
+    runs = [uuid4(), uuid4()]
+    async with hearing(HERE) as first, hearing(HERE) as second, hearing(ELSEWHERE) as other:
+        assert tell(HERE, runs, tasks=True)
+        assert tell(ELSEWHERE, runs[:1], tasks=False)
+        for ear in (first, second):
+            assert await ear.next(PATIENCE) == News(frozenset(runs), tasks=True)
+            assert await ear.next(0.01) is None
+        assert await other.next(PATIENCE) == News(frozenset(runs[:1]), tasks=False)
+
+
+async def test_whoever_lost_the_connection_hears_of_that(valkey: str) -> None:
+    """Were it opened again unnoticed, what was told meanwhile would be missed."""
+    client = redis.Redis.from_url(valkey)
+    async with hearing(HERE) as ear:
+        client.client_kill_filter(_type="pubsub")
+        with pytest.raises(DEAF):
+            await ear.next(PATIENCE)
+    assert client.pubsub_numsub(f"{PREFIX}{HERE}")[0][1] == 0
+
+
+async def test_without_valkey_nobody_hears_and_telling_costs_nothing(
+    monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int, settings: Any
+) -> None:
+    nowhere = f"redis://127.0.0.1:{unused_tcp_port}/0"
+    settings.REDIS_URL = nowhere
+    monkeypatch.setattr(announcements, "_line", lambda process: Line(nowhere))
+    assert not tell(HERE, [uuid4()], tasks=False)
+    with pytest.raises(DEAF):
+        await hearing(HERE).__aenter__()
