@@ -2,6 +2,7 @@
 
 import statistics
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from designer.samples.functions import fibonacci
 from orchestrator.project.bench import drawings, floors
@@ -17,11 +18,7 @@ def line(place: Place) -> Iterator[Row]:
 
 
 def heavy(place: Place) -> Iterator[Row]:
-    version = place.publish(drawings.line(10, 33))
-    measured, floor = [], []
-    for _ in range(3):
-        floor.append(floors.computation(lambda: fibonacci(33), 10))
-        measured.append(place.run(version))
+    measured, floor = _pairs(place, drawings.line(10, 33), lambda: floors.computation(partial(fibonacci, 33), 10))
     yield times_floor("10 heavy steps in a line", 1.02, measured, floor)
 
 
