@@ -32,6 +32,7 @@ class Acted:
     effects = "none"
     ports_from = None
     inside = None
+    reads = ()
     resumes_alike = False
     lazy = ()
     default_timeout = 30.0

@@ -138,6 +138,8 @@ class StepKind(Protocol):
     ports_from: str | None
     lazy: tuple[str, ...]
     default_timeout: float
+    #: Roots that `run` reads itself; others are put together when something asks for them.
+    reads: tuple[str, ...]
     #: Whether `resume` answers by the signal and the config alone: asked again, it answers the same.
     resumes_alike: bool
     #: What the steps inside may read besides ("item", "index"); None for a kind that holds no steps.

@@ -87,7 +87,7 @@ def prepare(
     if kind is None:
         return Fail(_unknown_kind(step.kind))
     try:
-        values = insides.roots.of_step(facts, lease)
+        values = insides.roots.of_step(facts, lease, kind.reads)
         config = (
             evaluate_value(step.config, values, tools.sandbox, lazy=kind.lazy) if step.has_expressions else step.config
         )

@@ -3,6 +3,8 @@
 A step inside containers reads its neighbours in its own scope, and every step around in the scope that holds that one.
 """
 
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from orchestrator.core.document import FOR_EACH, REPEAT
@@ -19,6 +21,25 @@ INPUT = -1
 ALL = ("input", "run")
 
 
+class Behind(Mapping[str, Json]):
+    """The roots of a step behind a join. The join's result is as large as it has branches: read when it is asked for."""
+
+    def __init__(self, roots: Mapping[str, Json], join: Callable[[], Json]) -> None:
+        self._roots = {**roots}
+        self._join = join
+
+    def __getitem__(self, root: str) -> Json:
+        if root == "join" and root not in self._roots:
+            self._roots[root] = self._join()
+        return self._roots[root]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**self._roots, "join": None})
+
+    def __len__(self) -> int:
+        return len({*self._roots, "join"})
+
+
 class Roots:
     """Reads values from this worker's memory, else from the rows."""
 
@@ -26,8 +47,8 @@ class Roots:
         self._pool = pool
         self.scopes = Scopes(pool)
 
-    def of_step(self, facts: VersionFacts, lease: Lease) -> dict[str, Json]:
-        """The roots of the step that `lease` stands at."""
+    def of_step(self, facts: VersionFacts, lease: Lease, reads: tuple[str, ...]) -> Mapping[str, Json]:
+        """The roots of the step that `lease` stands at, whose kind `reads` some of them itself."""
         plan = facts.plan
         step = plan.step(lease.node)
         roots = self._common(facts, lease, step.reads, step.roots)
@@ -37,9 +58,12 @@ class Roots:
             roots |= self._around(plan, lease, step.roots)
         if step.kind == REPEAT:
             roots |= self._turn(plan, lease)
-        if lease.node in plan.gates:
-            roots["join"] = self._join(plan, lease)
-        return roots
+        if lease.node not in plan.gates:
+            return roots
+        behind = Behind(roots, partial(self._join, plan, lease))
+        if "join" in (*step.roots, *reads):
+            _ = behind["join"]  # now, while nothing is lost if PostgreSQL is away
+        return behind
 
     def _around(self, plan: Plan, lease: Lease, wanted: tuple[str, ...]) -> dict[str, Json]:
         """What the containers around give to the steps inside; the innermost wins."""

@@ -31,6 +31,7 @@ class Kind(ABC, Generic[ConfigT]):
     lazy: tuple[str, ...] = ()
     literal: tuple[str, ...] = ()
     default_timeout: float = 30.0
+    reads: tuple[str, ...] = ()
     resumes_alike: bool = False
     inside: tuple[str, ...] | None = None
 

@@ -16,6 +16,7 @@ class KindForTests:
     needs: tuple[str, ...] = ()
     plain_ports: tuple[str, ...] = ("out", "error", "timeout")
     ports_from: str | None = None
+    reads: tuple[str, ...] = ()
     resumes_alike: bool = False
     inside: tuple[str, ...] | None = None
     script_field: str | None = None

@@ -16,6 +16,7 @@ class Merge(Kind[MergeConfig]):
     icon = "merge"
     config = MergeConfig
     effects: Effects = "none"
+    reads: tuple[str, ...] = ("join",)
 
     def run(self, config: MergeConfig, context: StepContext) -> Done:
         return Done(context.roots.get("join", {"branches": {}, "arrived": [], "missing": []}))
