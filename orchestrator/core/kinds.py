@@ -138,7 +138,7 @@ class StepKind(Protocol):
     ports_from: str | None
     lazy: tuple[str, ...]
     default_timeout: float
-    #: Roots that `run` reads itself; others are put together when something asks for them.
+    #: Roots that `run` always reads itself ("join"): they are read before it, where that costs the step no attempt.
     reads: tuple[str, ...]
     #: Whether `resume` answers by the signal and the config alone: asked again, it answers the same.
     resumes_alike: bool

@@ -10,6 +10,7 @@ import structlog
 from orchestrator.engine import metrics, statements
 from orchestrator.engine.attempt import SUSPECT
 from orchestrator.engine.attempts import Attempts
+from orchestrator.engine.committer import Committer
 from orchestrator.engine.database import Standing
 from orchestrator.engine.lease import Lease
 from orchestrator.engine.slots import Slots
@@ -33,6 +34,7 @@ class Claimer:
         queues: Sequence[str],
         slots: Slots,
         attempts: Attempts,
+        committer: Committer,
         *,
         begin: Callable[[Lease], None],
         began: Callable[[Lease], None],
@@ -41,9 +43,11 @@ class Claimer:
         self._queues = list(queues)
         self._slots = slots
         self._attempts = attempts
+        self._committer = committer
         self._begin = begin
         self._began = began
         self._is_more = True  # whether, for all we know, work waits for our slots
+        self._waits = False  # for commits
         self._connection = Standing("claim")
         self._claiming = threading.Lock()
         self._poked = threading.Event()
@@ -71,6 +75,11 @@ class Claimer:
         if self._is_more:  # of what came since then a poke tells
             self._poked.set()
 
+    def committed(self) -> None:
+        """Ends were committed: whoever waits for that goes on when few are left."""
+        if self._waits and not self._committer.is_behind:
+            self._poked.set()
+
     def look(self) -> None:
         """There is work: claim it on the caller's thread, without a change of threads, unless a claim is under way."""
         if self._stopping.is_set() or not self._claiming.acquire(blocking=False):
@@ -85,8 +94,13 @@ class Claimer:
 
     def claim_once(self) -> bool:
         """Fill the free slots. True when more may be waiting for slots that are free even now."""
-        room = min(self._slots.room, MOST_AWAY - len(self._attempts))
         self._is_more = True
+        self._waits = self._committer.is_behind
+        # More would only wait here for its commit, and others may have time for it. Asked twice: had the last of them
+        # been committed before it could see that we wait, nobody would wake us.
+        if self._waits and self._committer.is_behind:
+            return False
+        room = min(self._slots.room, MOST_AWAY - len(self._attempts))
         if room <= 0:
             return False
         suspects = not any(attempt.is_suspect() for attempt in self._attempts.all())

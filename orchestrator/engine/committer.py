@@ -21,6 +21,7 @@ from orchestrator.engine.lost_reply import answers_of
 
 log = structlog.get_logger(__name__)
 MAX_BATCH = 64
+BEHIND = 32  # items that wait for the commit before theirs
 #: A serialisation failure or a deadlock rolled everything back: the fence makes calling again safe.
 TRY_AGAIN = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)
 LONGEST_PAUSE = 1.0  # seconds between tries while PostgreSQL is away
@@ -40,11 +41,15 @@ class _Entry:
 
 
 class Committer:
-    """Ends attempts by `branchline_advance`. Thread-safe. `woken(queues)` hears of tokens now ready elsewhere."""
+    """Ends attempts by `branchline_advance`. Thread-safe.
 
-    def __init__(self, session_id: int, woken: Any) -> None:
+    `woken(queues)` hears of tokens now ready elsewhere, `committed()` of every commit.
+    """
+
+    def __init__(self, session_id: int, woken: Any, committed: Callable[[], None] = lambda: None) -> None:
         self.session_id = session_id
         self._woken = woken
+        self._committed = committed
         self._waiting: deque[_Entry] = deque()
         self._changed = threading.Condition()
         self._busy = False
@@ -79,6 +84,11 @@ class Committer:
                 self._changed.notify_all()
 
     @property
+    def is_behind(self) -> bool:
+        """Whether so many items wait that the process should rather not take up more work."""
+        return len(self._waiting) >= BEHIND
+
+    @property
     def queued(self) -> int:
         """How many items wait for their commit to begin."""
         return len(self._waiting)
@@ -110,6 +120,7 @@ class Committer:
             with self._changed:
                 self._busy = False
                 self._changed.notify_all()
+        self._committed()
         for entry in batch:
             if entry.heard is not None:
                 self._tell(entry, entry.heard)

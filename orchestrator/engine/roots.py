@@ -22,7 +22,7 @@ ALL = ("input", "run")
 
 
 class Behind(Mapping[str, Json]):
-    """The roots of a step behind a join. The join's result is as large as it has branches: read when it is asked for."""
+    """The roots of a step behind a join. Its result, as large as it has branches, is read when somebody asks for it."""
 
     def __init__(self, roots: Mapping[str, Json], join: Callable[[], Json]) -> None:
         self._roots = {**roots}
@@ -61,7 +61,7 @@ class Roots:
         if lease.node not in plan.gates:
             return roots
         behind = Behind(roots, partial(self._join, plan, lease))
-        if "join" in (*step.roots, *reads):
+        if "join" in reads:
             _ = behind["join"]  # now, while nothing is lost if PostgreSQL is away
         return behind
 

@@ -62,16 +62,15 @@ class Worker:
         self._ends = EndItems(self._pool, self._plans, tools.sandbox, roots)
         self._loop = asyncio.new_event_loop()
         self._herald = Herald()
-        self._committer = Committer(session_id, self._became_ready)
+        self._committer = Committer(session_id, self._became_ready, lambda: self._claimer.committed())
         self._aftermath = Aftermath(
             self._pool, self._plans, told=self._told, woken=self._became_ready, unwanted=self._stop_unwanted
         )
         self._attempts = Attempts()
         self._stopping = threading.Event()
         self._slots = Slots(slots, lambda: self._claimer.freed())
-        self._claimer = Claimer(
-            session_id, self.queues, self._slots, self._attempts, begin=self._begin, began=self._told_soon
-        )
+        work = self._slots, self._attempts, self._committer
+        self._claimer = Claimer(session_id, self.queues, *work, begin=self._begin, began=self._told_soon)
         self._upkeep = Upkeep(node_id, self.queues, self._attempts, self._committer, self._stop_attempt)
 
     def start(self) -> None:
