@@ -1,5 +1,6 @@
 """Slots: how much they welcome, and what becomes of work that was taken too early."""
 
+import inspect
 import threading
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -13,7 +14,7 @@ from orchestrator.engine import pokes
 from orchestrator.engine.attempt import Attempt
 from orchestrator.engine.dispatch import MOST_WAKES
 from orchestrator.engine.sandbox import Sandbox
-from orchestrator.engine.slots import QUEUED, QUICK, Slots
+from orchestrator.engine.slots import QUEUED, QUICK, STAGGER, Slots
 from orchestrator.models import StepLog, Token
 from orchestrator.queries.fsck import breaches
 from tests.engine.drawings import document, step
@@ -69,6 +70,23 @@ def test_slow_work_shows_and_one_slow_piece_among_quick_ones_does_not() -> None:
     for _ in range(3):
         slots.submit(waits_for(threading.Event(), 20 * QUICK))
     wait_until(lambda: slots._load == 0 and slots.room == SIZE, PATIENCE, "slow pieces to count")
+    slots.stop()
+
+
+def test_the_stacks_of_slots_lie_apart() -> None:
+    """A function that suits one of them badly is not slow in all."""
+    depths: set[int] = set()
+    together = threading.Barrier(STAGGER)
+
+    def work() -> None:
+        depths.add(len(inspect.stack(0)))
+        together.wait(PATIENCE)
+
+    slots = Slots(STAGGER, lambda: None)
+    for _ in range(STAGGER):
+        slots.submit(work)
+    wait_until(lambda: slots._load == 0, PATIENCE, "each slot to work once")
+    assert len(depths) == STAGGER
     slots.stop()
 
 
