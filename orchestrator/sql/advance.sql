@@ -49,9 +49,11 @@ BEGIN
             FROM jsonb_array_elements(p_items) x);
     END IF;
     IF v_plain THEN
-        v_idle := ARRAY(SELECT k FROM jsonb_to_recordset(p_items) AS x(t bigint, e int, n int) JOIN orchestrator_token k
-            ON k.id = x.t AND k.session_id = p_session AND k.epoch = x.e AND k.node = x.n AND k.state = 'L'
-            WHERE k.scope_id = 0 AND k.node >= 0 AND k.inner_scope IS NULL ORDER BY k.id FOR UPDATE OF k);
+        -- Each by the primary key, in the order of the items: a plan for all of them might read every token there is.
+        v_idle := ARRAY(SELECT l.k FROM jsonb_to_recordset(p_items) AS x(t bigint, e int, n int) CROSS JOIN LATERAL (
+            SELECT k FROM orchestrator_token k
+            WHERE k.id = x.t AND k.session_id = p_session AND k.epoch = x.e AND k.node = x.n AND k.state = 'L'
+                AND k.scope_id = 0 AND k.node >= 0 AND k.inner_scope IS NULL FOR UPDATE) l);
         v_plain := cardinality(v_idle) = v_n AND NOT EXISTS (
             SELECT FROM ROWS FROM (unnest(v_idle), jsonb_array_elements(p_items)) AS x
             WHERE x.run_id <> v_idle[1].run_id OR x.id <> (x.value->>'t')::bigint);
