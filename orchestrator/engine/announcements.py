@@ -17,7 +17,7 @@ from django.conf import settings
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from orchestrator.engine.line import Line
+from orchestrator.engine.wire import Wire
 
 PREFIX = "branchline:runs:"
 CONNECT = 5.0  # seconds until Valkey must have answered somebody who wants to hear
@@ -36,14 +36,14 @@ class News:
 
 def tell(workspace_id: int, runs: Iterable[UUID], *, tasks: bool) -> bool:
     """Publish what changed. Call after commit. Never raises; False when Valkey did not take it."""
-    line = _line(os.getpid())
+    wire = _wire(os.getpid())
     text = json.dumps({"runs": sorted(map(str, runs)), "tasks": tasks})
-    return line.say(line.packed(("PUBLISH", f"{PREFIX}{workspace_id}", text)), 1)
+    return wire.say(wire.packed(("PUBLISH", f"{PREFIX}{workspace_id}", text)), 1)
 
 
 @cache
-def _line(process: int) -> Line:
-    return Line(settings.REDIS_URL)
+def _wire(process: int) -> Wire:
+    return Wire(settings.REDIS_URL)
 
 
 class Ear:

@@ -14,7 +14,7 @@ import redis
 import structlog
 from django.conf import settings
 
-from orchestrator.engine.line import QUIET, Line
+from orchestrator.engine.wire import QUIET, Wire
 
 log = structlog.get_logger(__name__)
 PREFIX = "branchline:poke:"
@@ -29,16 +29,16 @@ class Sender:
     """Sends pokes, with words packed once; never raises."""
 
     def __init__(self, url: str) -> None:
-        self._line = Line(url)
+        self._wire = Wire(url)
         self._words: dict[tuple[str, int], bytes] = {}
 
     def send(self, queue: str, count: int = 1) -> bool:
         """Poke up to `count` processes that wait for this queue. True when Valkey took it."""
-        return self._line.say(self._words.get((queue, count)) or self._packed(queue, count), COMMANDS)
+        return self._wire.say(self._words.get((queue, count)) or self._packed(queue, count), COMMANDS)
 
     def _packed(self, queue: str, count: int) -> bytes:
         key = PREFIX + queue
-        words = self._line.packed(("LPUSH", key, *["1"] * count), ("LTRIM", key, 0, MOST - 1), ("PEXPIRE", key, LIVES))
+        words = self._wire.packed(("LPUSH", key, *["1"] * count), ("LTRIM", key, 0, MOST - 1), ("PEXPIRE", key, LIVES))
         if len(self._words) >= KNOWN:
             self._words.clear()
         self._words[queue, count] = words

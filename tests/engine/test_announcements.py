@@ -8,7 +8,8 @@ import redis
 
 from orchestrator.engine import announcements
 from orchestrator.engine.announcements import DEAF, PREFIX, News, hearing, tell
-from orchestrator.engine.line import Line
+from orchestrator.engine.wire import Wire
+from tests.waiting import wait_until
 
 PATIENCE = 10.0
 HERE, ELSEWHERE = 71, 72
@@ -32,7 +33,7 @@ async def test_whoever_lost_the_connection_hears_of_that(valkey: str) -> None:
         client.client_kill_filter(_type="pubsub")
         with pytest.raises(DEAF):
             await ear.next(PATIENCE)
-    assert client.pubsub_numsub(f"{PREFIX}{HERE}")[0][1] == 0
+    wait_until(lambda: client.pubsub_numsub(f"{PREFIX}{HERE}")[0][1] == 0, PATIENCE, "Valkey to forget who left")
 
 
 async def test_without_valkey_nobody_hears_and_telling_costs_nothing(
@@ -40,7 +41,7 @@ async def test_without_valkey_nobody_hears_and_telling_costs_nothing(
 ) -> None:
     nowhere = f"redis://127.0.0.1:{unused_tcp_port}/0"
     settings.REDIS_URL = nowhere
-    monkeypatch.setattr(announcements, "_line", lambda process: Line(nowhere))
+    monkeypatch.setattr(announcements, "_wire", lambda process: Wire(nowhere))
     assert not tell(HERE, [uuid4()], tasks=False)
     with pytest.raises(DEAF):
         await hearing(HERE).__aenter__()

@@ -56,5 +56,5 @@ def test_a_connection_that_valkey_closed_meanwhile_costs_no_poke(valkey: str, qu
 def test_without_valkey_a_sender_says_so_and_asks_no_more(unused_tcp_port: int) -> None:
     sender = Sender(f"redis://127.0.0.1:{unused_tcp_port}/0")
     assert not sender.send("poked")
-    sender._line._connection = None  # whoever used it now would fail
+    sender._wire._connection = None  # whoever used it now would fail
     assert not sender.send("poked")

@@ -10,7 +10,7 @@ PATIENCE = 0.2  # seconds a speaker waits for Valkey at most
 QUIET = 5.0  # seconds without a word after Valkey failed
 
 
-class Line:
+class Wire:
     """Says packed commands and reads their answers. Never raises; thread-safe.
 
     After a failure it keeps quiet for a while, so that nobody waits twice. A client with its pool and pipeline costs
