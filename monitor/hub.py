@@ -126,7 +126,7 @@ class Room:
         while True:
             try:
                 async with hearing(self.workspace_id) as ear:
-                    self._look_again()  # at what was told before
+                    self._missed()
                     self._listening.set()
                     while True:
                         self._hear(await ear.next(CHECK))
@@ -142,6 +142,13 @@ class Room:
             self._due["dashboard"] |= self.counts["dashboard"]
             if news.tasks:
                 self._due["tasks"] |= self.counts["tasks"]
+        self._something.set()
+
+    def _missed(self) -> None:
+        """What was told while nobody listened here is lost: look at all that is watched."""
+        self._look_again()
+        for what, sockets in self.counts.items():
+            self._due[what] |= sockets
         self._something.set()
 
     def _look_again(self) -> None:
