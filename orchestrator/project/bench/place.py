@@ -71,9 +71,8 @@ class Place:
             waited = time.monotonic() - began
             if waited > PATIENCE:
                 raise TimeoutError("the measured runs do not end")
-            time.sleep(
-                max(0.05, waited / 5)
-            )  # looking must not disturb what is measured; their own clock is what counts
+            # Looking must not disturb what is measured; their own clock is what counts.
+            time.sleep(max(0.05, waited / 5))
         runs = list(Run.objects.filter(pk__in=ids))
         assert {run.state for run in runs} == {"succeeded"}, "a measured run failed"
         return runs
