@@ -48,7 +48,7 @@ MUTANTS: dict[str, tuple[Callable[[], AbstractContextManager[object]], set[str]]
         {"I10 control holds"},
     ),
     "timers without a clock": (
-        lambda: mutated("branchline_fire_timers", ("AND k.wake_at <= v_now", "")),
+        lambda: mutated("branchline_fire_timers", ("AND k.wake_at <= v_now", "AND k.wake_at IS NOT NULL")),
         {"I11 no timer is early"},
     ),
     "timers behind a cursor": (
