@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from orchestrator.core.json_types import Json, JsonObject
+from orchestrator.core.shares import share
 
 FORMAT = "branchline/1"
 DEFAULT_PORT = "out"
@@ -50,8 +51,7 @@ class Tolerate:
         """The number that is tolerated among `size`."""
         if self.count is not None:
             return self.count
-        # Binary fractions: 29 % of 100 must be 29, not 28.999...
-        return 0 if self.percent is None else math.floor(size * self.percent / 100 + 1e-9)
+        return 0 if self.percent is None else math.floor(share(size, self.percent))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@ import math
 from pydantic import Field, JsonValue
 
 from orchestrator.core.document import MAX_ITEMS
+from orchestrator.core.shares import share
 from orchestrator.steps.fields import Config, ui
 
 
@@ -18,7 +19,7 @@ class Tolerate(Config):
 
     def of(self, total: int) -> int:
         """The number of items out of `total` that may fail: the larger of both."""
-        return max(self.count or 0, int(total * (self.percent or 0) / 100))
+        return max(self.count or 0, math.floor(share(total, self.percent or 0)))
 
 
 class Enough(Config):
@@ -33,8 +34,8 @@ class Enough(Config):
 
     def of(self, total: int) -> int | None:
         """The number of items out of `total` that are enough: the smaller of both, none without either."""
-        share = None if self.percent is None else max(1, math.ceil(total * self.percent / 100 - 1e-9))
-        return min((number for number in (self.count, share) if number is not None), default=None)
+        part = None if self.percent is None else max(1, math.ceil(share(total, self.percent)))
+        return min((number for number in (self.count, part) if number is not None), default=None)
 
 
 class ForEachConfig(Config):
