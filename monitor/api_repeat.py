@@ -57,12 +57,12 @@ class RetryView(RepeatView):
 
     @extend_schema(operation_id="run_retry_preview", parameters=[RUN], responses=PREVIEW)
     def get(self, request: Request, **kwargs: Any) -> Response:
-        """What a retry would try again. 409 run_not_failed when nothing has failed."""
+        """What a retry would try again. 409 run_not_failed, run_of_sub_workflow (retry the run at the top)."""
         return self.told(lambda run: preview_retry(run, self.actor))
 
     @extend_schema(operation_id="run_retry", parameters=[RUN], request=common.ControlRequest, responses=runs.RunDetail)
     def post(self, request: Request, **kwargs: Any) -> Response:
-        """Try again what failed, under the same idempotency keys. 409 run_not_failed when nothing has failed."""
+        """Try again what failed, under the same idempotency keys. 409 run_not_failed, run_of_sub_workflow."""
         reason = checked(common.ControlRequest, request)["reason"]
         return self.changed(lambda run: retry_run(run, self.actor, reason))
 
@@ -99,7 +99,7 @@ class StepRerunView(RepeatView):
     def post(self, request: Request, **kwargs: Any) -> Response:
         """Run this step and everything behind it again, in a new generation: under new idempotency keys.
 
-        409 step_never_ran, version_differs, step_running, run_not_repeatable.
+        409 step_never_ran, version_differs, step_running, run_not_repeatable, run_of_sub_workflow.
         """
         asked = checked(control.RerunRequest, request)
         change = {"newest": asked["newest"], "input": asked.get("input", UNCHANGED)}
@@ -113,7 +113,7 @@ class StepSkipView(RepeatView):
     def post(self, request: Request, **kwargs: Any) -> Response:
         """Go on without this step, with the output you give.
 
-        409 approval_not_skippable, step_not_open, step_running.
+        409 approval_not_skippable, step_not_open, step_running, run_of_sub_workflow.
         """
         asked = checked(control.SkipRequest, request)
         given = {"output": asked["output"], "port": asked["port"]}

@@ -79,6 +79,7 @@ def run_context(request: WorkspaceRequest, found: Run) -> dict[str, Any]:
         "tab": tab,
         "tabs": TABS,
         "is_open": is_open,
+        "run_above": None if is_open else found.root_run_id,
         "ended": view.finished_at or timezone.now(),
         "captions": captions,
         "reasons": [(item, captions.get(item.key)) for item in waiting],
@@ -123,6 +124,8 @@ def actions_of(detail: StepDetail, found: Run) -> dict[str, bool]:
     step = detail.step
     if step is None or step.scope is not None or found.state not in REPEATABLE_RUN:
         return {}
+    if found.parent_run_id is not None and found.state in FINAL_RUN:
+        return {}  # it goes on with the run above it
     failed = step.state in {StepRunState.FAILED, StepRunState.TIMED_OUT}
     standing = found.state in OPEN_STATES and step.state in PARKED
     approval = detail.definition.get("kind") == "human_task"

@@ -27,6 +27,7 @@ from orchestrator.models import Run, RunRecord, Token, Version
 from orchestrator.services.inside import open_inside
 from orchestrator.services.parked import Turn, child_to_retry, is_child_step, turn_of, wait_for_turn
 from orchestrator.services.plans import plan_of
+from orchestrator.services.run_above import require_own
 from orchestrator.services.runs import BusinessKeyOpen, settle_limit
 from orchestrator.services.standing import XID, RunBusy, Scope
 
@@ -70,7 +71,7 @@ class Opened:
 def retry_run(run_id: UUID, actor: Actor, reason: str = "") -> RunState:
     """Try again what failed, under the same idempotency keys and with a fresh retry budget.
 
-    Raises NotFound, RunNotFailed, RunNotRepeatable, BusinessKeyOpen, RunBusy.
+    Raises NotFound, RunNotFailed, RunNotRepeatable, RunOfSubWorkflow, BusinessKeyOpen, RunBusy.
     """
 
     def change() -> RunState:
@@ -162,7 +163,7 @@ def _inside(it: Opened, actor: Actor, made: Collection[Token], turn: Turn | None
 def _retry_child(it: Opened, actor: Actor, token: Token, turn: Turn | None) -> None:
     child = child_to_retry(it.run, it.plan, token)
     if child is not None:
-        with opened(child.pk, actor) as inner:
+        with locked(child.pk, actor) as inner:
             _retry(inner, actor, failed_steps(inner.scope), {"by_run": str(it.run.pk)}, turn)
     elif turn is not None and turn_of(token) is None and token.state != TokenState.HELD:
         wait_for_turn(token, *turn)  # its run has succeeded: it goes on with that
@@ -170,6 +171,14 @@ def _retry_child(it: Opened, actor: Actor, token: Token, turn: Turn | None) -> N
 
 @contextmanager
 def opened(run_id: UUID, actor: Actor) -> Iterator[Opened]:
+    """The run that an operator changes, locked. Raises NotFound, RunNotRepeatable, RunOfSubWorkflow."""
+    with locked(run_id, actor) as it:
+        require_own(it.run)
+        yield it
+
+
+@contextmanager
+def locked(run_id: UUID, actor: Actor) -> Iterator[Opened]:
     """The run, locked against everything that moves tokens. Raises NotFound, RunNotRepeatable."""
     with transaction.atomic():
         with connection.cursor() as cursor:

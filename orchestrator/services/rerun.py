@@ -65,8 +65,8 @@ def rerun_step(
 ) -> RunState:
     """Run a step and everything behind it again. `newest`: by the live version; `input`: with another run input.
 
-    Raises NotFound, StepNeverRan, VersionDiffers, StepRunning, InputInvalid, RunNotRepeatable, BusinessKeyOpen,
-    RunBusy.
+    Raises NotFound, StepNeverRan, VersionDiffers, StepRunning, InputInvalid, RunNotRepeatable, RunOfSubWorkflow,
+    BusinessKeyOpen, RunBusy.
     """
 
     def change() -> RunState:

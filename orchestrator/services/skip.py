@@ -55,7 +55,7 @@ def skip_step(
     """Record success with this output for a step that has failed, waits, or has not begun, and go on by `port`.
 
     Raises NotFound, ApprovalNotSkippable, StepNotOpen, StepRunning, UnknownPort, JsonInvalid, RunNotRepeatable,
-    RunBusy.
+    RunOfSubWorkflow, RunBusy.
     """
     check_json(output)
 

@@ -119,6 +119,24 @@ def test_a_run_that_cannot_go_on_says_so(cast: RunCast, state: str, verb: str) -
     assert (status, body["code"]) == (409, "run_not_repeatable")
 
 
+@pytest.mark.parametrize("verb", ["retry", "steps/b/retry", "steps/b/rerun", "steps/b/skip"])
+def test_an_ended_run_of_a_sub_workflow_names_the_run_that_goes_on(cast: RunCast, verb: str) -> None:
+    top = failed_run(cast)
+    run = failed_run(cast)
+    Run.objects.filter(pk=run.pk).update(parent_run=top, parent_node=1, parent_scope=0, root_run=top, depth=1)
+    status, body = post(cast, f"runs/{run.pk}/{verb}/")
+    assert (status, body["code"], body["details"]) == (409, "run_of_sub_workflow", {"top": str(top.pk)})
+    assert f"Retry run {top.pk}" in body["message"]
+    if not verb.endswith("skip"):
+        response = cast.client.get(cast.url(f"runs/{run.pk}/{verb}/"))
+        assert (response.status_code, response.json()["code"]) == (409, "run_of_sub_workflow")
+    ids = [str(run.pk), str(top.pk)]
+    for dry_run in (True, False):
+        _, told = post(cast, "runs/bulk/", {"action": "retry", "ids": ids, "dry_run": dry_run})
+        assert [one["code"] for one in told["results"]] == ["run_of_sub_workflow", ""]
+    assert Run.objects.get(pk=run.pk).state == "failed"
+
+
 @pytest.mark.parametrize(
     ("verb", "body"),
     [

@@ -5,15 +5,21 @@ from typing import Any
 
 import pytest
 
+from orchestrator.core.errors import BranchlineError
 from orchestrator.core.outcome import Done, Fail, Outcome, StepFault
 from orchestrator.engine.sandbox import Sandbox
 from orchestrator.models import Run, Scope, StepLog
 from orchestrator.queries.fsck import breaches
-from orchestrator.services.reopen import retry_run
+from orchestrator.services.bulk import change_runs
+from orchestrator.services.reopen import retry_run, retry_step
+from orchestrator.services.repeat_preview import preview_rerun, preview_retry
+from orchestrator.services.rerun import rerun_step
+from orchestrator.services.skip import preview_skip, skip_step
 from tests.engine.drawings import document, step
 from tests.engine.house import House, leftovers, output
 from tests.engine.kinds import Told, kinds
 from tests.engine.test_retry_run import Switch, at_work
+from tests.waiting import wait_until
 
 BROKEN = Fail(StepFault(code="broken", message="as told"))
 
@@ -128,3 +134,87 @@ def test_a_childs_run_goes_on(house: House, busy: None, acts: Repaired) -> None:
     run = retried(house, acts, raw, 2)
     child = Run.objects.get(parent_run=run)
     assert (child.state, acts.attempts("a"), acts.attempts("bad")) == ("succeeded", [1], [1, 2])
+
+
+def failed_family(house: House) -> tuple[Run, Run, Run]:
+    """A run, its sub-workflow and that one's own: the innermost has failed at its second step."""
+    known = house.kinds  # type: ignore[attr-defined]
+    house.publish(document([told("a"), told("bad")], "a > bad"), slug="child", kinds=known)
+    house.publish(document([step("low", "sub_workflow", config={"workflow": "child"})]), slug="middle", kinds=known)
+    raw = document([step("sub", "sub_workflow", config={"workflow": "middle"})])
+    top = house.end_of(house.start(house.publish(raw, kinds=known)))
+    middle = Run.objects.get(parent_run=top)
+    child = Run.objects.get(parent_run=middle)
+    assert (top.state, middle.state, child.state) == ("failed", "failed", "failed")
+    return top, middle, child
+
+
+@pytest.mark.parametrize("child_first", [True, False])
+def test_many_runs_are_retried_at_the_top_and_nothing_runs_twice(
+    house: House, busy: None, acts: Repaired, child_first: bool
+) -> None:
+    top, middle, child = failed_family(house)
+    chosen = [child.pk, middle.pk, top.pk] if child_first else [top.pk, middle.pk, child.pk]
+    acts.mended = True
+    told = change_runs("retry", chosen, house.actor, dry_run=True)
+    assert {result.run_id: result.code for result in told} == {
+        child.pk: "run_of_sub_workflow",
+        middle.pk: "run_of_sub_workflow",
+        top.pk: "",
+    }
+    done = change_runs("retry", chosen, house.actor)
+    assert [result.run_id for result in done if result.ok] == [top.pk]
+    assert house.worker is not None
+    house.worker.poke()
+    assert house.end_of(top.pk).state == "succeeded"
+    assert [run.state for run in Run.objects.filter(root_run=top)] == ["succeeded", "succeeded"]
+    assert (acts.attempts("a"), acts.attempts("bad")) == ([1], [1, 2])
+    assert list(breaches(everything=True)) == []
+
+
+def test_the_ended_run_of_a_sub_workflow_is_not_changed_alone(house: House, busy: None) -> None:
+    top, _, child = failed_family(house)
+    for change in (
+        lambda: retry_run(child.pk, house.actor),
+        lambda: preview_retry(child.pk, house.actor),
+        lambda: retry_step(child.pk, "bad", house.actor),
+        lambda: rerun_step(child.pk, "a", house.actor),
+        lambda: preview_rerun(child.pk, "a", house.actor),
+        lambda: skip_step(child.pk, "bad", house.actor),
+        lambda: preview_skip(child.pk, "bad", house.actor),
+    ):
+        with pytest.raises(BranchlineError, match=f"{top.pk}.*goes on from where this one failed") as refused:
+            change()
+        assert (refused.value.error_code, refused.value.status) == ("run_of_sub_workflow", 409)
+        assert refused.value.details == {"top": str(top.pk)}
+    child.refresh_from_db()
+    assert (child.state, child.generation) == ("failed", 0)
+
+
+def test_it_is_refused_though_the_run_above_has_handled_the_failure(house: House, busy: None) -> None:
+    known = house.kinds  # type: ignore[attr-defined]
+    house.publish(document([told("a"), told("bad")], "a > bad"), slug="child", kinds=known)
+    raw = document([step("sub", "sub_workflow", config={"workflow": "child"}), step("rescue")], "sub.error > rescue")
+    top = house.end_of(house.start(house.publish(raw, kinds=known)))
+    assert top.state == "succeeded"
+    child = Run.objects.get(parent_run=top)
+    with pytest.raises(BranchlineError, match=f'Re-run step "sub" of run {top.pk}') as refused:
+        retry_run(child.pk, house.actor)
+    assert refused.value.error_code == "run_of_sub_workflow"
+
+
+def test_a_run_goes_on_without_a_step_while_the_one_above_still_waits(house: House, busy: None) -> None:
+    """Its child has ended, its other branch is open: the child is still not changed alone."""
+    known = house.kinds  # type: ignore[attr-defined]
+    house.publish(document([told("a"), told("bad")], "a > bad"), slug="child", kinds=known)
+    steps = [step("sub", "sub_workflow", config={"workflow": "child"}), step("wait", "delay", config={"for": "PT1H"})]
+    meet = step("meet", "merge", join={"on_branch_failure": "finish"})
+    version = house.publish(document([*steps, meet], "sub > meet", "wait > meet"), kinds=known)
+    run_id = house.start(version)
+    failed = Run.objects.filter(parent_run=run_id, state="failed")
+    wait_until(failed.exists, 20, "the child to fail")
+    with pytest.raises(BranchlineError) as refused:
+        retry_run(failed.get().pk, house.actor)
+    assert refused.value.error_code == "run_of_sub_workflow"
+    assert Run.objects.get(pk=run_id).state == "running"
+    skip_step(run_id, "wait", house.actor)

@@ -74,6 +74,20 @@ def test_the_panel_offers_what_can_be_done(day):
     assert "/rerun/" not in viewer.get(f"/w/demo/runs/{run.pk}/steps/{key}/").content.decode()
 
 
+def test_an_ended_run_of_a_sub_workflow_leads_to_the_run_above(day):
+    run, top, client = day.runs["failed"], failed_run(day), client_of(day.alice)
+    Run.objects.filter(pk=run.pk).update(parent_run=top, parent_node=1, parent_scope=0, root_run=top)
+    page = client.get(f"/w/demo/runs/{run.pk}/").content.decode()
+    assert f"/w/demo/runs/{run.pk}/retry/" not in page
+    assert f'href="/w/demo/runs/{top.pk}/">Go to the run above' in page
+    panel = client.get(f"/w/demo/runs/{run.pk}/steps/{failed_step(run)}/").content.decode()
+    assert "panel-actions" in panel
+    for verb in ("retry", "rerun", "skip"):
+        assert f"/{verb}/" not in panel
+    refused = client.get(f"/w/demo/runs/{run.pk}/retry/").content.decode()
+    assert f"Retry run {top.pk}; it goes on from where this one failed." in refused
+
+
 def test_a_rerun_warns_and_takes_another_input(day):
     run, client = day.runs["failed"], client_of(day.alice)
     key = failed_step(run)

@@ -1,0 +1,46 @@
+"""The run of a sub-workflow that has ended goes on with the run above it, never alone (docs/decisions/0047)."""
+
+from orchestrator.core.errors import Conflict
+from orchestrator.core.plan import Plan
+from orchestrator.core.states import FINAL_RUN, RunState
+from orchestrator.models import Run, Version
+from orchestrator.services.plans import plan_of
+
+
+class RunOfSubWorkflow(Conflict):
+    """An ended run that a step of another run had started: nobody waits for it. `details.top`: which one goes on."""
+
+    code = "run_of_sub_workflow"
+
+
+def require_own(run: Run) -> None:
+    """Nothing for a run that no other has started, or that is still open. Raises RunOfSubWorkflow."""
+    if run.parent_run_id is None or run.state not in FINAL_RUN:
+        return
+    top, below = _top_of(run)
+    message = f"Run {run.pk} was started by run {top.pk} and has ended: it does not go on alone. "
+    if RunState.SUCCEEDED in (run.state, top.state):
+        message += f'Re-run step "{_step_at(top, below)}" of run {top.pk}; it starts this workflow anew.'
+    else:
+        message += f"Retry run {top.pk}; it goes on from where this one failed."
+    raise RunOfSubWorkflow(message, details={"top": str(top.pk)})
+
+
+def _top_of(run: Run) -> tuple[Run, Run]:
+    """The run at the top, and the one that it started itself on the way down to this one."""
+    above, below = run, run
+    while above.parent_run_id is not None:
+        above, below = Run.objects.get(pk=above.parent_run_id), above
+    return above, below
+
+
+def _step_at(top: Run, below: Run) -> str:
+    """The step on the top level of the drawing that holds the sub-workflow."""
+    plan = plan_of(Version.objects.get(pk=top.version_id))
+    assert below.parent_node is not None, "it was started by a step"
+    return plan.steps[_outermost(plan, below.parent_node)].key
+
+
+def _outermost(plan: Plan, node: int) -> int:
+    parent = plan.steps[node].parent
+    return node if parent is None else _outermost(plan, parent)
