@@ -15,7 +15,8 @@ ADVANCE_SOON = (
 WHERE_ARE_THEY = """
 SELECT k.id AS token_id, k.node, k.epoch, k.started_at, k.cause, ARRAY(
     SELECT s.node FROM orchestrator_steplog s WHERE s.run_id = k.run_id AND s.node = ANY(%(nodes)s::int[])
-        AND s.scope_id = k.scope_id AND s.generation = k.generation AND s.final AND s.session_id = k.session_id
+        AND s.scope_id = k.scope_id AND s.generation = k.generation AND s.final
+        AND (s.session_id = k.session_id OR s.outcome = 'K')  -- what did not begin names no session
     ) AS logged
 FROM orchestrator_token k
 WHERE k.id = ANY(%(tokens)s::bigint[]) AND k.session_id = %(session)s::bigint AND k.state = 'L'
@@ -89,11 +90,12 @@ SELECT entry, error FROM orchestrator_steplog WHERE run_id = %s AND entry = ANY(
 PENDING_UNDO = "SELECT * FROM branchline_pending_undo(%s::uuid, %s)"
 RUN_VERSION = "SELECT version_id FROM orchestrator_run WHERE id = %s"
 
-# How each step run ended, with what an undo must know: whether a worker had it in hand, whether an attempt was lost.
+# How each step run ended, with what an undo must know: whether a worker had it in hand, whether an operator skipped it
+# (by a negative session), whether an attempt was lost.
 HAPPENED = """
 SELECT * FROM (
     SELECT DISTINCT ON (s.node, s.scope_id, s.generation) s.entry, s.node, s.scope_id, s.generation, s.cause, s.outcome,
-        s.session_id IS NOT NULL AS begun,
+        s.session_id IS NOT NULL AS begun, coalesce(s.session_id < 0, false) AS skipped,
         bool_or(s.outcome IN ('U', 'T')) OVER (PARTITION BY s.node, s.scope_id, s.generation) AS doubtful,
         (SELECT CASE WHEN u.state = 'waiting' OR u.error->>'code' = branchline_undo_cut()->>'code' AND u.state = 'stuck'
             THEN 'open' WHEN u.state IN ('stuck', 'unknown') THEN 'stuck' ELSE 'settled' END

@@ -74,8 +74,8 @@ def _acted(plan: Plan, row: Row) -> bool | None:
     """Whether the step did something: True, False, or None when nobody knows."""
     if plan.steps[row["node"]].kind == SUB_WORKFLOW:
         return bool(row["begun"])  # its run knows what happened in it, however it ended
-    if row["outcome"] == "S":
-        return bool(row["begun"])  # else an operator skipped it
+    if row["outcome"] == "S" and not row["skipped"]:
+        return True
     if row["doubtful"] or (row["outcome"] == "K" and row["begun"]):
         return None
     return False

@@ -135,7 +135,7 @@ def _close_task(token: Token) -> None:
 
 def _advance(it: Opened, token: Token, step: PlanStep, ports: tuple[str, ...], output: Json, text: str) -> None:
     """End the step by the engine's one door, as a session that lives for this transaction only."""
-    session = secrets.randbits(63)
+    session = -1 - secrets.randbits(62)  # negative: no worker had the step in hand, so an undo has nothing to take back
     leased = Token.objects.select_for_update(skip_locked=True).filter(pk=token.pk, epoch=token.epoch, state=token.state)
     if not leased:
         raise RunBusy(f'Step "{step.key}" is moving at this very moment. Try again.')

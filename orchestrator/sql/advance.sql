@@ -71,8 +71,8 @@ BEGIN
                 started_at, finished_at, session_id, cause, input, input_ref, output, output_ref, error, log, xid)
             SELECT v_idle_entry[x.ordinality], x.run_id, x.node, x.scope_id, x.generation, x.attempt, x.value->>'o', true,
                 CASE WHEN x.value ? 'ports' THEN ARRAY(SELECT jsonb_array_elements_text(x.value->'ports')) END,
-                x.started_at, v_now, p_session, x.cause, x.value->'inp', (x.value->>'iref')::uuid, x.value->'out',
-                (x.value->>'oref')::uuid, x.value->'err', x.value->'log', v_xid
+                x.started_at, v_now, CASE WHEN x.value->>'o' <> 'K' OR x.phase > 0 THEN p_session END, x.cause,
+                x.value->'inp', (x.value->>'iref')::uuid, x.value->'out', (x.value->>'oref')::uuid, x.value->'err', x.value->'log', v_xid
             FROM ROWS FROM (unnest(v_idle), jsonb_array_elements(p_items)) WITH ORDINALITY AS x;
             v_signals := ARRAY(
                 SELECT ROW(x.run_id, x.scope_id, x.version_id, x.generation, x.priority, (x.value->'sig'->>s)::int,
@@ -119,8 +119,9 @@ BEGIN
                 started_at, finished_at, session_id, cause, input, input_ref, output, output_ref, error, log, xid)
             VALUES (v_entry, t.run_id, t.node, t.scope_id, t.generation, t.attempt, i->>'o',
                 v_then = 'go', CASE WHEN i ? 'ports' THEN ARRAY(SELECT jsonb_array_elements_text(i->'ports')) END,
-                t.started_at, v_now, p_session, t.cause, i->'inp', (i->>'iref')::uuid, i->'out', (i->>'oref')::uuid,
-                i->'err', i->'log', v_xid);
+                -- What another step kept from beginning was in nobody's hands: an undo knows by that that it has not acted.
+                t.started_at, v_now, CASE WHEN i->>'o' <> 'K' OR t.phase > 0 THEN p_session END, t.cause,
+                i->'inp', (i->>'iref')::uuid, i->'out', (i->>'oref')::uuid, i->'err', i->'log', v_xid);
         END IF;
         IF v_ctl = 'C' OR (v_ctl = 'K' AND t.node >= 0) THEN
             IF t.inner_scope IS NOT NULL THEN PERFORM branchline_close_scopes(t.run_id, branchline_block(t.inner_scope)); END IF;

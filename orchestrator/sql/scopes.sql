@@ -210,7 +210,8 @@ BEGIN
     INSERT INTO orchestrator_steplog (entry, run_id, node, scope_id, generation, attempt, outcome, final, ports, started_at,
         finished_at, session_id, cause, input, input_ref, output, output_ref, error, log, xid)
     SELECT v_entries[n], t.run_id, r.node, t.scope_id + r.index, t.generation, r.attempt, r.o, r.final, r.ports,
-        t.started_at + make_interval(secs => r.began), t.started_at + make_interval(secs => r.ended), p_session,
+        t.started_at + make_interval(secs => r.began), t.started_at + make_interval(secs => r.ended),
+        CASE WHEN r.o <> 'K' THEN p_session END,
         CASE WHEN r.prev IS NULL THEN t.cause ELSE ARRAY[v_entries[r.prev]] END, r.inp, r.iref, r.out, r.oref, r.err,
         r.log, v_xid
     FROM ROWS FROM (jsonb_to_recordset(p->'rows') AS (node int, index int, attempt int, o text, final boolean, ports text[],

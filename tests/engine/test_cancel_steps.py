@@ -12,6 +12,7 @@ from orchestrator.services.rerun import rerun_step
 from tests.engine.drawings import document, step
 from tests.engine.house import House, error, keeper_at_work, leftovers, make_tools, output, worker_at_work
 from tests.engine.kinds import Held, Told, kinds
+from tests.engine.test_undo import ledger, undoable
 from tests.waiting import wait_until
 
 
@@ -61,6 +62,20 @@ def test_a_step_that_would_begin_later_does_not_begin(house: House, at_work: Non
     )
     run = ended(house, house.start(house.publish(raw)))
     assert outcomes(run.pk) == {"a": "S", "cut": "S", "wait": "S", "b": "K"}
+
+
+def test_a_step_that_did_not_begin_is_not_undone(house: House, at_work: None) -> None:
+    wait = step("wait", "delay", config={"for": "PT0.2S"})
+    bad = step("bad", config={"value": {"$": "1 // 0"}})
+    raw = document(
+        [cut("b"), wait, undoable("b"), bad, step("last", "delay", config={"for": "PT0.4S"})],
+        "cut > wait > b",
+        "cut > last > bad",
+        settings={"on_failure": "undo"},
+    )
+    run = ended(house, house.start(house.publish(raw)))
+    assert outcomes(run.pk)["b"] == "K"
+    assert (run.state, ledger(run)) == ("undone", {"b": "not_needed"})
 
 
 def test_a_join_that_is_cancelled_neither_starts_nor_fails(house: House, at_work: None) -> None:

@@ -15,6 +15,7 @@ from orchestrator.engine.lease import Lease
 from orchestrator.engine.sandbox import Sandbox
 from orchestrator.models import Run, RunRecord, StepLog, Token, UndoItem
 from orchestrator.services.control import cancel_run
+from orchestrator.services.skip import skip_step
 from orchestrator.services.undo import NotUndoable, UndoItemNotStuck, settle_undo, undo_run
 from tests.engine.drawings import document, step
 from tests.engine.house import House, keeper_at_work, leftovers, make_tools, worker_at_work
@@ -260,3 +261,30 @@ def test_a_sub_workflow_is_undone_with_its_parent(house: House, at_work: None) -
     assert (run.state, ledger(run)) == ("undone", {"sub": "undone", "a": "undone"})
     child = Run.objects.get(parent_run=run)
     assert (child.state, undone_order(child)) == ("undone", ["y", "x"])
+
+
+def test_a_step_that_an_operator_skipped_is_not_undone(house: House, at_work: None) -> None:
+    charge = undoable("charge", config={"value": {"$": "1 // input.by"}})
+    run = ended(house, document([undoable("a"), charge, undoable("b")], "a > charge > b"), {"by": 0})
+    skip_step(run.pk, "charge", house.actor, output={"paid": True})
+    assert house.end_of(run.pk).state == "succeeded"
+    undo_run(run.pk, house.actor)
+    run = house.end_of(run.pk)
+    assert (run.state, ledger(run)) == ("undone", {"b": "undone", "charge": "not_needed", "a": "undone"})
+
+
+def test_a_skipped_step_that_may_have_acted_before_is_undone_if_its_undo_bears_that(
+    house: House, sandbox: Sandbox
+) -> None:
+    careful, bold = undoable("careful", "1"), undoable("bold", "1")
+    bold["undo"]["tolerant"] = True
+    run_id = house.start(house.publish(document([careful, bold])))
+    assert len(claim(99, 2)) == 2  # by a session without a row: it is dead
+    take_over()
+    for key in ("careful", "bold"):
+        skip_step(run_id, key, house.actor)
+    with worker_at_work(make_tools(sandbox)) as house.worker, keeper_at_work(house.worker.poke):
+        assert house.end_of(run_id).state == "succeeded"
+        undo_run(run_id, house.actor)
+        run = house.end_of(run_id)
+    assert (run.state, ledger(run)) == ("undo_stuck", {"careful": "unknown", "bold": "undone"})
