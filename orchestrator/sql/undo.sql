@@ -225,7 +225,7 @@ BEGIN
             nullif(v_error, 'null'));
     ELSIF v_open = 0 THEN
         UPDATE orchestrator_token k SET state = 'R', wake_at = NULL, ready_at = clock_timestamp(), epoch = k.epoch + 1,
-            signal = coalesce(k.waiting->'failed', '{}') || '{"undone": true}', xid = branchline_xid()
+            signal = coalesce(nullif(k.waiting->'failed', 'null'), '{}') || '{"undone": true}', xid = branchline_xid()
         WHERE k.run_id = p_run AND k.state = 'W' AND k.waiting->>'kind' = 'undo'
             AND (k.waiting->>'block')::bigint = p_boundary RETURNING k.queue INTO v_queue;
         RETURN array_remove(ARRAY[v_queue], NULL);

@@ -288,3 +288,15 @@ def test_a_skipped_step_that_may_have_acted_before_is_undone_if_its_undo_bears_t
         undo_run(run_id, house.actor)
         run = house.end_of(run_id)
     assert (run.state, ledger(run)) == ("undo_stuck", {"careful": "unknown", "bold": "undone"})
+
+
+def test_a_scope_that_ran_out_of_time_is_undone_and_goes_on_by_its_timeout(house: House, at_work: None) -> None:
+    box = step("box", "scope", config={"on_failure": "undo"}, timeout="PT0.3S")
+    inside = [undoable("a", parent="box"), step("long", "delay", config={"for": "PT1H"}, parent="box")]
+    raw = document([box, *inside, step("late")], "a > long", "box.timeout > late")
+    run = ended(house, raw)
+    keys = run.version.plan["keys"]
+    outcomes = {keys[row.node]: row.outcome for row in StepLog.objects.filter(run=run, node__gte=0, final=True)}
+    assert run.state == "succeeded", run.error
+    assert outcomes == {"a": "S", "long": "K", "box": "T", "late": "S"}
+    assert ledger(run) == {"a": "undone"}
