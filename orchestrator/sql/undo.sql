@@ -121,13 +121,14 @@ $$;
 -- An item's undo step gets its token.
 CREATE FUNCTION branchline_spawn_undo(u orchestrator_undo_item) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
+    -- What was tried before does not count against its retries: a person has asked for it anew.
     INSERT INTO orchestrator_token (run_id, version_id, node, scope_id, generation, state, queue, priority, ready_at, epoch,
-        attempt, timeout, lost, phase, verdict, cause, xid)
+        attempt, tried_before, timeout, lost, phase, verdict, cause, xid)
     SELECT u.run_id, r.version_id, -1 - u.node, u.scope_id, u.generation, 'R', u.queue, r.priority, clock_timestamp(), 0,
-        coalesce((SELECT max(s.attempt) FROM orchestrator_steplog s WHERE s.run_id = u.run_id AND s.node = -1 - u.node
-            AND s.scope_id = u.scope_id AND s.generation = u.generation), 0),
-        u.timeout, 0, 0, '', ARRAY[u.entry], branchline_xid()
-    FROM orchestrator_run r WHERE r.id = u.run_id;
+        b.attempts, b.attempts, u.timeout, 0, 0, '', ARRAY[u.entry], branchline_xid()
+    FROM orchestrator_run r, LATERAL (SELECT coalesce(max(s.attempt), 0) AS attempts FROM orchestrator_steplog s
+        WHERE s.run_id = u.run_id AND s.node = -1 - u.node AND s.scope_id = u.scope_id AND s.generation = u.generation) b
+    WHERE r.id = u.run_id;
     RETURN u.queue;
 END $$;
 

@@ -6,9 +6,10 @@ from uuid import UUID
 
 import pytest
 
-from orchestrator.core.outcome import Done
+from orchestrator.core.outcome import Done, Outcome, Retry, StepFault
 from orchestrator.core.plan_json import plan_from_json
 from orchestrator.core.settle import Tries, settle
+from orchestrator.core.states import FINAL_RUN
 from orchestrator.engine import statements, undo
 from orchestrator.engine.items import build_item
 from orchestrator.engine.lease import Lease
@@ -19,6 +20,7 @@ from orchestrator.services.skip import skip_step
 from orchestrator.services.undo import NotUndoable, UndoItemNotStuck, settle_undo, undo_run
 from tests.engine.drawings import document, step
 from tests.engine.house import House, keeper_at_work, leftovers, make_tools, worker_at_work
+from tests.engine.kinds import Told, kinds
 from tests.engine.rows import claim, rows, take_over
 from tests.waiting import wait_until
 
@@ -300,3 +302,25 @@ def test_a_scope_that_ran_out_of_time_is_undone_and_goes_on_by_its_timeout(house
     assert run.state == "succeeded", run.error
     assert outcomes == {"a": "S", "long": "K", "box": "T", "late": "S"}
     assert ledger(run) == {"a": "undone"}
+
+
+def test_an_undo_that_a_person_tries_again_has_a_fresh_budget(house: House, sandbox: Sandbox) -> None:
+    """Three attempts fail in passing; of the next three one fails so, too."""
+    seen: list[str] = []
+
+    def answer(context: Any) -> Outcome:
+        seen.append(context.idempotency_key)
+        return Done(None) if len(seen) == 5 else Retry(StepFault(code="busy", message="Busy."), after=0.0)
+
+    own = kinds(told=Told(answer))
+    a = step("a", undo={"kind": "told", "config": {}})
+    with worker_at_work(make_tools(sandbox, own)) as house.worker, keeper_at_work(house.worker.poke):
+        run = house.end_of(
+            house.start(house.publish(document([a, failing()], "a > bad", **UNDO), kinds=own), {"by": 0})
+        )
+        assert (run.state, len(seen)) == ("undo_stuck", 3)
+        settle_undo(run.pk, UndoItem.objects.get(run=run).entry, "retry", house.actor)
+        wait_until(lambda: Run.objects.get(pk=run.pk).state in FINAL_RUN, 20, "the undo to end")
+    assert (Run.objects.get(pk=run.pk).state, len(seen)) == ("undone", 5)
+    assert seen[0].startswith("undo:")
+    assert len({*seen}) == 1
