@@ -16,7 +16,7 @@ from orchestrator.core.advance import Signal
 from orchestrator.core.errors import JsonInvalid
 from orchestrator.core.outcome import Fail, Outcome, StepFault
 from orchestrator.core.settle import Settlement, Tries, settle
-from orchestrator.engine import observe, statements
+from orchestrator.engine import metrics, observe, statements
 from orchestrator.engine.attempt import Attempt
 from orchestrator.engine.database import AWAY
 from orchestrator.engine.items import fault_as_json, log_attempt, starts_as_json
@@ -229,6 +229,7 @@ class Lane:
                 statements.FLUSH, (self._session_id, json.dumps(call, ensure_ascii=False))
             ).fetchone()
         self._stored_at = time.monotonic()
+        metrics.in_lane(row["status"], retrying=leave is not None and "delay" in leave.get("token", {}))
         if row["status"] != "fenced":
             observe.lane_stored(self._facts, buffer.ends)
         self._attempt.is_cleared = self._attempt.is_cleared or bool(buffer.rows)
@@ -239,7 +240,8 @@ class Lane:
     def _hand_back(self) -> list[str]:
         item = {"t": self._lease.token_id, "e": self._epoch, "then": "back"}
         with self._pool.connection() as connection:
-            connection.execute(statements.ADVANCE, (self._session_id, json.dumps([item])))
+            row = connection.execute(statements.ADVANCE, (self._session_id, json.dumps([item]))).fetchone()
+        metrics.in_lane(row["status"])
         return [self._lease.queue]
 
     def _elapsed(self) -> float:

@@ -71,6 +71,14 @@ def committed(size: int, rows: Iterable[Row]) -> None:
         ADVANCES.labels(status).inc(count)
 
 
+def in_lane(status: str, *, retrying: bool = False) -> None:
+    """Count one call of a lane, which ends no token of a step: by its answer where that needs eyes, and by who left."""
+    if status in ("fenced", "back"):
+        ADVANCES.labels(status).inc()
+    elif retrying and status == "parked":
+        ADVANCES.labels("retrying").inc()
+
+
 def took_over(*, dead: bool, count: int) -> None:
     """Count leases that the keeper took away."""
     TAKEOVERS.labels("dead" if dead else "overdue").inc(count)

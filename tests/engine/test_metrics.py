@@ -1,23 +1,28 @@
 """The engine's counters move with what really happens to rows."""
 
+import threading
 from collections.abc import Callable
 from typing import Any, get_args, get_type_hints
 
 import pytest
+from django.db import transaction
 from prometheus_client import REGISTRY
 
 from orchestrator.core.errors import ExpressionFailed
 from orchestrator.core.outcome import Done, Outcome, Retry, StepFault
 from orchestrator.core.settle import Settlement
 from orchestrator.engine import observe, statements
-from orchestrator.models import Run, Token
+from orchestrator.engine.sandbox import Sandbox
+from orchestrator.engine.worker import Worker
+from orchestrator.models import Run, Token, UndoItem, WorkerSession
 from orchestrator.queries.gauges import GAUGES, gauges
 from orchestrator.services.control import pause_run
 from orchestrator.services.queue_limits import set_queue_limit
+from orchestrator.services.undo import settle_undo
 from tests.engine.drawings import document, step
 from tests.engine.house import House, keeper_at_work, make_tools, worker_at_work
-from tests.engine.kinds import Told, kinds
-from tests.engine.rows import beat, claim, own_connection
+from tests.engine.kinds import Held, Told, kinds
+from tests.engine.rows import beat, claim, own_connection, take_over
 from tests.waiting import wait_until
 
 
@@ -108,6 +113,55 @@ def test_a_takeover_and_the_zombies_late_end_are_counted(house, sandbox):
     assert moved.by() == [1, 1, 1]
 
 
+def test_a_zombie_lanes_late_batch_is_counted_as_fenced(house: House, sandbox: Sandbox) -> None:
+    """Who lost the lease while it worked hears of it at its next call, and stores nothing."""
+    held = Held(listens=False)
+    known = kinds(acted=held)
+    each = step("each", "for_each", config={"items": [1]})
+    version = house.publish(document([each, step("act", "acted", parent="each")]), kinds=known)
+    moved = Moved(("advances_total", {"status": "fenced"}))
+    with worker_at_work(make_tools(sandbox, known)) as house.worker, keeper_at_work(house.worker.poke):
+        run_id = house.start(version)
+        held.enter()
+        with transaction.atomic():
+            WorkerSession.objects.all().delete()
+            assert [row["dead"] for row in take_over()] == [True]
+        held.release.set()
+        assert house.end_of(run_id).state == "succeeded"
+        wait_until(lambda: moved.by() == [1], 10, "the late batch to be counted")
+
+
+def test_the_first_retry_of_an_item_done_in_a_lane_is_counted(house: House, sandbox: Sandbox) -> None:
+    known = kinds(acted=Told(failing_once))
+    retry = {"attempts": 3, "first": "PT0.01S"}
+    each = step("each", "for_each", config={"items": [1, 2, 3]})
+    version = house.publish(document([each, step("act", "acted", parent="each", retry=retry)]), kinds=known)
+    moved = Moved(("advances_total", {"status": "retrying"}), ("timers_fired_total", {}))
+    with worker_at_work(make_tools(sandbox, known)) as house.worker, keeper_at_work(house.worker.poke):
+        assert house.end_of(house.start(version)).state == "succeeded"
+        wait_until(lambda: moved.by() == [3, 3], 10, "three retries, and their timers, to be counted")
+
+
+def test_a_lane_that_a_stopping_worker_hands_back_is_counted(house: House, sandbox: Sandbox) -> None:
+    held = Held(listens=False)
+    known = kinds(acted=held)
+
+    def once_stopping(worker: Worker) -> None:
+        assert worker._stopping.wait(10)
+        held.release.set()
+
+    each = step("each", "for_each", config={"items": [1, 2], "parallel": 1})
+    house.start(house.publish(document([each, step("act", "acted", parent="each")]), kinds=known))
+    moved = Moved(("advances_total", {"status": "back"}))
+    with worker_at_work(make_tools(sandbox, known)) as worker:
+        worker.poke()
+        held.enter()
+        thread = threading.Thread(target=once_stopping, args=(worker,))
+        thread.start()
+    thread.join()
+    assert moved.by() == [1]
+
+
 @pytest.mark.parametrize(
     ("evaluate", "code"),
     [
@@ -120,6 +174,28 @@ def test_sandbox_faults_are_counted_by_code(sandbox, evaluate: Callable[[Any], o
     with pytest.raises(ExpressionFailed):
         evaluate(sandbox)
     assert moved.by() == [1]
+
+
+def test_undos_that_end_well_or_get_stuck_and_what_people_settle_are_counted(house: House, at_work: None) -> None:
+    steps = [
+        step("good", undo={"kind": "transform", "config": {"value": 1}}),
+        step("stuck", undo={"kind": "transform", "config": {"value": {"$": "1 // input.zero"}}}),
+        step("also", undo={"kind": "transform", "config": {"value": {"$": "1 // input.zero"}}}),
+        step("bad", config={"value": {"$": "1 // input.zero"}}),
+    ]
+    raw = document(steps, "good > bad", "stuck > bad", "also > bad", settings={"on_failure": "undo"})
+    moved = Moved(*(("undo_items_total", {"outcome": one}) for one in ("undone", "stuck", "skipped", "by_hand")))
+    run = house.end_of(house.start(house.publish(raw), {"zero": 0}))
+    assert run.state == "undo_stuck"
+    wait_until(lambda: moved.by() == [1, 2, 0, 0], 10, "the undos to be counted")
+    first, second = UndoItem.objects.filter(run=run, state="stuck").values_list("entry", flat=True)
+    settle_undo(run.pk, first, "retry", house.actor)
+    wait_until(lambda: moved.by() == [1, 3, 0, 0], 10, "the second try to be stuck")
+    house.end_of(run.pk)
+    settle_undo(run.pk, first, "skip", house.actor, "not needed")
+    settle_undo(run.pk, second, "by_hand", house.actor, "done by phone")
+    assert house.end_of(run.pk).state == "undone"
+    assert moved.by() == [1, 3, 1, 1]
 
 
 def found() -> dict[tuple[str, str], tuple[int, float | None]]:

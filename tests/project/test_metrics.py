@@ -8,15 +8,18 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError
+from django.db.models import F
 from django.test import Client
 from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
 
+from orchestrator.models import Token
 from orchestrator.project import exposition
 from orchestrator.project.embedded.child import ChildOptions, start_child
 from orchestrator.project.metrics_server import open_server
@@ -58,6 +61,20 @@ def test_the_scrape_has_counts_and_rows(client: Client) -> None:
     assert found["branchline_database_up", ""] == 1
     assert found["branchline_waiting_tokens", ""] == 0
     assert ("branchline_timers_fired_total", "") in found
+
+
+@pytest.mark.django_db
+def test_the_scrape_says_how_long_the_oldest_step_of_a_queue_lies(client: Client) -> None:
+    house = make_house()
+    house.start(house.publish(document([step("old", queue="slow"), step("new")])))
+    house.start(house.publish(document([step("older", queue="slow")])))
+    Token.objects.filter(queue="slow").update(ready_at=F("ready_at") - timedelta(hours=1))
+    Token.objects.filter(pk=Token.objects.filter(queue="slow").latest("pk").pk).update(
+        ready_at=F("ready_at") - timedelta(hours=2)
+    )
+    ages = samples(client.get("/metrics").content.decode())
+    assert 3 * 3600 <= ages["branchline_ready_age_seconds", "slow"] < 4 * 3600
+    assert 0 <= ages["branchline_ready_age_seconds", "default"] < 3600
 
 
 def test_the_scrape_outlives_the_database(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
