@@ -19,7 +19,7 @@ def next_ahead(kinds: Kinds, plan: Plan, lease: Lease, settled: Settlement) -> i
     node = next((start for start in settled.effects.starts if plan.steps[start].queue == lease.queue), None)
     # What is not in memory must be read from the rows, and this step's row is not there yet. What the step cancels
     # must be cancelled before others act on its end. A step that workers died with is judged by its own commit.
-    if node is None or lease.lost or lease.node not in lease.run.seen or may_cancel(plan, settled):
+    if node is None or lease.lost or lease.node not in lease.seen or may_cancel(plan, settled):
         return None
     if lease.queue_limit_id is not None:  # it takes its turn, like others
         return None

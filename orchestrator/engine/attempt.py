@@ -8,6 +8,7 @@ from typing import Any
 
 from orchestrator.core.outcome import Outcome
 from orchestrator.core.settle import Settlement
+from orchestrator.engine.context import StopSign
 from orchestrator.engine.lease import Lease
 from orchestrator.engine.perform import Prepared
 
@@ -38,7 +39,7 @@ class Attempt:
     task: asyncio.Task[None] | None = None
     lane: Any = None  # a `lane.Lane`, which itself knows attempts
     is_cleared: bool = False  # of what it was suspected of
-    stop: threading.Event = field(default_factory=threading.Event)
+    stop: StopSign = field(default_factory=StopSign)
     _settled: threading.Lock = field(default_factory=threading.Lock)
 
     def settle(self) -> bool:

@@ -50,7 +50,7 @@ class Attempts:
         """The same, in the place of what ran further ahead. A new claim, with facts of its own, keeps the place."""
         with self._changed:
             holder = self._by_token.get(of.token_id)
-            if holder is None or holder.lease.run is of.run:
+            if holder is None or holder.lease.seen is of.seen:
                 self._by_token[of.token_id] = attempt
 
     def replace(self, attempt: Attempt, following: Attempt) -> bool:

@@ -12,7 +12,7 @@ from orchestrator.engine.attempt import SUSPECT
 from orchestrator.engine.attempts import Attempts
 from orchestrator.engine.committer import Committer
 from orchestrator.engine.database import Standing
-from orchestrator.engine.lease import Lease
+from orchestrator.engine.lease import Lease, leases_of
 from orchestrator.engine.slots import Slots
 
 log = structlog.get_logger(__name__)
@@ -106,7 +106,7 @@ class Claimer:
         suspects = not any(attempt.is_suspect() for attempt in self._attempts.all())
         arguments = (self._session_id, self._queues, room, suspects)
         rows = self._connection.get().execute(statements.CLAIM, arguments).fetchall()
-        leases = [Lease.from_row(row) for row in rows]
+        leases = leases_of(rows)
         for lease in leases:
             self._begin(lease)
         if 0 < len(leases) <= FEW:

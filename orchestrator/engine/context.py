@@ -1,6 +1,5 @@
 """What a handler is given: the step context of one attempt."""
 
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -35,6 +34,21 @@ class StepLogger:
             self.lines.append({"at": datetime.now(UTC).isoformat(), "level": level, "text": clean})
 
 
+class StopSign:
+    """Set once and looked at from time to time. Nobody waits for it, so it needs none of an event's locks."""
+
+    __slots__ = ("_is_set",)
+
+    def __init__(self) -> None:
+        self._is_set = False
+
+    def set(self) -> None:
+        self._is_set = True
+
+    def is_set(self) -> bool:
+        return self._is_set
+
+
 @dataclass(slots=True, kw_only=True)
 class AttemptContext:
     """One attempt's `StepContext`."""
@@ -46,7 +60,7 @@ class AttemptContext:
     http: HttpClient
     mail: Mailer
     sandbox: Evaluator
-    stop: threading.Event
+    stop: StopSign
     log: StepLogger = field(default_factory=StepLogger)
 
     @property

@@ -77,4 +77,4 @@ def _remember(lease: Lease, settled: Settlement) -> None:
     fault = None if settled.fault is None else items.fault_as_json(settled.fault)
     # Large values stay in the rows: a long chain must not hold all of them in memory.
     if len(repr(settled.output)) <= INLINE:
-        lease.run.seen[lease.node] = (settled.output, fault)
+        lease.seen[lease.node] = (settled.output, fault)

@@ -29,7 +29,7 @@ def run_end(sandbox: Evaluator, roots: Roots, facts: VersionFacts, lease: Lease,
     if not plan.has_output and last is not None:
         return "succeeded", last.output, None
     values = roots.of_end(facts, lease)
-    if last is not None and lease.node not in lease.run.seen:
+    if last is not None and lease.node not in lease.seen:
         # Too large to be remembered, and not committed yet.
         values["steps"] = {**values["steps"], plan.steps[lease.node].key: last.output}  # type: ignore[dict-item]
     if not plan.has_output:

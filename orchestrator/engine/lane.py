@@ -149,10 +149,10 @@ class Lane:
         self._at += 1
 
     def _at_step(self, index: int, node: int, began: float, before: Lease | None = None) -> Lease:
-        run = replace(self._lease.run, seen={}) if before is None else before.run
         now = self._lease.started_at + timedelta(seconds=began)
+        seen = {} if before is None else before.seen
         return replace(
-            self._lease, run=run, node=node, scope_id=self._lease.scope_id + index + 1, attempt=1, lost=0, phase=0,
+            self._lease, seen=seen, node=node, scope_id=self._lease.scope_id + index + 1, attempt=1, lost=0, phase=0,
             verdict="", started_at=now, first_started_at=now, waiting=None, signal=None,
         )  # fmt: skip
 
@@ -191,7 +191,7 @@ class Lane:
         self._buffer.ends.append((item.lease, settled, ended - began))
         item.prev = len(self._buffer.rows)
         fault = None if settled.fault is None else fault_as_json(settled.fault)
-        item.lease.run.seen[node] = (settled.output, fault)
+        item.lease.seen[node] = (settled.output, fault)
         return settled
 
     def _row(

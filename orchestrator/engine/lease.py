@@ -1,5 +1,6 @@
 """One leased token: what a slot needs to know to perform its step and to end it under the fence."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Self
@@ -14,7 +15,7 @@ LANE = 2  #: the phase of a token that works through items of a for-each
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFacts:
-    """What stays the same for all steps of a run. `outputs` remembers what this worker has seen of it."""
+    """What stays the same for all steps of a run."""
 
     run_id: UUID
     version_id: int
@@ -30,13 +31,29 @@ class RunFacts:
     started_by_id: int | None = None
     root_run_id: UUID | None = None
     depth: int = 0
-    #: node -> (output, error), of steps of this scope that ended in this worker's hands
-    seen: dict[int, tuple[Json, Json]] = field(default_factory=dict)
-    #: the same of steps in the scopes around, as far as they were read: they have ended for good; a large input too
-    outer: dict[int, tuple[Json, Json]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+def _facts_of(row: Row) -> RunFacts:
+    return RunFacts(
+        run_id=row["run_id"],
+        version_id=row["version_id"],
+        workspace_id=row["workspace_id"],
+        workflow_id=row["workflow_id"],
+        input=row["input"],
+        input_ref=row["input_ref"],
+        correlation_id=row["correlation_id"],
+        business_key=row["business_key"],
+        trigger=row["trigger"],
+        started_at=row["run_started_at"],
+        trace=trace_of(row["run_id"], row["trace_context"]),
+        started_by_id=row["started_by_id"],
+        root_run_id=row["root_run_id"],
+        depth=row["depth"],
+    )
+
+
+# Not frozen, though nobody changes it: one is made for every step, and a frozen one takes four times as long to make.
+@dataclass(slots=True, kw_only=True)
 class Lease:
     """A token in our hands: (session, epoch) is the fence."""
 
@@ -59,28 +76,16 @@ class Lease:
     queue: str
     #: The limit of its queue of which this lease holds a place; its step chain comes back to the line after each step.
     queue_limit_id: int | None = None
+    #: node -> (output, error), of steps of this scope that ended in this worker's hands
+    seen: dict[int, tuple[Json, Json]] = field(default_factory=dict)
+    #: the same of steps in the scopes around, as far as they were read: they have ended for good; a large input too
+    outer: dict[int, tuple[Json, Json]] = field(default_factory=dict)
 
     @classmethod
-    def from_row(cls, row: Row) -> Self:
-        """A row of `branchline_claim`."""
-        run = RunFacts(
-            run_id=row["run_id"],
-            version_id=row["version_id"],
-            workspace_id=row["workspace_id"],
-            workflow_id=row["workflow_id"],
-            input=row["input"],
-            input_ref=row["input_ref"],
-            correlation_id=row["correlation_id"],
-            business_key=row["business_key"],
-            trigger=row["trigger"],
-            started_at=row["run_started_at"],
-            trace=trace_of(row["run_id"], row["trace_context"]),
-            started_by_id=row["started_by_id"],
-            root_run_id=row["root_run_id"],
-            depth=row["depth"],
-        )
+    def from_row(cls, row: Row, run: RunFacts | None = None) -> Self:
+        """A row of `branchline_claim`; `run` is told where another of its rows says it."""
         return cls(
-            run=run,
+            run=run or _facts_of(row),
             token_id=row["id"],
             epoch=row["epoch"],
             node=row["node"],
@@ -119,6 +124,8 @@ class Lease:
             signal=None,
             queue=self.queue,
             queue_limit_id=self.queue_limit_id,
+            seen=self.seen,
+            outer=self.outer,
         )
 
     @property
@@ -126,3 +133,9 @@ class Lease:
         """Stable over retries and takeovers; the generation rises only when a success is repeated on purpose."""
         place = f"{self.run.run_id}:{max(self.node, -1 - self.node)}:{self.scope_id}:{self.generation}"
         return place if self.node >= 0 else f"undo:{place}"
+
+
+def leases_of(rows: Sequence[Row]) -> list[Lease]:
+    """All leases of one `branchline_claim`."""
+    runs = {row["run_id"]: _facts_of(row) for row in rows if row["workspace_id"] is not None}
+    return [Lease.from_row(row, runs[row["run_id"]]) for row in rows]

@@ -8,7 +8,8 @@ import time
 from collections import Counter as Counts
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from functools import cache
+from typing import Any, Final
 
 from prometheus_client import Counter, Histogram
 
@@ -58,17 +59,29 @@ RUNS_STARTED: Final = Counter("branchline_runs_started", "Runs started.", ["trig
 RUNS_FINISHED: Final = Counter("branchline_runs_finished", "Runs that ended, seen by the keeper.", ["state"])
 
 
+@cache
+def _of(metric: Any, *labels: str) -> Any:
+    """The child of these labels. Looking it up by `labels` costs as much as counting."""
+    return metric.labels(*labels)
+
+
 def claimed(rows: Iterable[Row]) -> None:
     """Count the rows of one `branchline_claim`."""
     for queue, count in Counts(row["queue"] for row in rows).items():
-        CLAIMS.labels(queue).inc(count)
+        _of(CLAIMS, queue).inc(count)
 
 
 def committed(size: int, rows: Iterable[Row]) -> None:
     """Count one commit of `size` items and what became of them."""
     BATCH.observe(size)
     for status, count in Counts(row["status"] for row in rows if row["token_id"] is not None).items():
-        ADVANCES.labels(status).inc(count)
+        _of(ADVANCES, status).inc(count)
+
+
+def attempt_ended(kind: str, outcome: str, seconds: float) -> None:
+    """Count an attempt whose end is committed."""
+    _of(ATTEMPTS, kind, outcome).inc()
+    _of(ATTEMPT_SECONDS, kind).observe(seconds)
 
 
 def in_lane(status: str, *, retrying: bool = False) -> None:

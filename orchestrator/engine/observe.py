@@ -1,7 +1,6 @@
 """What a worker tells of an attempt: its log context, its counts and its spans. Single calls for `worker`."""
 
 import time
-from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -65,15 +64,10 @@ def _tell(facts: VersionFacts, ends: list[End]) -> None:
 
 
 def _count(facts: VersionFacts, ends: list[End]) -> None:
-    counts: Counter[tuple[str, str]] = Counter()
     for lease, settled, spent in ends:
-        kind = facts.plan.step(lease.node).kind
-        counts[kind, OUTCOMES[settled.logged or ""]] += 1
-        metrics.ATTEMPT_SECONDS.labels(kind).observe(spent)
+        metrics.attempt_ended(facts.plan.step(lease.node).kind, OUTCOMES[settled.logged or ""], spent)
         if lease.node < 0 and settled.then == "go":
             metrics.UNDO_ITEMS.labels("undone" if settled.fault is None else "stuck").inc()
-    for labels, count in counts.items():
-        metrics.ATTEMPTS.labels(*labels).inc(count)
 
 
 def _record(trace: tracing.RunTrace, lease: Lease, facts: VersionFacts, settled: Settlement, spent: float) -> None:

@@ -1,6 +1,5 @@
 """One attempt, up to the handler: read what it needs, evaluate its config, and ask the kind to act."""
 
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +10,7 @@ from orchestrator.core.json_types import JsonObject
 from orchestrator.core.kinds import Evaluator, HttpAnswer, HttpClient, Kinds, Mailer, Resumed, StepKind
 from orchestrator.core.outcome import Done, Fail, Outcome, Retry, StepFault, TimedOut, UndoChild
 from orchestrator.core.plan import opens_more
-from orchestrator.engine.context import AttemptContext
+from orchestrator.engine.context import AttemptContext, StopSign
 from orchestrator.engine.inside import Inside, Insides
 from orchestrator.engine.lease import Lease
 from orchestrator.engine.plans import VersionFacts
@@ -71,9 +70,7 @@ class Prepared:
         return self.kind.resume(self.model, self.context, resumed)
 
 
-def prepare(
-    tools: Tools, insides: Insides, facts: VersionFacts, lease: Lease, stop: threading.Event
-) -> Prepared | Outcome:
+def prepare(tools: Tools, insides: Insides, facts: VersionFacts, lease: Lease, stop: StopSign) -> Prepared | Outcome:
     """Everything before the handler. An outcome instead means that no handler is to be called."""
     step = facts.plan.step(lease.node)
     early = _verdict(lease, step.name, step.timeout) or insides.unwanted(facts.plan, lease)

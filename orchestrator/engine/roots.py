@@ -12,11 +12,11 @@ from orchestrator.core.join_result import Arrival, join_result
 from orchestrator.core.json_types import Json
 from orchestrator.core.plan import Plan
 from orchestrator.engine import statements
-from orchestrator.engine.lease import Lease, RunFacts
+from orchestrator.engine.lease import Lease
 from orchestrator.engine.plans import VersionFacts
 from orchestrator.engine.scopes import Scopes
 
-#: Where `RunFacts.outer` keeps an input that had to be fetched.
+#: Where `Lease.outer` keeps an input that had to be fetched.
 INPUT = -1
 ALL = ("input", "run")
 
@@ -80,7 +80,7 @@ class Roots:
     def _forward(self, lease: Lease) -> dict[str, Json]:
         """What the step that is being undone gave."""
         node = -1 - lease.node
-        output, error = self._read(lease.run, [(node, lease.scope_id)]).get(node, (None, None))
+        output, error = self._read(lease, [(node, lease.scope_id)]).get(node, (None, None))
         return {"output": output, "error": error}
 
     def _turn(self, plan: Plan, lease: Lease) -> dict[str, Json]:
@@ -94,7 +94,7 @@ class Roots:
     def body(self, plan: Plan, lease: Lease, container: int, scope_id: int) -> Json:
         """What the steps in a container gave in that scope: the output of the only last step, else one by key."""
         exits = plan.exits_to(plan.bodies[container].end)
-        found = self._read(lease.run, [(node, scope_id) for node in exits])
+        found = self._read(lease, [(node, scope_id) for node in exits])
         outputs = {plan.steps[node].key: found.get(node, (None, None))[0] for node in exits}
         return outputs if len(exits) > 1 else next(iter(outputs.values()))
 
@@ -109,7 +109,7 @@ class Roots:
         outputs, errors = self._outputs(facts.plan, lease, nodes)
         found: dict[str, Json] = {"steps": outputs, "errors": errors}
         if "input" in wanted or lease.run.input_ref is None:
-            found["input"] = self._input(lease.run)
+            found["input"] = self._input(lease)
         if "run" in wanted:
             found["run"] = _run(facts, lease)
         return found
@@ -117,13 +117,12 @@ class Roots:
     def _outputs(self, plan: Plan, lease: Lease, nodes: tuple[int, ...]) -> tuple[dict[str, Json], dict[str, Json]]:
         if not nodes:
             return {}, {}
-        run = lease.run
-        found = run.outer | run.seen
+        found = lease.outer | lease.seen
         missing = [node for node in nodes if node not in found]
         if missing:
-            read = self._read(run, self._placed(plan, lease, missing))
+            read = self._read(lease, self._placed(plan, lease, missing))
             here = plan.step(lease.node).parent if lease.node < plan.end else None
-            run.outer.update({node: pair for node, pair in read.items() if plan.steps[node].parent != here})
+            lease.outer.update({node: pair for node, pair in read.items() if plan.steps[node].parent != here})
             found |= read
         # A step that never ran (its path was not taken) reads as None, not as an error.
         pairs = {plan.steps[node].key: found.get(node, (None, None)) for node in nodes}
@@ -137,20 +136,20 @@ class Roots:
         places[lease.node] = (lease.signal or {}).get("scope", -1)
         return [(node, places.get(plan.steps[node].parent, -1)) for node in nodes]
 
-    def _read(self, run: RunFacts, places: list[tuple[int, int]]) -> dict[int, tuple[Json, Json]]:
+    def _read(self, lease: Lease, places: list[tuple[int, int]]) -> dict[int, tuple[Json, Json]]:
         nodes, scopes = [node for node, _ in places], [scope for _, scope in places]
         with self._pool.connection() as connection:
-            rows = connection.execute(statements.OUTPUTS, (run.run_id, nodes, scopes)).fetchall()
+            rows = connection.execute(statements.OUTPUTS, (lease.run.run_id, nodes, scopes)).fetchall()
         return {row["node"]: (row["output"], row["error"]) for row in rows}
 
-    def _input(self, run: RunFacts) -> Json:
-        if run.input_ref is None:
-            return run.input
-        if INPUT not in run.outer:
+    def _input(self, lease: Lease) -> Json:
+        if lease.run.input_ref is None:
+            return lease.run.input
+        if INPUT not in lease.outer:
             with self._pool.connection() as connection:
-                row = connection.execute(statements.PAYLOAD, (run.input_ref,)).fetchone()
-            run.outer[INPUT] = (row["body"], None)
-        return run.outer[INPUT][0]
+                row = connection.execute(statements.PAYLOAD, (lease.run.input_ref,)).fetchone()
+            lease.outer[INPUT] = (row["body"], None)
+        return lease.outer[INPUT][0]
 
     def _join(self, plan: Plan, lease: Lease) -> Json:
         with self._pool.connection() as connection:

@@ -26,6 +26,7 @@ from orchestrator.engine.attempt import Attempt, Ending
 from orchestrator.engine.attempts import Attempts
 from orchestrator.engine.claiming import PAUSE, Claimer
 from orchestrator.engine.committer import Committer, Item
+from orchestrator.engine.context import StopSign
 from orchestrator.engine.database import AWAY, Row, open_pool
 from orchestrator.engine.dispatch import MOST_WAKES, STAND_BACK, Herald
 from orchestrator.engine.end_items import EndItems
@@ -176,7 +177,7 @@ class Worker:
             self._became_ready(queues)
         self._herald.changed(attempt.lease.run.workspace_id, attempt.lease.run.run_id)
 
-    def _prepare(self, facts: VersionFacts, lease: Lease, stop: threading.Event) -> Prepared | Outcome:
+    def _prepare(self, facts: VersionFacts, lease: Lease, stop: StopSign) -> Prepared | Outcome:
         return prepare(self._tools, self._insides, facts, lease, stop)
 
     def _prepared(self, attempt: Attempt) -> Prepared | Outcome | None:
@@ -322,7 +323,7 @@ class Worker:
         """PostgreSQL refused this end: forget what ran ahead of it, and end it once more in a slot that waits."""
         attempt = ending.attempt
         before = attempt.lease
-        attempt.lease = replace(before, run=replace(before.run, seen={}))
+        attempt.lease = replace(before, seen={})
         self._attempts.put_back(attempt, before)
         again = ending.outcome, ending.ready
         self._slots.submit(lambda: self._go_on(self._end_settled(attempt, *again, self._commit_and_wait)))

@@ -3,6 +3,7 @@
 -- to the same one, which knows what it has at work and does not begin it twice.
 -- A suspect is a token that two workers died with: one of them may be what kills workers. A session gets one of them at
 -- a time, and none if it says so (p_suspects): a step that kills takes an innocent one along twice at most.
+-- What concerns the run as a whole (from workspace_id on) stands in one row of each run, and is NULL in its others.
 -- Tokens of queues that their workspace limits stand in lines; who is admitted competes with all others, in one order.
 CREATE FUNCTION branchline_claim(p_session bigint, p_queues text[], p_n int, p_suspects boolean)
 RETURNS TABLE(id bigint, run_id uuid, version_id bigint, node int, scope_id bigint, generation int, epoch int,
@@ -94,10 +95,12 @@ BEGIN
                 deadline_at = v_now + make_interval(secs => k.timeout + 10), queue_limit_id = l.limit_id, xid = branchline_xid()
             FROM unnest(v_leased, v_limits) AS l(id, limit_id) WHERE k.id = l.id RETURNING k.*
         )
+        , first AS (SELECT DISTINCT ON (k.run_id) k.id, k.run_id FROM leased k ORDER BY k.run_id)
         SELECT k.id, k.run_id, k.version_id, k.node, k.scope_id, k.generation, k.epoch, k.attempt, k.lost, k.tried_before,
             k.phase, k.verdict::text, k.started_at, k.first_started_at, k.waiting, k.signal, k.cause, k.queue::text, k.timeout,
             q.workspace_id, q.workflow_id, q.input, q.input_ref, q.correlation_id::text, q.started_at, q.trigger::text,
             q.business_key::text, q.started_by_id, q.trace_context, q.root_run_id, q.depth, k.queue_limit_id
-        FROM leased k JOIN orchestrator_run q ON q.id = k.run_id ORDER BY k.priority, k.ready_at, k.id;
+        FROM leased k LEFT JOIN (first f JOIN orchestrator_run q ON q.id = f.run_id) ON f.id = k.id
+        ORDER BY k.priority, k.ready_at, k.id;
     IF v_lines <> '{}' THEN PERFORM branchline_leave_lines(v_lines, v_admitted, v_started, v_now); END IF;
 END $$;

@@ -31,8 +31,7 @@ HTTP = {"method": "GET", "url": "http://a.test/"}
 
 
 def lease_of_a() -> Any:
-    seen = SimpleNamespace(seen={0: ("a", None)})
-    return SimpleNamespace(node=0, queue="default", lost=0, queue_limit_id=None, run=seen)
+    return SimpleNamespace(node=0, queue="default", lost=0, queue_limit_id=None, seen={0: ("a", None)})
 
 
 @pytest.mark.parametrize(
@@ -60,7 +59,7 @@ def test_only_a_step_whose_repetition_harms_nobody_begins_ahead(following: dict[
     lease.queue_limit_id = 1
     assert next_ahead(KINDS, plan, lease, settled) is None, "in a limited queue it takes its turn"
     lease.queue_limit_id = None
-    lease.run.seen.clear()
+    lease.seen.clear()
     assert next_ahead(KINDS, plan, lease, settled) is None, "its input must be read from rows that are not there yet"
 
 
@@ -148,7 +147,7 @@ def test_a_refused_end_forgets_what_ran_ahead_of_it(house: House, sandbox: Sandb
             for item in told:
                 attempt = attempts.at(item["t"])
                 assert attempt is not None
-                seen.append((attempt.lease.node, set(attempt.lease.run.seen)))
+                seen.append((attempt.lease.node, set(attempt.lease.seen)))
             return real(text)
 
         with patch.object(house.worker._committer, "_call", call):

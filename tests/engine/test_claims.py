@@ -1,6 +1,7 @@
 """What a claim takes: the first of all its queues that nobody else holds, each once."""
 
 from orchestrator.engine import statements
+from orchestrator.engine.lease import leases_of
 from orchestrator.models import Token
 from tests.engine.drawings import document, step
 from tests.engine.house import House
@@ -33,3 +34,20 @@ def test_several_queues_are_one_line(house: House) -> None:
     claimed = [rows(statements.CLAIM, 1, ["default", "heavy"], 3, True), rows(statements.CLAIM, 1, ["heavy"], 3, True)]
     runs = [[lease["run_id"] for lease in leases] for leases in claimed]
     assert runs == [[order[2], order[3], order[0]], []]
+
+
+def test_each_lease_knows_its_own_run(house: House) -> None:
+    """What concerns a run stands in one row of it, wherever the rows of others stand between."""
+    version = house.publish(document([step("a"), step("b")]))
+    runs = [house.start(version, {"number": number}) for number in range(3)]
+    Token.objects.filter(node=0).update(ready_at="2020-01-01T00:00Z")
+    beat(1)
+    rows = claim(1, 9)
+    assert sorted(row["workspace_id"] is None for row in rows) == [False] * 3 + [True] * 3
+    leases = leases_of(rows)
+    numbers = [runs.index(lease.run.run_id) for lease in leases]
+    assert numbers == [0, 1, 2, 0, 1, 2]
+    assert [lease.run.input for lease in leases] == [{"number": number} for number in numbers]
+    assert leases[0].run is leases[3].run
+    leases[0].seen[0] = ("one", None)
+    assert not leases[3].seen, "branches of a run do not share what they have seen"

@@ -16,7 +16,7 @@ from orchestrator.core.outcome import Done, Fail, Outcome, StepFault
 from orchestrator.core.plan_json import plan_from_json
 from orchestrator.core.settle import Tries, settle
 from orchestrator.engine import items, statements
-from orchestrator.engine.lease import Lease
+from orchestrator.engine.lease import Lease, leases_of
 from orchestrator.models import Gate, Run, StepLog, Token, Version
 from orchestrator.queries.fsck import breaches
 from orchestrator.services.control import cancel_run, pause_run
@@ -65,7 +65,7 @@ def leases(session: int, count: int = WIDTH) -> list[Lease]:
     beat(session)
     found = sorted(claim(session, count), key=lambda row: row["id"])
     assert len(found) == count
-    return [Lease.from_row(row) for row in found]
+    return leases_of(found)
 
 
 def ending(version: Version, lease: Lease, outcome: Outcome) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import pytest
 from orchestrator.core.kinds import Kinds
 from orchestrator.core.outcome import Done, Fail, Outcome, Retry, StepFault
 from orchestrator.engine import roots
+from orchestrator.engine.lease import Lease
 from orchestrator.engine.sandbox import Sandbox
 from orchestrator.models import HumanTask, Run, Scope, StepLog, Token, User
 from orchestrator.models.ballot import digest_of
@@ -222,9 +223,9 @@ def counted(house: House, read: list[str]) -> None:
     reader = house.worker._ends._roots
     original = reader._input
 
-    def spy(run: Any) -> Any:
-        if run.input_ref is not None and roots.INPUT not in run.outer:
-            read.append(str(run.run_id))
-        return original(run)
+    def spy(lease: Lease) -> Any:
+        if lease.run.input_ref is not None and roots.INPUT not in lease.outer:
+            read.append(str(lease.run.run_id))
+        return original(lease)
 
     reader._input = spy  # type: ignore[method-assign]

@@ -208,9 +208,9 @@ class Process(Worker):
         self.pid = len(world.processes)
         self.execute(statements.BOOT, (self.session_id, node, "harness", self.pid, self.queues))
 
-    def take(self, row: Row) -> None:
-        """A row of a claim, heard of."""
-        self._begin(Lease.from_row(row))
+    def take(self, lease: Lease) -> None:
+        """One of a claim, heard of."""
+        self._begin(lease)
 
     # What the worker and its parts ask of a pool.
     def connection(self) -> Any:

@@ -13,6 +13,7 @@ import pytest
 from orchestrator.engine import statements
 from orchestrator.engine.committer import Committer
 from orchestrator.engine.database import Connection
+from orchestrator.engine.lease import leases_of
 from orchestrator.services.control import pause_run, resume_run
 from tests.engine.drawings import document, step
 from tests.engine.house import House
@@ -34,9 +35,9 @@ class Broker:
         for process in self.world.processes:
             if not set(queues).isdisjoint(process.queues):
                 arguments = (process.session_id, process.queues, MANY, True)
-                for row in self.looker.execute(statements.CLAIM, arguments).fetchall():
-                    self.world.owners[row["id"]] = process, row["epoch"]
-                    process.take(row)
+                for lease in leases_of(self.looker.execute(statements.CLAIM, arguments).fetchall()):
+                    self.world.owners[lease.token_id] = process, lease.epoch
+                    process.take(lease)
 
     def changed(self, *_: Any, **__: Any) -> None: ...
 

@@ -15,6 +15,7 @@ from orchestrator.core.errors import RunAlreadyClosed
 from orchestrator.engine import statements
 from orchestrator.engine.database import Connection, Row
 from orchestrator.engine.keeper import Keeper
+from orchestrator.engine.lease import leases_of
 from orchestrator.models import Run, Version
 from orchestrator.services.control import RunEnding, cancel_run, fail_overdue_run, pause_run, resume_run
 from tests.engine.house import House
@@ -125,8 +126,8 @@ class World:
         if fate != "forgotten":
             self.owners |= {row["id"]: (process, row["epoch"]) for row in rows}
         if fate != "unheard":
-            for row in rows:
-                process.take(row)
+            for lease in leases_of(rows):
+                process.take(lease)
 
     def _check_claim(self, rows: list[Row], most: int) -> None:
         if len(rows) > most or len({row["id"] for row in rows}) < len(rows):
