@@ -179,11 +179,7 @@ FORGET_SESSIONS = "DELETE FROM orchestrator_worker_session WHERE beat_at < clock
 LOCK_RUN = "SELECT branchline_lock_run(%s)"
 
 # A hard cancellation: steps at work lose their tokens now. Whoever moves one at this moment hears of it by himself.
-DROP_LEASED = """
-SELECT branchline_drop_token(k) FROM orchestrator_token k WHERE k.id IN (
-    SELECT q.id FROM orchestrator_token q WHERE q.run_id = %s AND q.state = 'L' ORDER BY q.id FOR UPDATE SKIP LOCKED)
-"""
-CLOSE_CANCELLED = "SELECT branchline_close_cancelled(%s)"
+STOP_NOW = "SELECT branchline_stop_now(%s)"
 
 DRAIN = "SELECT branchline_drain(%s)"
 FIRE_TIMERS = "SELECT * FROM branchline_fire_timers(%s)"

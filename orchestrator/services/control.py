@@ -24,7 +24,8 @@ class RunEnding(Conflict):
 def cancel_run(run_id: UUID, actor: Actor, reason: str = "", *, hard: bool = False) -> RunState:
     """Let nothing more start; what runs hears of it and has ten seconds. The state reached so far is returned.
 
-    `hard`: take the steps that run away at once, whatever they are doing. Raises NotFound, RunAlreadyClosed, RunEnding.
+    `hard`: take the steps that run away at once, whatever they are doing, those of sub-workflows too.
+    Raises NotFound, RunAlreadyClosed, RunEnding.
     """
     with transaction.atomic():
         state = _change(
@@ -33,8 +34,7 @@ def cancel_run(run_id: UUID, actor: Actor, reason: str = "", *, hard: bool = Fal
         if not hard or state != RunState.CANCELLING:
             return state
         with connection.cursor() as cursor:
-            cursor.execute(statements.DROP_LEASED, [run_id])
-            cursor.execute(statements.CLOSE_CANCELLED, [run_id])
+            cursor.execute(statements.STOP_NOW, [run_id])
         audit.record(actor, "run.cancelled_hard", target=f"run {run_id}")
         return RunState(_state_now(run_id))
 

@@ -54,6 +54,25 @@ BEGIN
     RETURN branchline_end_run(p_run, v->>'state', NULL, NULL, v->'error') IS NOT NULL;
 END $$;
 
+-- Take away at once what is still at work in a run that is being cancelled, and in its sub-workflows. One that is being undone
+-- is left to it. False when something has not ended: the keeper looks again.
+CREATE FUNCTION branchline_stop_now(p_run uuid) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    v_child uuid;
+    t orchestrator_token;
+BEGIN
+    PERFORM branchline_lock_run(p_run);
+    IF NOT EXISTS (SELECT 1 FROM orchestrator_run r WHERE r.id = p_run AND r.state = 'cancelling') THEN RETURN false; END IF;
+    -- First what is below, as in `branchline_set_control`.
+    FOR v_child IN SELECT r.id FROM orchestrator_run r WHERE r.parent_run_id = p_run AND r.finished_at IS NULL ORDER BY r.id LOOP
+        PERFORM branchline_stop_now(v_child);
+    END LOOP;
+    FOR t IN SELECT k.* FROM orchestrator_token k WHERE k.run_id = p_run ORDER BY k.id FOR UPDATE SKIP LOCKED LOOP
+        PERFORM branchline_drop_token(t);
+    END LOOP;
+    RETURN branchline_close_cancelled(p_run);
+END $$;
+
 -- The same for a worker whose token was the last to hear of the cancellation, and for the keeper.
 CREATE FUNCTION branchline_drain(p_run uuid) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN

@@ -8,13 +8,16 @@ import pytest
 
 from orchestrator.core.parse import parse_document
 from orchestrator.engine import children
+from orchestrator.engine.sandbox import Sandbox
 from orchestrator.models import Run, Scope, StepLog, Token
+from orchestrator.queries.fsck import breaches
 from orchestrator.services.control import cancel_run, pause_run, resume_run
 from orchestrator.services.skip import skip_step
 from orchestrator.services.versions import publish_version
 from orchestrator.steps import KINDS
 from tests.engine.drawings import document, step
-from tests.engine.house import House, error, leftovers, output
+from tests.engine.house import House, error, keeper_at_work, leftovers, make_tools, output, worker_at_work
+from tests.engine.kinds import Held, kinds
 from tests.waiting import wait_until
 
 
@@ -308,6 +311,55 @@ def test_cancelling_a_parent_cancels_its_child(house: House, at_work: None) -> N
     cancel_run(run_id, house.actor)
     assert house.end_of(run_id).state == "cancelled"
     assert Run.objects.get(parent_run=run_id).state == "cancelled"
+
+
+@pytest.mark.parametrize("polite_first", [False, True])
+def test_a_hard_cancellation_takes_steps_of_sub_workflows_away_at_once(
+    house: House, sandbox: Sandbox, polite_first: bool
+) -> None:
+    """Two levels down a step is at work and does not listen."""
+    held = Held(listens=False)
+    known = kinds(held=held)
+    house.publish(document([step("w", "held")]), slug="child", kinds=known)
+    raw = document([step("box", "scope"), inside("box", "low", "sub_workflow", config={"workflow": "child"})])
+    house.publish(raw, slug="middle", kinds=known)
+    version = house.publish(document([step("sub", "sub_workflow", config={"workflow": "middle"})]), kinds=known)
+    with worker_at_work(make_tools(sandbox, known)) as house.worker:
+        run_id = house.start(version)
+        held.enter()
+        if polite_first:
+            assert cancel_run(run_id, house.actor) == "cancelling"
+        assert cancel_run(run_id, house.actor, hard=True) == "cancelled"
+        below = Run.objects.filter(root_run=run_id)
+        assert [run.state for run in below] == ["cancelled", "cancelled"]
+        lost = StepLog.objects.get(run=below.latest("id"), node=0)
+        assert (lost.outcome, lost.final) == ("K", True)
+        held.release.set()
+    assert StepLog.objects.filter(run=below.latest("id"), outcome="S").count() == 0
+    assert [leftovers(run.pk) for run in Run.objects.all()] == [{}, {}, {}]
+    assert list(breaches(everything=True)) == []
+
+
+def test_a_hard_cancellation_lets_an_undo_of_a_sub_workflow_go_on(house: House, sandbox: Sandbox) -> None:
+    """What is being taken back is not cut short: the run above waits for it."""
+    held = Held(listens=False)
+    known = kinds(held=held)
+    done = step("a") | {"undo": {"kind": "held", "config": {}}}
+    undone = document([done, step("b", config=value("1 // 0"))], "a > b", settings={"on_failure": "undo"})
+    house.publish(undone, slug="child", kinds=known)
+    version = house.publish(document([step("sub", "sub_workflow", config={"workflow": "child"})]), kinds=known)
+    with (
+        worker_at_work(make_tools(sandbox, known)) as house.worker,
+        keeper_at_work(house.worker.poke),
+    ):
+        run_id = house.start(version)
+        held.enter()
+        assert cancel_run(run_id, house.actor, hard=True) == "cancelling"
+        assert Run.objects.get(parent_run=run_id).state == "undoing"
+        held.release.set()
+        assert house.end_of(run_id).state == "cancelled"
+        assert Run.objects.get(parent_run=run_id).state == "undone"
+    assert list(breaches(everything=True)) == []
 
 
 def test_pausing_a_parent_pauses_its_child(house: House, at_work: None) -> None:
