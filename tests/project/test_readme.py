@@ -136,7 +136,7 @@ def test_the_table_of_variables_is_complete() -> None:
 def test_decisions_are_numbered_once_and_listed() -> None:
     pages = sorted(page.name for page in (ROOT / "docs/decisions").glob("[0-9]*.md"))
     index = (ROOT / "docs/decisions/README.md").read_text(encoding="utf-8")
-    assert [page[:4] for page in pages] == [f"{number:04}" for number in range(1, len(pages) + 1)]
+    assert len({page[:4] for page in pages}) == len(pages)  # numbers are given out beforehand: one may stay unused
     assert re.findall(r"\((\d{4}-[\w-]+\.md)\)", index) == pages
     for page in pages:
         headings = re.findall(r"^## (.*)$", (ROOT / "docs/decisions" / page).read_text(encoding="utf-8"), re.MULTILINE)
