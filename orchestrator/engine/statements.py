@@ -91,9 +91,12 @@ PENDING_UNDO = "SELECT * FROM branchline_pending_undo(%s::uuid, %s)"
 RUN_VERSION = "SELECT version_id FROM orchestrator_run WHERE id = %s"
 
 # How each step run ended, with what an undo must know: whether a worker had it in hand, whether an operator skipped it
-# (by a negative session), whether an attempt was lost.
-HAPPENED = """
-SELECT * FROM (
+# (by a negative session), whether an attempt was lost, whether it started a run of a sub-workflow.
+CHILD_PLACES = """
+SELECT c.parent_node, c.parent_scope, c.parent_generation FROM orchestrator_run c WHERE c.parent_run_id = %(run)s
+"""
+HAPPENED = f"""
+SELECT *, (node, scope_id, generation) IN ({CHILD_PLACES}) AS started_run FROM (
     SELECT DISTINCT ON (s.node, s.scope_id, s.generation) s.entry, s.node, s.scope_id, s.generation, s.cause, s.outcome,
         s.session_id IS NOT NULL AS begun, coalesce(s.session_id < 0, false) AS skipped,
         bool_or(s.outcome IN ('U', 'T')) OVER (PARTITION BY s.node, s.scope_id, s.generation) AS doubtful,
@@ -101,10 +104,18 @@ SELECT * FROM (
             THEN 'open' WHEN u.state IN ('stuck', 'unknown') THEN 'stuck' ELSE 'settled' END
             FROM orchestrator_undo_item u WHERE u.run_id = s.run_id AND u.entry = s.entry) AS listed
     FROM orchestrator_steplog s
-    WHERE s.run_id = %s AND s.node >= 0 AND (%s = 0 OR s.scope_id <> 0
-        AND branchline_block(s.scope_id) IN (SELECT branchline_blocks_inside(%s, %s)))
+    WHERE s.run_id = %(run)s AND s.node >= 0 AND (%(boundary)s = 0 OR s.scope_id <> 0
+        AND branchline_block(s.scope_id) IN (SELECT branchline_blocks_inside(%(run)s, %(boundary)s)))
     ORDER BY s.node, s.scope_id, s.generation, s.attempt DESC
 ) last ORDER BY entry
+"""
+# Steps whose sub-workflow is under way, as if they were cut off now: after everything that has happened.
+UNDER_WAY = f"""
+SELECT (SELECT coalesce(max(s.entry), 0) FROM orchestrator_steplog s WHERE s.run_id = k.run_id)
+        + row_number() OVER (ORDER BY k.id) AS entry, k.node, k.scope_id, k.generation, k.cause, 'K' AS outcome,
+    false AS begun, false AS skipped, false AS doubtful, NULL AS listed, true AS started_run
+FROM orchestrator_token k
+WHERE k.run_id = %(run)s AND (k.node, k.scope_id, k.generation) IN ({CHILD_PLACES}) ORDER BY k.id
 """
 ENTERED = "SELECT id AS block, node, parent, generation FROM orchestrator_scope WHERE run_id = %s"
 BEGIN_UNDO = "SELECT branchline_begin_undo(%s, %s::jsonb, %s, %s, %s::jsonb) AS state"

@@ -42,7 +42,7 @@ def _items(connection: Connection, plan_of: Callable[[int], Plan], run_id: UUID,
     head = connection.execute(statements.RUN_VERSION, (run_id,)).fetchone()
     assert head is not None
     plan = plan_of(head["version_id"])
-    happened = connection.execute(statements.HAPPENED, (run_id, boundary, run_id, boundary)).fetchall()
+    happened = connection.execute(statements.HAPPENED, {"run": run_id, "boundary": boundary}).fetchall()
     entered = connection.execute(statements.ENTERED, (run_id,)).fetchall()
     return [_item(plan, entry) for entry in ledger_of(plan, happened, entered)]
 
@@ -73,7 +73,7 @@ def _happened(plan: Plan, row: Row) -> Happened:
 def _acted(plan: Plan, row: Row) -> bool | None:
     """Whether the step did something: True, False, or None when nobody knows."""
     if plan.steps[row["node"]].kind == SUB_WORKFLOW:
-        return bool(row["begun"])  # its run knows what happened in it, however it ended
+        return bool(row["started_run"])  # that run knows what happened in it, however the step ended
     if row["outcome"] == "S" and not row["skipped"]:
         return True
     if row["doubtful"] or (row["outcome"] == "K" and row["begun"]):

@@ -666,6 +666,11 @@ class Migration(migrations.Migration):
             field=models.BigIntegerField(null=True),
         ),
         migrations.AddField(
+            model_name='run',
+            name='parent_generation',
+            field=models.IntegerField(null=True),
+        ),
+        migrations.AddField(
             model_name='undoitem',
             name='queue',
             field=models.CharField(default='default', max_length=63),

@@ -62,6 +62,7 @@ class Run(models.Model):
     #: The step of the parent that started this run.
     parent_node = models.IntegerField(null=True)
     parent_scope = models.BigIntegerField(null=True)
+    parent_generation = models.IntegerField(null=True)
     root_run = models.ForeignKey(
         "self", models.DO_NOTHING, null=True, related_name="+", db_constraint=False, db_index=False
     )

@@ -262,6 +262,15 @@ INVARIANTS = (
                 AND u.state IN ('waiting', 'running', 'stuck', 'unknown'))""",
     ),
     Invariant(
+        "I16 sub-workflows are undone with their run",
+        "The runs that an undone run's steps have started are undone, but where a person said otherwise.",
+        """SELECT r.id::text, 'its sub-workflow ' || c.id || ' is ' || c.state FROM runs
+        JOIN orchestrator_run r USING (id)
+        JOIN orchestrator_run c ON c.parent_run_id = r.id WHERE r.state = 'undone' AND c.state <> 'undone'
+        AND (SELECT bool_and(u.state IN ('undone', 'not_needed')) FROM orchestrator_undo_item u WHERE u.run_id = r.id
+            AND u.node = c.parent_node AND u.scope_id = c.parent_scope AND u.generation = c.parent_generation)""",
+    ),
+    Invariant(
         "I17 nothing remains of a closed run",
         "A closed run has no token and no open human task.",
         f"""SELECT r.id::text, 'token ' || t.id FROM orchestrator_token t JOIN orchestrator_run r ON r.id = t.run_id

@@ -139,10 +139,9 @@ def foreseen_undo(actor: Actor, run_id: UUID) -> ForeseenUndo:
     """What an undo of the run would come to if it began now. Raises NotFound."""
     run = find_run(actor, run_id)
     drawing, captions, plan = drawing_of(run.version_id), captions_of(run.version_id), plan_of(run.version_id)
-    happened = _dicts(statements.HAPPENED, [run.pk, 0, run.pk, 0])
     entries = [
         entry
-        for entry in ledger_of(plan, happened, _dicts(statements.ENTERED, [run.pk]))
+        for entry in ledger_of(plan, _happened(run), _dicts(statements.ENTERED, [run.pk]))
         if entry.node < len(drawing.keys) and not entry.listed
     ]
     lines = [
@@ -162,6 +161,17 @@ def foreseen_undo(actor: Actor, run_id: UUID) -> ForeseenUndo:
     return ForeseenUndo(
         counts=Counter(str(line.state) for line in lines), items=tuple(lines[:MOST]), working=tuple(names)
     )
+
+
+def _happened(run: Run) -> list[dict[str, Any]]:
+    """What happened, and the sub-workflows that an undo would cut off."""
+    found = _dicts(statements.HAPPENED, {"run": run.pk, "boundary": 0})
+    under_way = {_place(row): row for row in _dicts(statements.UNDER_WAY, {"run": run.pk})}
+    return [row for row in found if _place(row) not in under_way] + [*under_way.values()]
+
+
+def _place(row: Mapping[str, Any]) -> tuple[int, int, int]:
+    return row["node"], row["scope_id"], row["generation"]
 
 
 def _lines(run: Run, items: Collection[UndoItem], *, shown: bool) -> dict[int, UndoLine]:
@@ -212,7 +222,7 @@ def _waits(run: Run, items: Iterable[UndoItem]) -> dict[int, list[int]]:
     return found
 
 
-def _dicts(statement: str, values: list[Any]) -> list[dict[str, Any]]:
+def _dicts(statement: str, values: list[Any] | dict[str, Any]) -> list[dict[str, Any]]:
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
         names = [column[0] for column in cursor.description or ()]

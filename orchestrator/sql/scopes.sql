@@ -27,8 +27,7 @@ DECLARE
 BEGIN
     IF i->>'then' = 'child' THEN
         SELECT c.status INTO v_status FROM branchline_start_run(i->'child' || jsonb_build_object('parent_token', t.id, 'parent_epoch', t.epoch + 1,
-            'parent_node', t.node, 'parent_scope', t.scope_id,
-            'priority', t.priority),
+            'parent_node', t.node, 'parent_scope', t.scope_id, 'parent_generation', t.generation, 'priority', t.priority),
             i->'starts') c;
         IF p_ready = 'H' THEN
             -- The pause has passed by this run, which was not there yet; the resume will find it.

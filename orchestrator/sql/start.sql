@@ -1,7 +1,7 @@
 -- Start a run: its row, its first tokens and its record, or nothing. One statement, one transaction.
 -- p_run: {id, workspace, workflow, workflow_slug, version, input, input_ref, pay, correlation_id, business_key,
 --         idempotency_key, digest, trace_context, trigger, user, actor, via, priority, deadline (seconds), deadline_at (wins),
---         parent_run, parent_token, parent_epoch, parent_node, parent_scope, root_run, depth,
+--         parent_run, parent_token, parent_epoch, parent_node, parent_scope, parent_generation, root_run, depth,
 --         concurrency_key, concurrency_limit, on_limit: only under a limit};
 -- p_starts: [{node, queue, timeout}].
 -- Answers also when it began, and the position of a read that sees this start (see queries/runs.py).
@@ -26,15 +26,15 @@ BEGIN
     END IF;
     INSERT INTO orchestrator_run AS r (id, workspace_id, workflow_id, version_id, state, control, input, input_ref,
         correlation_id, business_key, idempotency_key, idempotency_digest, trace_context, trigger, started_by_id, priority,
-        generation, started_at, deadline_at, parent_run_id, parent_token, parent_epoch, parent_node, parent_scope, root_run_id,
-        depth, concurrency_key, concurrency_limit, replaces, queued, xid)
+        generation, started_at, deadline_at, parent_run_id, parent_token, parent_epoch, parent_node, parent_scope,
+        parent_generation, root_run_id, depth, concurrency_key, concurrency_limit, replaces, queued, xid)
     VALUES (v_id, (p_run->>'workspace')::bigint, (p_run->>'workflow')::bigint, (p_run->>'version')::bigint, 'running', '-',
         p_run->'input', (p_run->>'input_ref')::uuid, p_run->>'correlation_id', p_run->>'business_key',
         p_run->>'idempotency_key', coalesce(p_run->>'digest', ''), p_run->'trace_context', p_run->>'trigger',
         (p_run->>'user')::bigint, (p_run->>'priority')::smallint, 0, v_now,
         coalesce((p_run->>'deadline_at')::timestamptz, v_now + make_interval(secs => (p_run->>'deadline')::float8)),
         (p_run->>'parent_run')::uuid, (p_run->>'parent_token')::bigint, (p_run->>'parent_epoch')::int,
-        (p_run->>'parent_node')::int, (p_run->>'parent_scope')::bigint,
+        (p_run->>'parent_node')::int, (p_run->>'parent_scope')::bigint, (p_run->>'parent_generation')::int,
         (p_run->>'root_run')::uuid, coalesce((p_run->>'depth')::smallint, 0),
         p_run->>'concurrency_key', (p_run->>'concurrency_limit')::int, coalesce(p_run->>'on_limit' = 'replace', false), v_full, v_xid)
     ON CONFLICT DO NOTHING;

@@ -175,6 +175,14 @@ def undone_too_early(run: UUID) -> None:
     Run.objects.filter(pk=run).update(state="undone", finished_at=timezone.now())
 
 
+def child_not_undone(run: UUID) -> None:
+    row = Run.objects.filter(pk=run).values().get()
+    UndoItem.objects.create(run_id=run, entry=1, node=0, state="not_needed")
+    Run.objects.filter(pk=run).update(state="undone", finished_at=timezone.now())
+    place = {"parent_run_id": run, "parent_node": 0, "parent_scope": 0, "parent_generation": 0}
+    Run.objects.create(**{**row, "id": uuid4(), "state": "cancelled", "finished_at": timezone.now(), **place})
+
+
 def beyond_the_limit(run: UUID) -> None:
     workspace = Run.objects.get(pk=run).workspace_id
     ago = timezone.now() - timedelta(minutes=1)
@@ -213,6 +221,7 @@ FAULTS: dict[str, Callable[[UUID], None]] = {
     "I16 undo items at work have a token": undo_without_token,
     "I16 what is undone was settled in order": undone_unseen,
     "I16 undone runs are undone": undone_too_early,
+    "I16 sub-workflows are undone with their run": child_not_undone,
     "I17 nothing remains of a closed run": remains,
     "I17 decided joins let go": still_cancels,
     "I17 tasks have their token": lost_token,
