@@ -160,37 +160,14 @@ class Drawing:
             return None
         return self._port_bits[left_out.bit_length() - 1].partition(_PORT)[0]
 
-    def most_arrivals(self, key: str) -> int:
-        """No more than this many of a step's branches can arrive in one run (an upper bound).
-
-        Branches that need different exclusive ports of one step cannot both arrive.
-        """
-        edges = self.incoming[key]
-        met = [self._dominators.get(self._leaving(edge), 0) & self._all_port_bits for edge in edges]
-        groups: dict[str, dict[str, int]] = {}
-        for bits in met:
-            for chooser, group in self._choices(bits):
-                counts = groups.setdefault(chooser, {})
-                counts[group] = counts.get(group, 0) + 1
-        bounds = [len(edges) - sum(counts.values()) + max(counts.values()) for counts in groups.values()]
-        return min(bounds, default=len(edges))
-
-    def _choices(self, bits: int) -> list[tuple[str, str]]:
-        nodes = []
-        while bits:
-            lowest = bits & -bits
-            nodes.append(self._port_bits[lowest.bit_length() - 1])
-            bits ^= lowest
-        return [(step, self._group(step, port)) for step, _, port in (node.partition(_PORT) for node in nodes)]
-
     def taken_together(self, key: str) -> list[tuple[Edge, ...]]:
         """The edges that leave a step, in groups: those of one group may be taken at once."""
         groups: dict[str, list[Edge]] = {}
         for edge in self.outgoing[key]:
-            groups.setdefault(self._group(key, edge.port), []).append(edge)
+            groups.setdefault(self.group(key, edge.port), []).append(edge)
         return [tuple(group) for group in groups.values()]
 
-    def _group(self, key: str, port: str) -> str:
+    def group(self, key: str, port: str) -> str:
         """Ports of one group can be taken together; ports of different groups exclude each other."""
         step = self.steps[key]
         inclusive = step.kind in self.kinds and self.kinds[step.kind].ports_from == "cases"

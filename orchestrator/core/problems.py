@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from itertools import chain
 
+from orchestrator.core.arrivals import Arrivals
 from orchestrator.core.document import MAX_BYTES, MAX_EDGES, MAX_STEPS, SUB_WORKFLOW, Document
 from orchestrator.core.document_json import document_as_json
 from orchestrator.core.drawing import Drawing
@@ -39,13 +40,14 @@ def find_problems(document: Document, kinds: Kinds) -> list[Problem]:
 def _all(drawing: Drawing) -> Iterator[Problem]:
     yield from _document_problems(drawing)
     seen: set[str] = set()
+    arrivals = Arrivals(drawing)
     for index, step in enumerate(drawing.document.steps):
         if step.key in seen:
             yield _duplicate_step(drawing, index)
             continue
         seen.add(step.key)
         yield from step_problems(drawing, index, step)
-        yield from join_problems(drawing, index, step)
+        yield from join_problems(arrivals, index, step)
         yield from cancel_problems(drawing, index, step)
         yield from reference_problems(drawing, step)
     yield from edge_problems(drawing)

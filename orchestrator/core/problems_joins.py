@@ -6,6 +6,7 @@ is right behind an exclusive choice, too; only a quorum can ask for more branche
 
 from collections.abc import Iterator
 
+from orchestrator.core.arrivals import Arrivals
 from orchestrator.core.branches import branch_of
 from orchestrator.core.document import Join, Step, Tolerate
 from orchestrator.core.drawing import Drawing
@@ -13,9 +14,9 @@ from orchestrator.core.fixes import removal, setting
 from orchestrator.core.problem import Fix, Problem, Severity
 
 
-def join_problems(drawing: Drawing, index: int, step: Step) -> Iterator[Problem]:
+def join_problems(arrivals: Arrivals, index: int, step: Step) -> Iterator[Problem]:
     """Problems of the join settings of one step."""
-    join = step.join
+    join, drawing = step.join, arrivals.drawing
     if join is None:
         return
     branches = len(drawing.incoming[step.key])
@@ -23,7 +24,7 @@ def join_problems(drawing: Drawing, index: int, step: Step) -> Iterator[Problem]
         fix = removal("Remove the join settings", f"/steps/{index}/join")
         message = f'Step "{step.key}" has join settings, but {_lead(branches)} to it. Draw another or remove them.'
         yield _of(step, "join_without_branches", "join", message, fix, is_warning=True)
-    yield from _quorum_problems(drawing, index, step, join)
+    yield from _quorum_problems(arrivals, index, step, join)
     if branches > 1:
         yield from _deadline_problems(index, step, join)
         yield from _tolerate_problems(index, step, join, branches)
@@ -43,8 +44,8 @@ def _lower(index: int, quorum: int) -> Fix:
     return setting(f"Lower the quorum to {quorum}", f"/steps/{index}/join/quorum", quorum)
 
 
-def _quorum_problems(drawing: Drawing, index: int, step: Step, join: Join) -> Iterator[Problem]:
-    quorum, branches = join.quorum, len(drawing.incoming[step.key])
+def _quorum_problems(arrivals: Arrivals, index: int, step: Step, join: Join) -> Iterator[Problem]:
+    quorum, branches = join.quorum, len(arrivals.drawing.incoming[step.key])
     if join.mode != "quorum":
         if quorum is not None:
             fix = removal("Remove the quorum", f"/steps/{index}/join/quorum")
@@ -61,12 +62,25 @@ def _quorum_problems(drawing: Drawing, index: int, step: Step, join: Join) -> It
         lower = _lower(index, branches) if branches else None
         message = f'Step "{step.key}" waits for {quorum} branches, but {_lead(branches)} to it. Draw more or lower it.'
         yield _of(step, "quorum_too_large", "join.quorum", message, lower)
-    elif step.key not in drawing.on_or_after_cycle and (most := drawing.most_arrivals(step.key)) < quorum:
-        message = (
-            f'Step "{step.key}" waits for {quorum} branches, but some of them exclude each other: at most {most} can '
-            f"arrive in one run. Lower the quorum to {most}."
-        )
-        yield _of(step, "join_never_fires", "join.quorum", message, _lower(index, most))
+    elif step.key not in arrivals.drawing.on_or_after_cycle and (most := arrivals.most(step.key)) < quorum:
+        yield _out_of_reach(index, step, join, most)
+
+
+def _out_of_reach(index: int, step: Step, join: Join, most: int) -> Problem:
+    """No run reaches the quorum. With "continue", or a deadline at which it proceeds, it can fire all the same."""
+    message = (
+        f'Step "{step.key}" waits for {join.quorum} branches, but some of them exclude each other: at most {most} can '
+        "arrive in one run. "
+    )
+    fix = _lower(index, most) if most else None
+    way_out = f"Lower the quorum to {most}." if most else "Draw another way to it."
+    if join.on_branch_failure == "continue":
+        message += f"So it always waits until all have answered. {way_out}"
+    elif join.deadline is not None and join.on_deadline == "proceed":
+        message += f"So it starts only if its deadline passes before all have answered. {way_out}"
+    else:
+        return _of(step, "join_never_fires", "join.quorum", message + way_out, fix)
+    return _of(step, "quorum_out_of_reach", "join.quorum", message, fix, is_warning=True)
 
 
 def _deadline_problems(index: int, step: Step, join: Join) -> Iterator[Problem]:

@@ -310,6 +310,45 @@ def test_it_checks_joins(first: dict[str, Any], edges: str, join: dict[str, Any]
     assert codes([first, step("b"), step("c"), step("d", join=join), *more], edges) == ([code] if code else [])
 
 
+@pytest.mark.parametrize(
+    ("edges", "quorum", "most"),
+    [
+        (
+            "a.x -> p, a.otherwise -> e, e.x -> q, e.otherwise -> r, p -> d, q -> d, r -> d",
+            2,
+            1,
+        ),  # a choice in a choice
+        ("a.x -> p, a.otherwise -> q, e.x -> r, e.otherwise -> s, p -> d, q -> d, r -> d, s -> d", 3, 2),  # two apart
+        ("a.x -> m, e.x -> m, a.otherwise -> p, e.otherwise -> q, m -> d, p -> d, q -> d", 3, 2),  # two ways to "m"
+        ("a.x -> p, a.otherwise -> e, e.x -> p, e.otherwise -> q, p -> d, q -> d", 2, 1),  # by a choice made or not
+        ("a.x -> two, e.x -> two, two -> d, a.otherwise -> p, p -> d", 2, 1),  # "two" needs both choices
+    ],
+)
+@pytest.mark.parametrize("short", [0, 1])
+def test_no_quorum_is_more_than_any_choices_let_arrive(edges: str, quorum: int, most: int, short: int) -> None:
+    quorum = quorum if short else most
+    names = {name.split(".")[0] for edge in edges.split(",") for name in edge.split()} - {"->", "a", "e", "d", "two"}
+    steps = [choose("a", "x"), choose("e", "x"), *map(step, sorted(names))]
+    steps += [step("two", join={"mode": "quorum", "quorum": 2})] if "two" in edges else []
+    found = problems([*steps, step("d", join={"mode": "quorum", "quorum": quorum})], edges)
+    assert [(one.code, one.step) for one in found] == ([("join_never_fires", "d")] if short else [])
+    assert all(f"at most {most} can" in one.message for one in found)
+
+
+@pytest.mark.parametrize(
+    ("join", "mentions"),
+    [
+        ({"on_branch_failure": "continue"}, "waits until all have answered"),
+        ({"deadline": "PT1M", "on_deadline": "proceed"}, "only if its deadline passes"),
+    ],
+)
+def test_a_join_that_fires_without_its_quorum_is_not_refused(join: dict[str, Any], mentions: str) -> None:
+    join = {"mode": "quorum", "quorum": 2, **join}
+    found = only([choose("a", "x"), step("d", join=join)], "a.x -> d, a.otherwise -> d")
+    assert (found.code, found.severity) == ("quorum_out_of_reach", "warning")
+    assert mentions in found.message
+
+
 def test_it_counts_exclusive_groups() -> None:
     task = step("a", "human_task", config={"outcomes": [{"key": "yes"}, {"key": "no"}]})
     steps = [task, step("b"), step("c"), step("d"), step("e", join={"mode": "quorum", "quorum": 3})]
