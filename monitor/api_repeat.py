@@ -99,7 +99,8 @@ class StepRerunView(RepeatView):
     def post(self, request: Request, **kwargs: Any) -> Response:
         """Run this step and everything behind it again, in a new generation: under new idempotency keys.
 
-        409 step_never_ran, version_differs, step_running, run_not_repeatable, run_of_sub_workflow.
+        409 step_never_ran, version_differs, step_running, run_not_repeatable, run_of_sub_workflow,
+        limit_differs (an open run would fall under another limit of open runs).
         """
         asked = checked(control.RerunRequest, request)
         change = {"newest": asked["newest"], "input": asked.get("input", UNCHANGED)}

@@ -16,6 +16,7 @@ from orchestrator.core.states import AttemptOutcome
 from orchestrator.models import Run, Version
 from orchestrator.services.reopen import Opened, node_of, opened, root_of_step, roots_of_run, standing_without
 from orchestrator.services.rerun import worked_out
+from orchestrator.services.run_limit import changed_limit, input_of
 from orchestrator.services.standing import Scope
 from orchestrator.steps.registered import function_named
 from orchestrator.steps.registry import KINDS
@@ -75,6 +76,8 @@ def preview_rerun(run_id: UUID, key: str, actor: Actor, *, newest: bool = False)
     with transaction.atomic(), opened(run_id, actor) as it:
         repeat = worked_out(it, node_of(it.plan, run_id, key), newest=newest)
         it.plan = repeat.plan
+        if repeat.version is not None:
+            changed_limit(it.run, repeat.plan, input_of(it.run))
         number = repeat.version.number if repeat.version else _number(it.run)
         return _preview(it, {repeat.node}, repeat.again - {repeat.node}, number, new_keys=True)
 

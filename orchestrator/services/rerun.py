@@ -15,6 +15,7 @@ from orchestrator.engine.values import Packed
 from orchestrator.models import Payload, Run, Token, Version, Workflow
 from orchestrator.services.plans import plan_of
 from orchestrator.services.reopen import Opened, finish, node_of, opened, patiently, reopen
+from orchestrator.services.run_limit import change_limit, input_of
 from orchestrator.services.standing import Scope
 
 
@@ -65,8 +66,8 @@ def rerun_step(
 ) -> RunState:
     """Run a step and everything behind it again. `newest`: by the live version; `input`: with another run input.
 
-    Raises NotFound, StepNeverRan, VersionDiffers, StepRunning, InputInvalid, RunNotRepeatable, RunOfSubWorkflow,
-    BusinessKeyOpen, RunBusy.
+    Raises NotFound, StepNeverRan, VersionDiffers, StepRunning, InputInvalid, ExpressionFailed and LimitDiffers (by
+    the limit that then holds), RunNotRepeatable, RunOfSubWorkflow, BusinessKeyOpen, RunBusy.
     """
 
     def change() -> RunState:
@@ -77,6 +78,8 @@ def rerun_step(
             detail |= _change_version(it, repeat)
             if not isinstance(input, _Unchanged):
                 detail |= _change_input(it.run, repeat.version, input)
+            if "version" in detail or "former_input" in detail:
+                change_limit(it.run, repeat.plan, input_of(it.run))
             return _repeat(it, actor, repeat, detail)
 
     return patiently(change)
@@ -157,6 +160,7 @@ def _change_input(run: Run, version: Version | None, value: Json) -> dict[str, J
     Payload.objects.bulk_create(Payload(id=one["id"], run_id=run.pk, body=one["body"]) for one in packed.payloads)
     changes = {"input": packed.item.get("input"), "input_ref": packed.item.get("input_ref")}
     Run.objects.filter(pk=run.pk).update(**changes)
+    run.input, run.input_ref = value, changes["input_ref"]
     return {"former_input": str(former)}
 
 

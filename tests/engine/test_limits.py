@@ -12,6 +12,7 @@ from django.db import connection, transaction
 
 from orchestrator.core.errors import ExpressionFailed
 from orchestrator.core.outcome import Done
+from orchestrator.core.parse import parse_document
 from orchestrator.core.states import FINAL_RUN
 from orchestrator.engine import dispatch
 from orchestrator.engine.sandbox import Sandbox
@@ -20,7 +21,12 @@ from orchestrator.queries.fsck import breaches
 from orchestrator.queries.step_runs import step_runs
 from orchestrator.services.control import cancel_run, pause_run, resume_run
 from orchestrator.services.reopen import retry_run
+from orchestrator.services.repeat_preview import preview_rerun
+from orchestrator.services.rerun import rerun_step
+from orchestrator.services.run_limit import LimitDiffers
 from orchestrator.services.runs import LimitReached, settle_limit
+from orchestrator.services.versions import publish_version
+from orchestrator.steps import KINDS
 from tests.engine.drawings import document, step
 from tests.engine.house import House, error, keeper_at_work, leftovers, make_tools, worker_at_work
 from tests.engine.kinds import Held, Told, kinds
@@ -288,6 +294,73 @@ def test_a_sub_workflow_of_a_retried_run_waits_for_the_slot_too(house: House, sa
     assert Run.objects.filter(parent_run=first).count() == 1
     assert StepLog.objects.filter(run_id=child, node=0).count() == 1, "what had succeeded is not done again"
     assert (leftovers(first), leftovers(child), list(breaches())) == ({}, {}, [])
+
+
+BY_CUSTOMER = {"$": "input.customer.lower()"}
+
+
+def test_a_rerun_with_another_input_falls_under_the_limit_of_that_key(house: House) -> None:
+    version = house.publish(limited(1, key=BY_CUSTOMER))
+    ada, bob = house.start(version, {"customer": "Ada"}), house.start(version, {"customer": "Bob"})
+    cancel_run(ada, house.actor)
+    rerun_step(ada, "a", house.actor, input={"customer": "BOB"})
+    assert queued(ada, bob) == [True, False]
+    assert states(ada) == ["H"]
+    another = house.start(version, {"customer": "Ada"})
+    assert queued(another) == [False], "the key that it had is free"
+    cancel_run(bob, house.actor)
+    assert (queued(ada), states(ada)) == ([False], ["R"])
+    assert list(breaches(everything=True)) == []
+
+
+def test_a_rerun_with_another_input_replaces_under_the_new_key(house: House) -> None:
+    version = house.publish(limited(1, "replace", key=BY_CUSTOMER))
+    bob, ada = house.start(version, {"customer": "Bob"}), house.start(version, {"customer": "Ada"})
+    cancel_run(ada, house.actor)
+    rerun_step(ada, "a", house.actor, input={"customer": "Bob"})
+    assert (state(bob), state(ada), queued(ada)) == ("cancelled", "running", [False])
+
+
+def test_an_open_run_keeps_its_key(house: House) -> None:
+    """It has a slot and may be at work: it cannot change the line it stands in."""
+    version = house.publish(limited(1, key=BY_CUSTOMER))
+    run_id = house.start(version, {"customer": "Ada"})
+    Token.objects.filter(run_id=run_id).update(attempt=1)
+    with pytest.raises(LimitDiffers, match="Cancel it first") as refused:
+        rerun_step(run_id, "a", house.actor, input={"customer": "Bob"})
+    assert (refused.value.error_code, refused.value.status) == ("limit_differs", 409)
+    assert Run.objects.get(pk=run_id).input == {"customer": "Ada"}
+    rerun_step(run_id, "a", house.actor, input={"customer": "ADA"})
+    assert (queued(run_id), Run.objects.get(pk=run_id).input) == ([False], {"customer": "ADA"})
+
+
+def test_an_input_without_a_key_repeats_nothing(house: House) -> None:
+    version = house.publish(limited(1, key=BY_CUSTOMER))
+    run_id = house.start(version, {"customer": "Ada"})
+    cancel_run(run_id, house.actor)
+    with pytest.raises(ExpressionFailed, match=r"settings\.concurrency\.key"):
+        rerun_step(run_id, "a", house.actor, input={"customer": 1})
+    assert (state(run_id), Run.objects.get(pk=run_id).generation) == ("cancelled", 0)
+
+
+@pytest.mark.parametrize("removed", [False, True])
+def test_a_rerun_by_the_newest_version_falls_under_its_limit(house: House, removed: bool) -> None:
+    version = house.publish(limited(1, key=BY_CUSTOMER))
+    ada, long = house.start(version, {"customer": "Ada"}), house.start(version, {"customer": "x" * 3_000})
+    raw = document([FOREVER]) if removed else limited(2, key={"$": "input.customer[:1]"})
+    publish_version(
+        workflow=version.workflow, document=parse_document(raw), raw=raw, note="", actor=house.actor, kinds=KINDS
+    )
+    with pytest.raises(LimitDiffers):
+        preview_rerun(ada, "a", house.actor, newest=True)
+    for run_id, key in ((ada, "A"), (long, "x")):
+        cancel_run(run_id, house.actor)
+        assert preview_rerun(run_id, "a", house.actor, newest=True).version == 2
+        rerun_step(run_id, "a", house.actor, newest=True)
+        run = Run.objects.get(pk=run_id)
+        expected = (None, None) if removed else (f'"{key}"', 2)
+        assert (run.concurrency_key, run.concurrency_limit) == expected
+    assert queued(ada, long) == [False, False]
 
 
 def test_a_lower_limit_is_reached_by_ends_only(house: House) -> None:
