@@ -99,7 +99,8 @@ HAPPENED = f"""
 SELECT *, (node, scope_id, generation) IN ({CHILD_PLACES}) AS started_run FROM (
     SELECT DISTINCT ON (s.node, s.scope_id, s.generation) s.entry, s.node, s.scope_id, s.generation, s.cause, s.outcome,
         s.session_id IS NOT NULL AS begun, coalesce(s.session_id < 0, false) AS skipped,
-        bool_or(s.outcome IN ('U', 'T')) OVER (PARTITION BY s.node, s.scope_id, s.generation) AS doubtful,
+        bool_or(s.outcome IN ('U', 'T') OR s.outcome = 'K' AND s.session_id IS NOT NULL) OVER (
+            PARTITION BY s.node, s.scope_id, s.generation) AS doubtful,
         (SELECT CASE WHEN u.state = 'waiting' OR u.error->>'code' = branchline_undo_cut()->>'code' AND u.state = 'stuck'
             THEN 'open' WHEN u.state IN ('stuck', 'unknown') THEN 'stuck' ELSE 'settled' END
             FROM orchestrator_undo_item u WHERE u.run_id = s.run_id AND u.entry = s.entry) AS listed

@@ -76,9 +76,7 @@ def _acted(plan: Plan, row: Row) -> bool | None:
         return bool(row["started_run"])  # that run knows what happened in it, however the step ended
     if row["outcome"] == "S" and not row["skipped"]:
         return True
-    if row["doubtful"] or (row["outcome"] == "K" and row["begun"]):
-        return None
-    return False
+    return None if row["doubtful"] else False
 
 
 def _handler(plan: Plan, node: int) -> Handler:

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.db.models.functions import Now
 
 from orchestrator.core.outcome import Done, Outcome, Retry, StepFault
 from orchestrator.core.plan_json import plan_from_json
@@ -15,13 +16,13 @@ from orchestrator.engine.items import build_item
 from orchestrator.engine.lease import Lease
 from orchestrator.engine.sandbox import Sandbox
 from orchestrator.models import Run, RunRecord, StepLog, Token, UndoItem
-from orchestrator.services.control import cancel_run
+from orchestrator.services.control import cancel_run, fail_overdue_run
 from orchestrator.services.skip import skip_step
 from orchestrator.services.undo import NotUndoable, UndoItemNotStuck, settle_undo, undo_run
 from tests.engine.drawings import document, step
 from tests.engine.house import House, keeper_at_work, leftovers, make_tools, worker_at_work
 from tests.engine.kinds import Told, kinds
-from tests.engine.rows import claim, rows, take_over
+from tests.engine.rows import beat, claim, rows, take_over
 from tests.waiting import wait_until
 
 
@@ -324,3 +325,20 @@ def test_an_undo_that_a_person_tries_again_has_a_fresh_budget(house: House, sand
     assert (Run.objects.get(pk=run.pk).state, len(seen)) == ("undone", 5)
     assert seen[0].startswith("undo:")
     assert len({*seen}) == 1
+
+
+def test_a_skipped_step_that_was_cut_off_before_may_have_acted(house: House, sandbox: Sandbox) -> None:
+    careful, last = undoable("careful"), undoable("last")
+    run_id = house.start(house.publish(document([careful, last], "careful > last", settings={"deadline": "PT1H"})))
+    beat(99)
+    assert len(claim(99)) == 1
+    Run.objects.filter(pk=run_id).update(deadline_at=Now())
+    fail_overdue_run(run_id)
+    rows("SELECT branchline_stop_cancelled(0, 100)")
+    assert (Run.objects.get(pk=run_id).state, StepLog.objects.get(run_id=run_id).outcome) == ("failed", "K")
+    skip_step(run_id, "careful", house.actor)
+    with worker_at_work(make_tools(sandbox)) as house.worker, keeper_at_work(house.worker.poke):
+        assert house.end_of(run_id).state == "succeeded"
+        undo_run(run_id, house.actor)
+        run = house.end_of(run_id)
+    assert (run.state, ledger(run)) == ("undo_stuck", {"last": "undone", "careful": "unknown"})
