@@ -32,6 +32,7 @@ HAPPENED = {
     "cancelled": "Run cancelled",
     "undo_requested": "Undo asked",
     "undo_started": "The run failed, and its undo began",
+    "undo_held": "The run failed while it was paused: its undo waits for the resume",
     "undo_retry": "Undo tried again",
     "undo_skip": "Undo skipped",
     "undo_by_hand": "Undone by hand",

@@ -199,6 +199,7 @@ TAKE_OVER = "SELECT * FROM branchline_take_over(%s, %s)"
 STOP_CANCELLED = "SELECT branchline_stop_cancelled(%s, %s) AS closed"
 # Sub-workflows whose parent went on without them: it was cancelled, or its container ended early.
 CANCEL_ORPHANS = "SELECT branchline_cancel_orphans(%s)"
+FAIL_OVERDUE = "SELECT branchline_fail_overdue(%s, %s::jsonb)"
 OVERDUE_RUNS = "SELECT branchline_overdue_runs(%s) AS id"
 # Limits of open runs. One call settles one workflow and key; see sql/limits.sql.
 UNSETTLED_LIMITS = "SELECT * FROM branchline_unsettled_limits(%s)"

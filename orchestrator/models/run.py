@@ -36,14 +36,15 @@ class Run(models.Model):
     workflow = models.ForeignKey("orchestrator.Workflow", models.CASCADE, db_constraint=False, db_index=False)
     version = models.ForeignKey("orchestrator.Version", models.CASCADE, db_constraint=False, db_index=False)
     state = models.CharField(max_length=12, default=RunState.RUNNING)
-    #: "-" go on, "P" paused, "C" cancelling, "K" undoing: read by every advance under the run's shared lock.
+    #: "-" go on, "P" paused, "C" cancelling, or failed while paused (decision 45), "K" undoing: read by every advance
+    #: under the run's shared lock.
     control = models.CharField(max_length=1, default="-")
     input = models.JSONField(null=True)
     input_ref = models.UUIDField(null=True)
     output = models.JSONField(null=True)
     output_ref = models.UUIDField(null=True)
     error = models.JSONField(null=True)
-    #: The end that a cancelling run is heading for: {"state", "error"}.
+    #: The end that a cancelling run is heading for: {"state", "error"}; the error of one that is, or will be, undone.
     closing = models.JSONField(null=True)
     correlation_id = models.CharField(max_length=200)
     business_key = models.CharField(max_length=200, null=True)  # noqa: DJ001  NULL: no key, so the unique index ignores it

@@ -98,7 +98,8 @@ INVARIANTS = (
         "I4 open runs can go on",
         "A run that is open, or is being undone, has at least one token.",
         """SELECT r.id::text, r.state FROM orchestrator_run r
-        WHERE (r.state IN ('running', 'paused') OR (r.state = 'undoing' AND r.closing ? 'ledger'))
+        WHERE (r.state = 'running' OR (r.state = 'paused' AND r.control = 'P')
+            OR (r.state = 'undoing' AND r.closing ? 'ledger'))
         AND NOT EXISTS (SELECT FROM orchestrator_token t WHERE t.run_id = r.id)""",
     ),
     Invariant(
@@ -115,7 +116,7 @@ INVARIANTS = (
         "I4 only a pause holds",
         "A held token belongs to a paused run, or to one that its workflow's limit has queued, or to a child of one.",
         """SELECT t.run_id::text, 'token ' || t.id FROM orchestrator_token t JOIN orchestrator_run r ON r.id = t.run_id
-        WHERE t.state = 'H' AND r.control <> 'P' AND NOT branchline_in_line(r.id)""",
+        WHERE t.state = 'H' AND r.state <> 'paused' AND NOT branchline_in_line(r.id)""",
     ),
     Invariant(
         "I4 a queued run begins nothing",
@@ -169,9 +170,10 @@ INVARIANTS = (
     ),
     Invariant(
         "I10 state and control agree",
-        "A paused run is under control P, a cancelling one under C.",
+        "A paused run is under control P (or C: it failed, and its undo is held), a cancelling one under C.",
         """SELECT r.id::text, r.state || ' under ' || r.control FROM orchestrator_run r
-        WHERE (r.state = 'paused' AND r.control <> 'P') OR (r.state = 'cancelling' AND r.control <> 'C')
+        WHERE (r.state = 'paused' AND NOT (r.control = 'P' OR r.control = 'C' AND r.closing ? 'error'))
+           OR (r.state = 'cancelling' AND r.control <> 'C')
            OR (r.state = 'running' AND r.control IN ('P', 'C'))""",
     ),
     Invariant(

@@ -4,7 +4,6 @@ import json
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models.functions import Now
 
 from orchestrator import audit
 from orchestrator.core.actor import Actor
@@ -50,16 +49,12 @@ def resume_run(run_id: UUID, actor: Actor, reason: str = "") -> RunState:
 
 
 def fail_overdue_run(run_id: UUID) -> None:
-    """End a run whose deadline has passed: like a cancellation, but the run is failed. Nothing when it is closed, or
+    """Fail a run whose deadline has passed: it stops like a cancelled one, or is undone. Nothing when it is closed, or
     when an operator has just let it go on with a new deadline.
     """
-    message = "The run's deadline passed before its end."
-    closing: JsonObject = {"state": RunState.FAILED, "error": {"code": "deadline", "message": message}}
-    with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute(statements.LOCK_RUN, [run_id])
-        if Run.objects.filter(pk=run_id, deadline_at__lt=Now()).exists():
-            _set_control(run_id, "C", closing, "", "deadline_passed", {})
+    error = {"code": "deadline", "message": "The run's deadline passed before its end."}
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(statements.FAIL_OVERDUE, [run_id, json.dumps(error)])
 
 
 def _change(

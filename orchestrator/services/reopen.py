@@ -95,7 +95,7 @@ def retry_step(run_id: UUID, key: str, actor: Actor, reason: str = "") -> RunSta
 def roots_of_run(it: Opened) -> frozenset[int]:
     """The steps that a retry of the run begins with; none where only its end failed. Raises RunNotFailed."""
     roots = failed_steps(it.scope)
-    if not roots and it.run.state != RunState.FAILED:
+    if not roots and not has_failed(it.run):
         raise RunNotFailed(f'Run {it.run.pk} is "{it.run.state}" and no step of it has failed.')
     return roots
 
@@ -122,10 +122,15 @@ def failed_steps(scope: Scope) -> frozenset[int]:
     return unhandled(scope.plan, scope.ports(), scope.replayed())
 
 
+def has_failed(run: Run) -> bool:
+    """Whether the run itself has failed, perhaps while it was paused: then its undo is held."""
+    return run.state == RunState.FAILED or (run.state == RunState.PAUSED and run.control == "C")
+
+
 def cut_short(scope: Scope, node: int) -> bool:
     """Whether control stood at this step when its run was ended around it."""
     recorded = scope.recorded.get(node)
-    return scope.run.state == RunState.FAILED and recorded is not None and recorded.attempt > 0 and not recorded.counts
+    return has_failed(scope.run) and recorded is not None and recorded.attempt > 0 and not recorded.counts
 
 
 def _retry(it: Opened, actor: Actor, roots: frozenset[int], detail: JsonObject, turn: Turn | None = None) -> RunState:
@@ -225,6 +230,9 @@ def reopen(it: Opened, generation: int) -> None:
             # It had given its slot away: it waits for one like a new run.
             run.queued = changes["queued"] = True
             transaction.on_commit(partial(settle_limit, run.workflow_id, run.concurrency_key))
+    elif run.control == "C":
+        run.control = "P"
+        changes |= {"control": run.control, "closing": None}
     if run.deadline_at is not None and run.deadline_at <= timezone.now():
         # One that was given at the start has been used up.
         own = it.plan.deadline

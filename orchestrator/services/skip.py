@@ -20,7 +20,17 @@ from orchestrator.engine import statements
 from orchestrator.engine.items import starts_as_json
 from orchestrator.engine.values import Packed
 from orchestrator.models import HumanTask, Run, Token
-from orchestrator.services.reopen import Opened, cut_short, failed_steps, finish, node_of, opened, patiently, reopen
+from orchestrator.services.reopen import (
+    Opened,
+    RunNotRepeatable,
+    cut_short,
+    failed_steps,
+    finish,
+    node_of,
+    opened,
+    patiently,
+    reopen,
+)
 from orchestrator.services.rerun import StepRunning
 from orchestrator.services.standing import RunBusy
 
@@ -125,6 +135,9 @@ def _token(it: Opened, node: int) -> Token:
             raise StepNotOpen(f'Step "{key}" lies on a path that another failed step opened. Retry that one first.')
     if token.state == TokenState.LEASED:
         raise _at_work(key)
+    if it.run.control == "C":
+        message = "It failed while it was paused, so nothing in it goes on. Retry it, or skip the step that failed."
+        raise RunNotRepeatable(f"Run {it.run.pk} is to be undone. {message}")
     return token
 
 

@@ -6,13 +6,21 @@ CREATE FUNCTION branchline_set_control(p_run uuid, p_control char, p_closing jso
 RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     v_state text;
+    v_control char;
     v_child uuid;
     t orchestrator_token;
 BEGIN
     PERFORM branchline_lock_run(p_run);
-    SELECT r.state INTO v_state FROM orchestrator_run r WHERE r.id = p_run FOR UPDATE;
+    SELECT r.state, r.control INTO v_state, v_control FROM orchestrator_run r WHERE r.id = p_run FOR UPDATE;
     IF v_state IS NULL OR v_state NOT IN ('running', 'paused', 'cancelling') THEN RETURN NULL; END IF;
     IF v_state = 'cancelling' THEN RETURN v_state; END IF;
+    -- It failed while it was paused, and its undo is held.
+    IF v_control = 'C' AND p_control = 'P' THEN RETURN v_state; END IF;
+    IF v_control = 'C' AND p_control = '-' THEN
+        INSERT INTO orchestrator_runrecord (run_id, at, kind, actor, detail, xid)
+            VALUES (p_run, clock_timestamp(), p_kind, p_actor, p_detail, branchline_xid());
+        RETURN branchline_begin_undo(p_run, '{}', '', 'undo_started', '{}');
+    END IF;
     v_state := CASE p_control WHEN 'C' THEN 'cancelling' WHEN 'P' THEN 'paused' ELSE 'running' END;
     UPDATE orchestrator_run r SET control = p_control, state = v_state, closing = p_closing, xid = branchline_xid()
         WHERE r.id = p_run;

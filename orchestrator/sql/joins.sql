@@ -16,7 +16,7 @@ BEGIN
         -- Read after the lock. A run that is cancelled or closed needs no timer any more.
         SELECT r.version_id, r.generation, r.priority, p.queue INTO v_run
         FROM orchestrator_run r JOIN orchestrator_plan_gate p ON p.version_id = r.version_id AND p.gate = g.gate
-        WHERE r.id = g.run_id AND r.state IN ('running', 'paused');
+        WHERE r.id = g.run_id AND r.state IN ('running', 'paused') AND r.control <> 'C';
         IF NOT FOUND THEN
             UPDATE orchestrator_gate q SET deadline_at = NULL
                 WHERE q.run_id = g.run_id AND q.gate = g.gate AND q.scope_id = g.scope_id;

@@ -105,7 +105,8 @@ END $$;
 -- Runs past their deadline, oldest first: the keeper cancels each through the ordinary door.
 CREATE FUNCTION branchline_overdue_runs(p_limit int) RETURNS SETOF uuid LANGUAGE sql AS $$
     SELECT r.id FROM orchestrator_run r
-    WHERE r.deadline_at < clock_timestamp() AND r.state IN ('running', 'paused') ORDER BY r.deadline_at LIMIT p_limit
+    WHERE r.deadline_at < clock_timestamp() AND r.state IN ('running', 'paused') AND r.control <> 'C'
+    ORDER BY r.deadline_at LIMIT p_limit
 $$;
 
 -- Queues with a ready token that nobody took for a while: their wake-up was lost.

@@ -4,29 +4,34 @@
 -- Begin to undo a whole run, open or ended. p_closing: {"error"} to keep. NULL: nothing to begin in that state.
 CREATE FUNCTION branchline_begin_undo(p_run uuid, p_closing jsonb, p_actor text, p_kind text, p_detail jsonb) RETURNS text
 LANGUAGE plpgsql AS $$
-DECLARE
-    v_state text;
-    t orchestrator_token;
+DECLARE v_state text;
 BEGIN
     PERFORM branchline_lock_run(p_run);
     SELECT r.state INTO v_state FROM orchestrator_run r WHERE r.id = p_run FOR UPDATE;
     IF v_state IN ('undoing', 'undone') THEN RETURN v_state; END IF;
     IF v_state IS NULL OR v_state = 'undo_stuck' THEN RETURN NULL; END IF;
     PERFORM branchline_mark_undoing(p_run, p_closing, p_actor, p_kind, p_detail);
+    PERFORM branchline_drop_forward(p_run);
+    RETURN 'undoing';
+END $$;
+
+-- What waits in a run, or is ready, will not go on; what is leased hears of it at its next call.
+CREATE FUNCTION branchline_drop_forward(p_run uuid) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE t orchestrator_token;
+BEGIN
     UPDATE orchestrator_human_task h SET state = 'cancelled', closed_at = clock_timestamp(), version = h.version + 1
         WHERE h.run_id = p_run AND h.state IN ('open', 'claimed');
     FOR t IN SELECT k.* FROM orchestrator_token k WHERE k.run_id = p_run AND k.state <> 'L' AND k.node >= 0 ORDER BY k.id
         FOR UPDATE SKIP LOCKED LOOP
         PERFORM branchline_drop_token(t);
     END LOOP;
-    RETURN 'undoing';
 END $$;
 
 CREATE FUNCTION branchline_mark_undoing(p_run uuid, p_closing jsonb, p_actor text, p_kind text, p_detail jsonb) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE orchestrator_run r SET control = 'K', state = 'undoing', finished_at = NULL,
-        closing = jsonb_build_object('error', coalesce(p_closing->'error', r.error)), xid = branchline_xid()
+        closing = jsonb_build_object('error', coalesce(p_closing->'error', r.closing->'error', r.error)), xid = branchline_xid()
         WHERE r.id = p_run;
     INSERT INTO orchestrator_runrecord (run_id, at, kind, actor, detail, xid)
         VALUES (p_run, clock_timestamp(), p_kind, p_actor, p_detail, branchline_xid());
@@ -34,15 +39,46 @@ END $$;
 
 -- A run has failed: it ends, or what happened in it is undone first. Returns as branchline_end_run.
 CREATE FUNCTION branchline_fail_run(p_run uuid, p_error jsonb) RETURNS text[] LANGUAGE plpgsql AS $$
+DECLARE
+    v_closing jsonb := jsonb_build_object('error', p_error);
+    v_detail jsonb := coalesce(jsonb_strip_nulls(v_closing), '{}');
 BEGIN
-    IF EXISTS (SELECT 1 FROM orchestrator_run r JOIN orchestrator_plan_gate g ON g.version_id = r.version_id
-        WHERE r.id = p_run AND r.state IN ('running', 'paused') AND g.queue = '' AND g.owner IS NULL AND g.on_failure = 'u')
-    THEN
-        PERFORM branchline_mark_undoing(p_run, jsonb_build_object('error', p_error), '', 'undo_started',
-            coalesce(jsonb_strip_nulls(jsonb_build_object('error', p_error)), '{}'));
-        RETURN '{}';
+    IF NOT branchline_undoes_failure(p_run) THEN RETURN branchline_end_run(p_run, 'failed', NULL, NULL, p_error); END IF;
+    -- Whoever paused it expects nothing to act: under C nothing goes on, and the resume begins the undo (decision 45).
+    UPDATE orchestrator_run r SET control = 'C', closing = v_closing, xid = branchline_xid()
+        WHERE r.id = p_run AND r.state = 'paused' AND r.control = 'P';
+    IF FOUND THEN
+        INSERT INTO orchestrator_runrecord (run_id, at, kind, actor, detail, xid)
+            VALUES (p_run, clock_timestamp(), 'undo_held', '', v_detail, branchline_xid());
+    ELSIF EXISTS (SELECT FROM orchestrator_run r WHERE r.id = p_run AND r.state = 'running') THEN
+        PERFORM branchline_mark_undoing(p_run, v_closing, '', 'undo_started', v_detail);
     END IF;
-    RETURN branchline_end_run(p_run, 'failed', NULL, NULL, p_error);
+    RETURN '{}';
+END $$;
+
+-- Whether what happened in an open run is undone when it fails: its workflow says so.
+CREATE FUNCTION branchline_undoes_failure(p_run uuid) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (SELECT FROM orchestrator_run r JOIN orchestrator_plan_gate g ON g.version_id = r.version_id
+        WHERE r.id = p_run AND r.state IN ('running', 'paused') AND g.queue = '' AND g.owner IS NULL AND g.on_failure = 'u')
+$$;
+
+-- A run past its deadline fails: it stops like a cancelled one, or is undone. Nothing when it is closed, has failed while
+-- it was paused, or an operator has just let it go on with a new deadline.
+CREATE FUNCTION branchline_fail_overdue(p_run uuid, p_error jsonb) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM branchline_lock_run(p_run);
+    PERFORM FROM orchestrator_run r WHERE r.id = p_run AND r.deadline_at < clock_timestamp() AND r.control <> 'C'
+        AND r.state IN ('running', 'paused') FOR UPDATE;
+    IF NOT FOUND THEN RETURN; END IF;
+    IF NOT branchline_undoes_failure(p_run) THEN
+        PERFORM branchline_set_control(p_run, 'C', jsonb_build_object('state', 'failed', 'error', p_error), '',
+            'deadline_passed', '{}');
+        RETURN;
+    END IF;
+    INSERT INTO orchestrator_runrecord (run_id, at, kind, actor, detail, xid)
+        VALUES (p_run, clock_timestamp(), 'deadline_passed', '', '{}', branchline_xid());
+    PERFORM branchline_fail_run(p_run, p_error);
+    PERFORM branchline_drop_forward(p_run);
 END $$;
 
 -- The ledger of one boundary (0: the run; else a container's block), written once. p_items: [{entry, node, scope,

@@ -16,6 +16,7 @@ from orchestrator.engine.items import build_item
 from orchestrator.engine.lease import Lease
 from orchestrator.engine.sandbox import Sandbox
 from orchestrator.models import Run, RunRecord, StepLog, Token, UndoItem
+from orchestrator.queries.fsck import breaches
 from orchestrator.services.control import cancel_run, fail_overdue_run
 from orchestrator.services.skip import skip_step
 from orchestrator.services.undo import NotUndoable, UndoItemNotStuck, settle_undo, undo_run
@@ -342,3 +343,16 @@ def test_a_skipped_step_that_was_cut_off_before_may_have_acted(house: House, san
         undo_run(run_id, house.actor)
         run = house.end_of(run_id)
     assert (run.state, ledger(run)) == ("undo_stuck", {"last": "undone", "careful": "unknown"})
+
+
+def test_a_run_that_its_deadline_fails_is_undone(house: House, at_work: None) -> None:
+    settings = {"on_failure": "undo", "deadline": "PT0.3S"}
+    form = {"title": "Well?", "outcomes": [{"key": "yes", "label": "Yes"}]}
+    asked = step("asked", "human_task", config=form)
+    raw = document([undoable("a"), step("long", "delay", config={"for": "PT1H"}), asked], "a > long", settings=settings)
+    run = ended(house, raw)
+    assert (run.state, ledger(run)) == ("undone", {"a": "undone"})
+    assert run.error == {"code": "deadline", "message": "The run's deadline passed before its end."}
+    kinds = list(RunRecord.objects.filter(run=run).order_by("id").values_list("kind", flat=True))
+    assert kinds == ["started", "deadline_passed", "undo_started", "undone"]
+    assert list(breaches()) == []
