@@ -49,6 +49,8 @@ class RepeatedStep(Shape):
     kind = serializers.CharField()
     effects = serializers.ChoiceField(["none", "external"])
     had = serializers.ChoiceField(["succeeded", "failed", "running", "open"], allow_null=True)
+    inside = serializers.CharField(allow_null=True, help_text="The key of the container that holds it.")
+    new_key = serializers.BooleanField(help_text="True: under a new idempotency key.")
 
 
 class RepeatPreview(Shape):
@@ -57,4 +59,4 @@ class RepeatPreview(Shape):
     first = RepeatedStep(many=True)
     behind = RepeatedStep(many=True)
     version = serializers.IntegerField()
-    new_keys = serializers.BooleanField(help_text="True: under new idempotency keys.")
+    new_keys = serializers.BooleanField(help_text="True: some under new idempotency keys; `new_key` says which.")

@@ -76,7 +76,7 @@ def retry_run(run_id: UUID, actor: Actor, reason: str = "") -> RunState:
 
     def change() -> RunState:
         with opened(run_id, actor) as it:
-            return _retry(it, actor, roots_of_run(it), {"reason": reason} if reason else {})
+            return retry_locked(it, actor, roots_of_run(it), {"reason": reason} if reason else {})
 
     return patiently(change)
 
@@ -87,7 +87,7 @@ def retry_step(run_id: UUID, key: str, actor: Actor, reason: str = "") -> RunSta
     def change() -> RunState:
         with opened(run_id, actor) as it:
             detail: JsonObject = {"step": key, **({"reason": reason} if reason else {})}
-            return _retry(it, actor, root_of_step(it, key), detail)
+            return retry_locked(it, actor, root_of_step(it, key), detail)
 
     return patiently(change)
 
@@ -133,7 +133,10 @@ def cut_short(scope: Scope, node: int) -> bool:
     return has_failed(scope.run) and recorded is not None and recorded.attempt > 0 and not recorded.counts
 
 
-def _retry(it: Opened, actor: Actor, roots: frozenset[int], detail: JsonObject, turn: Turn | None = None) -> RunState:
+def retry_locked(
+    it: Opened, actor: Actor, roots: frozenset[int], detail: JsonObject, turn: Turn | None = None
+) -> RunState:
+    """Try these steps again in a run that we hold. Raises RunNotFailed, BusinessKeyOpen, RunBusy."""
     scope, generation = it.scope, it.run.generation
     standing = standing_without(it, roots)
     # A path that only a failure had opened may be taken once more: what was done there gets a new key.
@@ -169,7 +172,7 @@ def _retry_child(it: Opened, actor: Actor, token: Token, turn: Turn | None) -> N
     child = child_to_retry(it.run, it.plan, token)
     if child is not None:
         with locked(child.pk, actor) as inner:
-            _retry(inner, actor, failed_steps(inner.scope), {"by_run": str(it.run.pk)}, turn)
+            retry_locked(inner, actor, failed_steps(inner.scope), {"by_run": str(it.run.pk)}, turn)
     elif turn is not None and turn_of(token) is None and token.state != TokenState.HELD:
         wait_for_turn(token, *turn)  # its run has succeeded: it goes on with that
 

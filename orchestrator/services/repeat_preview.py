@@ -1,8 +1,7 @@
 """What a retry or a rerun would do, told beforehand. Reads under the run's lock, changes nothing."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Literal
 from uuid import UUID
 
 from django.db import transaction
@@ -14,44 +13,72 @@ from orchestrator.core.plan import PlanStep
 from orchestrator.core.replay import descendants
 from orchestrator.core.states import AttemptOutcome
 from orchestrator.models import Run, Version
-from orchestrator.services.reopen import Opened, node_of, opened, root_of_step, roots_of_run, standing_without
+from orchestrator.services.reopen import (
+    Opened,
+    node_of,
+    opened,
+    patiently,
+    root_of_step,
+    roots_of_run,
+    standing_without,
+)
+from orchestrator.services.repeat_rows import Had, begun_anew, had_inside, inside
 from orchestrator.services.rerun import worked_out
 from orchestrator.services.run_limit import changed_limit, input_of
 from orchestrator.services.standing import Scope
 from orchestrator.steps.registered import function_named
 from orchestrator.steps.registry import KINDS
 
-Had = Literal["succeeded", "failed", "running", "open"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepeatedStep:
-    """One step that will, or may, run again. `had`: how it stood until now; None when control never was there."""
+    """One step that will, or may, run again. `had`: how it stood until now; None when control never was there.
+
+    `inside`: the container that holds it. `new_key`: under a new idempotency key, so that other systems take it for a
+    new request.
+    """
 
     key: str
     name: str
     kind: str
     effects: Effects
     had: Had | None
+    inside: str | None = None
+    new_key: bool = False
 
     def as_json(self) -> dict[str, Json]:
-        return {"key": self.key, "name": self.name, "kind": self.kind, "effects": self.effects, "had": self.had}
+        return {
+            "key": self.key,
+            "name": self.name,
+            "kind": self.kind,
+            "effects": self.effects,
+            "had": self.had,
+            "inside": self.inside,
+            "new_key": self.new_key,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepeatPreview:
-    """`first` begin at once, `behind` follow as far as control reaches them."""
+    """`first` begin at once, `behind` follow as far as control reaches them; each container with what it holds."""
 
     first: tuple[RepeatedStep, ...]
     behind: tuple[RepeatedStep, ...]
     version: int
-    #: True: under new idempotency keys, so that other systems take it for a new request.
-    new_keys: bool
 
     @property
     def external(self) -> tuple[RepeatedStep, ...]:
         """Those that act outside and have acted, or may have acted, before."""
         return tuple(step for step in (*self.first, *self.behind) if step.effects == "external" and step.had)
+
+    @property
+    def renewed(self) -> tuple[RepeatedStep, ...]:
+        """Those that have been at work and would be again, under new idempotency keys."""
+        return tuple(step for step in (*self.first, *self.behind) if step.new_key and step.had)
+
+    @property
+    def new_keys(self) -> bool:
+        return any(step.new_key for step in (*self.first, *self.behind))
 
     def as_json(self) -> dict[str, Json]:
         return {
@@ -64,11 +91,20 @@ class RepeatPreview:
 
 def preview_retry(run_id: UUID, actor: Actor, key: str | None = None) -> RepeatPreview:
     """What `retry_run`, or `retry_step` of one step, would try again. Raises as they do."""
-    with transaction.atomic(), opened(run_id, actor) as it:
-        roots = roots_of_run(it) if key is None else root_of_step(it, key)
-        standing_without(it, roots)
-        behind = frozenset(n for root in roots for n in descendants(it.plan, root)) - roots
-        return _preview(it, roots, behind, _number(it.run), new_keys=False)
+
+    def look() -> RepeatPreview:
+        with transaction.atomic(), opened(run_id, actor) as it:
+            roots = roots_of_run(it) if key is None else root_of_step(it, key)
+            forgotten = it.scope.forgotten(standing_without(it, roots))
+            anew = begun_anew(it, actor, roots)
+            # A container that begins anew keeps its own key; what it holds does not.
+            told = _Told(it, forgotten | inside(it.plan, forgotten | anew) | (anew - set(it.plan.bodies)))
+            behind = frozenset(n for root in roots for n in descendants(it.plan, root)) | forgotten
+            return RepeatPreview(
+                first=told.unfinished(roots), behind=told.unfinished(behind - roots), version=_number(it.run)
+            )
+
+    return patiently(look)
 
 
 def preview_rerun(run_id: UUID, key: str, actor: Actor, *, newest: bool = False) -> RepeatPreview:
@@ -79,24 +115,43 @@ def preview_rerun(run_id: UUID, key: str, actor: Actor, *, newest: bool = False)
         if repeat.version is not None:
             changed_limit(it.run, repeat.plan, input_of(it.run))
         number = repeat.version.number if repeat.version else _number(it.run)
-        return _preview(it, {repeat.node}, repeat.again - {repeat.node}, number, new_keys=True)
+        told = _Told(it, frozenset(step.node for step in it.plan.steps))
+        behind = told.all(repeat.again - {repeat.node})
+        return RepeatPreview(first=told.all({repeat.node}), behind=behind, version=number)
 
 
 def _number(run: Run) -> int:
     return Version.objects.values_list("number", flat=True).get(pk=run.version_id)
 
 
-def _preview(it: Opened, first: Iterable[int], behind: Iterable[int], version: int, *, new_keys: bool) -> RepeatPreview:
-    def told(nodes: Iterable[int]) -> tuple[RepeatedStep, ...]:
-        return tuple(_step(it.plan.steps[node], it.scope) for node in sorted(nodes) if node < it.plan.end)
+class _Told:
+    """Tells of steps, and of what they hold, how they stood and whether they get new keys."""
 
-    return RepeatPreview(first=told(first), behind=told(behind), version=version, new_keys=new_keys)
+    def __init__(self, it: Opened, renewed: frozenset[int]) -> None:
+        self._it, self._renewed = it, renewed
 
+    def all(self, nodes: Collection[int]) -> tuple[RepeatedStep, ...]:
+        plan, held = self._it.plan, inside(self._it.plan, nodes)
+        had: dict[int, Had | None] = {**had_inside(self._it.run.pk, held)}
+        had |= {node: _had(self._it.scope, node) for node in nodes}
+        return tuple(self._step(node, had.get(node)) for node in sorted({*nodes, *held}) if node < plan.end)
 
-def _step(step: PlanStep, scope: Scope) -> RepeatedStep:
-    return RepeatedStep(
-        key=step.key, name=step.name, kind=step.kind, effects=effects_of(step), had=_had(scope, step.node)
-    )
+    def unfinished(self, nodes: Collection[int]) -> tuple[RepeatedStep, ...]:
+        """Without what has succeeded inside a container and stays so."""
+        return tuple(one for one in self.all(nodes) if not one.inside or one.had != "succeeded" or one.new_key)
+
+    def _step(self, node: int, had: Had | None) -> RepeatedStep:
+        steps = self._it.plan.steps
+        step = steps[node]
+        return RepeatedStep(
+            key=step.key,
+            name=step.name,
+            kind=step.kind,
+            effects=effects_of(step),
+            had=had,
+            inside=None if step.parent is None else steps[step.parent].key,
+            new_key=node in self._renewed,
+        )
 
 
 def _had(scope: Scope, node: int) -> Had | None:

@@ -42,6 +42,7 @@ def test_it_says_what_a_retry_would_do_and_does_it(cast: RunCast) -> None:
     assert [(one["key"], one["effects"], one["had"]) for one in preview["first"]] == [("b", "external", "failed")]
     assert [one["key"] for one in preview["behind"]] == ["d"]
     assert preview["new_keys"] is False
+    assert [(one["inside"], one["new_key"]) for one in preview["first"]] == [(None, False)]
     status, body = post(cast, f"runs/{run.pk}/retry/", {"reason": "fixed"})
     assert (status, body["state"], body["finished_at"], body["error"]) == (200, "running", None, None)
     token = Token.objects.get(run=run)

@@ -7,7 +7,7 @@ from orchestrator.engine import dispatch
 from orchestrator.models import Run, StepLog, Token
 from tests.factories import make_member
 from tests.pages.monitor_cast import Day, working_day
-from tests.run_factories import drawn, make_log, make_run, make_version, make_workflow
+from tests.run_factories import drawn, make_gate, make_log, make_run, make_version, make_workflow
 
 pytestmark = pytest.mark.django_db
 
@@ -86,6 +86,24 @@ def test_an_ended_run_of_a_sub_workflow_leads_to_the_run_above(day):
         assert f"/{verb}/" not in panel
     refused = client.get(f"/w/demo/runs/{run.pk}/retry/").content.decode()
     assert f"Retry run {top.pk}; it goes on from where this one failed." in refused
+
+
+def test_a_retry_names_what_runs_a_second_time(day):
+    names = {"b": "Book", "meet": "Meet", "tidy": "Tidy up"}
+    drawing = drawn(
+        "a -> meet", "b -> meet", "b -> other", "meet.error -> tidy", steps={key: {"name": names[key]} for key in names}
+    )
+    run = make_run(make_version(make_workflow(day.workspace), drawing), state="failed", error={"code": "x"})
+    make_log(run, "a")
+    make_log(run, "b", outcome="F", error={"code": "x", "message": "-"})
+    make_log(
+        run, "meet", outcome="F", attempt=-999_999, ports=["error"], error={"code": "branch_failed", "message": "-"}
+    )
+    make_log(run, "tidy")
+    make_gate(run, "meet", size=2, ok=1, fail=1, verdict="X", decided=1)
+    text = client_of(day.alice).get(f"/w/demo/runs/{run.pk}/retry/").content.decode()
+    assert "not for what begins anew: Tidy up. Where" in text
+    assert "acts outside again" in text
 
 
 def test_a_rerun_warns_and_takes_another_input(day):
