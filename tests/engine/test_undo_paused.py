@@ -156,3 +156,24 @@ def test_what_the_deadline_stopped_in_a_pause_is_retried(house: House, sandbox: 
     assert run.deadline_at is not None
     assert run.deadline_at > timezone.now()
     assert list(breaches()) == []
+
+
+def test_a_sub_workflow_that_failed_in_the_pause_is_undone_with_the_resume_of_the_run_above(
+    house: House, sandbox: Sandbox
+) -> None:
+    bad = Failing(listens=False)
+    own = kinds(bad=bad)
+    house.publish(document([undoable("a"), step("bad", "bad")], "a > bad", **UNDO), slug="child", kinds=own)
+    with worker_at_work(make_tools(sandbox, own)) as house.worker, keeper_at_work(house.worker.poke):
+        run_id = house.start(house.publish(document([step("sub", "sub_workflow", config={"workflow": "child"})])))
+        bad.enter()
+        child = Run.objects.get(parent_run_id=run_id)
+        wait_until(Token.objects.filter(run=child, node=1, state="L").exists, 10, "the step to be at work")
+        pause_run(run_id, house.actor)
+        bad.release.set()
+        wait_until(RunRecord.objects.filter(run=child, kind="undo_held").exists, 10, "the child to have failed")
+        assert_holds(child.pk)
+        assert resume_run(run_id, house.actor) == "running"
+        run, child = house.end_of(run_id), house.end_of(child.pk)
+    assert (run.state, child.state, ledger(child)) == ("failed", "undone", {"a": "undone"})
+    assert list(breaches()) == []
