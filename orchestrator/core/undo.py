@@ -1,7 +1,7 @@
 """Undo: which ended steps are to be undone, and in which order."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import chain
@@ -99,14 +99,17 @@ def undo_ledger(
     """What is to be undone of what happened, in reverse causal order; parallel branches stay parallel.
 
     Every handler waits for the handlers of all steps that came after its own (`cause` backwards; what happened in a
-    container came before the container's end). Steps without a handler are passed through. Linear in the rows where
-    containers hold many: sets of predecessors are shared, not copied. Source: Garcia-Molina and Salem, Sagas (1987),
-    on a partial order instead of a line. `listed`: entries that the ledger of a scope holds; what is open of them is
-    waited for, and waits, like everything else.
+    container came before the container's end, and each time that a step was done after the time before). Steps without
+    a handler are passed through. Linear in the rows where containers hold many: sets of predecessors are shared, not
+    copied. Source: Garcia-Molina and Salem, Sagas (1987), on a partial order instead of a line. `listed`: entries that
+    the ledger of a scope holds; what is open of them is waited for, and waits, like everything else.
     """
     ordered = sorted(rows, key=lambda row: row.entry)
     states = {row.entry: _state(row, handling, listed.get(row.entry)) for row in ordered}
-    before = _predecessors(ordered, _inside(ordered, entered, block_size), states)
+    beside = _inside(ordered, entered, block_size)
+    for entry, earlier in _done_again(ordered):
+        beside[entry].append(earlier)
+    before = _predecessors(ordered, beside, states)
     releases = {row.entry: _released(row.entry, before, listed) for row in ordered if states[row.entry] in _CARRIED}
     awaits = Counter(chain.from_iterable(releases.values()))
     kept = [row for row in reversed(ordered) if states[row.entry] is not None]
@@ -169,16 +172,26 @@ def _inside(ordered: list[Happened], entered: Iterable[Entered], block_size: int
     return found
 
 
+def _done_again(ordered: list[Happened]) -> Iterator[tuple[int, int]]:
+    """Entries of steps that were done again, each with that of the time before."""
+    last: dict[tuple[int, int], int] = {}
+    for row in ordered:
+        place = (row.node, row.scope_id)
+        if place in last:
+            yield row.entry, last[place]
+        last[place] = row.entry
+
+
 def _predecessors(
-    ordered: list[Happened], inside: dict[int, list[int]], states: dict[int, UndoState | None]
+    ordered: list[Happened], beside: dict[int, list[int]], states: dict[int, UndoState | None]
 ) -> dict[int, frozenset[int]]:
-    """Entry -> the nearest carried entries before it."""
+    """Entry -> the nearest carried entries before it: by its causes, and those `beside` them."""
     known = {row.entry for row in ordered}
     before: dict[int, frozenset[int]] = {}
     empty: frozenset[int] = frozenset()
     for row in ordered:
         sets = []
-        for cause in (*row.cause, *inside.get(row.entry, ())):
+        for cause in (*row.cause, *beside.get(row.entry, ())):
             if cause in known and cause < row.entry:
                 sets.append(frozenset({cause}) if states[cause] in _CARRIED else before[cause])
         distinct = [found for found in sets if found]

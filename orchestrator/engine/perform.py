@@ -111,7 +111,7 @@ def _undo_child(lease: Lease) -> Outcome:
     if lease.signal is None:
         return UndoChild()
     if lease.signal["state"] == "undone":
-        return Done(None)
+        return UndoChild() if (lease.waiting or {}).get("more") else Done(None)
     message = f"The sub-workflow's run {lease.signal['run']} could not be undone. Settle its undo, then retry this one."
     return Fail(StepFault(code="child_undo_stuck", message=message, details={"run": lease.signal["run"]}))
 

@@ -19,6 +19,7 @@ from orchestrator.engine.scopes import Scopes
 #: Where `Lease.outer` keeps an input that had to be fetched.
 INPUT = -1
 ALL = ("input", "run")
+ANY_GENERATION = 2**31 - 1
 
 
 class Behind(Mapping[str, Json]):
@@ -53,7 +54,7 @@ class Roots:
         step = plan.step(lease.node)
         roots = self._common(facts, lease, step.reads, step.roots)
         if lease.node < 0:
-            roots |= self._forward(lease)
+            roots |= self._forward(lease, step.roots)
         if lease.scope_id:
             roots |= self._around(plan, lease, step.roots)
         if step.kind == REPEAT:
@@ -77,11 +78,17 @@ class Roots:
                 found["last"] = self.body(plan, lease, block.node, scope_id - 1) if scope_id - 1 > block.id else None
         return found
 
-    def _forward(self, lease: Lease) -> dict[str, Json]:
-        """What the step that is being undone gave."""
+    def _forward(self, lease: Lease, wanted: tuple[str, ...]) -> dict[str, Json]:
+        """What the step that is being undone gave, and the input that its run had then if it has another by now."""
         node = -1 - lease.node
         output, error = self._read(lease, [(node, lease.scope_id)]).get(node, (None, None))
-        return {"output": output, "error": error}
+        found = {"output": output, "error": error}
+        if "input" in wanted:
+            place = {"node": node, "scope": lease.scope_id, "generation": lease.generation}
+            with self._pool.connection() as connection:
+                former = connection.execute(statements.FORMER_INPUT, {"run": lease.run.run_id, **place}).fetchone()
+            found |= {} if former is None else {"input": former["body"]}
+        return found
 
     def _turn(self, plan: Plan, lease: Lease) -> dict[str, Json]:
         """The turn that a repeat has just ended; 0 before the first."""
@@ -138,8 +145,10 @@ class Roots:
 
     def _read(self, lease: Lease, places: list[tuple[int, int]]) -> dict[int, tuple[Json, Json]]:
         nodes, scopes = [node for node, _ in places], [scope for _, scope in places]
+        # A step that was done again since is undone once for each time, by what was there at that time.
+        newest = lease.generation if lease.node < 0 else ANY_GENERATION
         with self._pool.connection() as connection:
-            rows = connection.execute(statements.OUTPUTS, (lease.run.run_id, nodes, scopes)).fetchall()
+            rows = connection.execute(statements.OUTPUTS, (lease.run.run_id, nodes, scopes, newest)).fetchall()
         return {row["node"]: (row["output"], row["error"]) for row in rows}
 
     def _input(self, lease: Lease) -> Json:

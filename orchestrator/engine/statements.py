@@ -22,12 +22,20 @@ FROM orchestrator_token k
 WHERE k.id = ANY(%(tokens)s::bigint[]) AND k.session_id = %(session)s::bigint AND k.state = 'L'
 """
 
-# What earlier steps gave: the last final row of each node, in the scope where it is read.
+# What earlier steps gave: the last final row of each node, in the scope where it is read, up to a generation.
 OUTPUTS = """
 SELECT DISTINCT ON (s.node) s.node, s.outcome, s.error, coalesce(s.output, p.body) AS output
 FROM orchestrator_steplog s LEFT JOIN orchestrator_payload p ON p.id = s.output_ref
 WHERE s.run_id = %s AND (s.node, s.scope_id) IN (SELECT * FROM unnest(%s::int[], %s::bigint[])) AND s.final
+    AND s.generation <= %s
 ORDER BY s.node, s.generation DESC, s.attempt DESC
+"""
+# The input that a run had when a step ended, where an operator has changed it since.
+FORMER_INPUT = """
+SELECT p.body FROM orchestrator_runrecord r JOIN orchestrator_payload p ON p.id = (r.detail->>'former_input')::uuid
+WHERE r.run_id = %(run)s AND r.kind = 'rerun' AND r.at > (SELECT max(s.finished_at) FROM orchestrator_steplog s
+    WHERE s.run_id = %(run)s AND s.node = %(node)s AND s.scope_id = %(scope)s AND s.generation = %(generation)s)
+ORDER BY r.id LIMIT 1
 """
 
 # What the items of a for-each gave, in order, as text: no more of it than fits, and the row that no longer does.

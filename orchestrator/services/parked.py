@@ -60,11 +60,23 @@ def _stand(token: Token, inner_scope: int | None, waiting: JsonObject, **more: o
 
 def was_cut(token: Token) -> bool:
     """Whether the step was taken away before it ended: by what failed around it, not by itself."""
+    return _last_outcome(token, token.generation) in (None, AttemptOutcome.CANCELLED)
+
+
+def _last_outcome(token: Token, generation: int) -> str | None:
     rows = StepLog.objects.filter(
-        run_id=token.run_id, node=token.node, scope_id=token.scope_id, generation=token.generation, final=True
+        run_id=token.run_id, node=token.node, scope_id=token.scope_id, generation=generation, final=True
     ).exclude(outcome=AttemptOutcome.REPEATED)
-    last = rows.order_by("-attempt").values_list("outcome", flat=True).first()
-    return last in (None, AttemptOutcome.CANCELLED)
+    return rows.order_by("-attempt").values_list("outcome", flat=True).first()
+
+
+def _is_of(token: Token, child: Run) -> bool:
+    """Whether a run of the step belongs to this time: it does not when the step was to be done again since."""
+    if child.parent_generation == token.generation:
+        return True
+    before = child.parent_generation
+    cut_before = before is not None and _last_outcome(token, before) == AttemptOutcome.CANCELLED
+    return cut_before and _last_outcome(token, token.generation) is None
 
 
 def is_child_step(plan: Plan, token: Token) -> bool:
@@ -78,7 +90,7 @@ def child_to_retry(run: Run, plan: Plan, token: Token) -> Run | None:
     None when there is none: it is begun anew, or it has succeeded and the token goes on with that. Raises RunBusy.
     """
     child = Run.objects.filter(parent_run_id=run.pk, parent_node=token.node, parent_scope=token.scope_id).last()
-    if child is None:
+    if child is None or not _is_of(token, child):
         return None
     cut = was_cut(token)
     waiting: JsonObject = {
@@ -90,9 +102,11 @@ def child_to_retry(run: Run, plan: Plan, token: Token) -> Run | None:
         raise RunBusy("A step of a sub-workflow is moving at this very moment. Try again.")
     if cut and child.state == RunState.SUCCEEDED:
         go_on(token, None, waiting, {"state": child.state, "run": str(child.pk)})
+        Run.objects.filter(pk=child.pk).update(parent_generation=token.generation)
         return None
     if child.state != RunState.FAILED and not (cut and child.state == RunState.CANCELLED):
         return None
     park(token, None, waiting)
-    Run.objects.filter(pk=child.pk).update(parent_token=token.pk, parent_epoch=token.epoch)
+    place = {"parent_token": token.pk, "parent_epoch": token.epoch, "parent_generation": token.generation}
+    Run.objects.filter(pk=child.pk).update(**place)
     return child

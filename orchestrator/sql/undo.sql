@@ -274,6 +274,7 @@ END $$;
 CREATE FUNCTION branchline_wait_for_undo(t orchestrator_token, i jsonb, p_now timestamptz) RETURNS text[] LANGUAGE plpgsql AS $$
 DECLARE
     v_child uuid;
+    v_more boolean;
     v_state text;
     v_waiting jsonb := (i->'waiting') || jsonb_build_object('since', p_now);
 BEGIN
@@ -281,8 +282,11 @@ BEGIN
         PERFORM branchline_close_scopes(t.run_id, branchline_block(t.inner_scope));
         v_waiting := v_waiting || jsonb_build_object('block', branchline_block(t.inner_scope), 'failed', t.signal);
     ELSE
-        SELECT r.id INTO v_child FROM orchestrator_run r WHERE r.parent_run_id = t.run_id AND r.parent_node = -1 - t.node
-            AND r.parent_scope = t.scope_id ORDER BY r.id DESC LIMIT 1;
+        -- A step that was retried may have had several: the latest is undone first.
+        SELECT r.id, count(*) OVER () > 1 INTO v_child, v_more FROM orchestrator_run r WHERE r.parent_run_id = t.run_id
+            AND r.parent_node = -1 - t.node AND r.parent_scope = t.scope_id AND r.parent_generation = t.generation
+            AND r.state <> 'undone' ORDER BY r.id DESC LIMIT 1;
+        v_waiting := v_waiting || jsonb_build_object('more', coalesce(v_more, false));
         UPDATE orchestrator_run r SET parent_token = t.id, parent_epoch = t.epoch + 1 WHERE r.id = v_child;
         v_state := branchline_begin_undo(v_child, '{}', '', 'undo_requested', jsonb_build_object('by_run', t.run_id));
     END IF;

@@ -42,6 +42,17 @@ def test_branches_are_undone_side_by_side() -> None:
     assert (found[4].releases, found[2].releases, found[3].releases, found[1].awaits) == ((2, 3), (1,), (1,), 2)
 
 
+def test_a_step_that_was_done_again_is_undone_for_each_time_the_latest_first() -> None:
+    again = Happened(entry=2, node=1, scope_id=0, generation=1, cause=(), acted=False)  # it was to be, and was not
+    latest = Happened(entry=3, node=1, scope_id=0, generation=2, cause=(), acted=True)
+    found = ledger([row(1), again, latest])
+    assert [(entry.entry, entry.state, entry.releases) for entry in found.values()] == [
+        (3, UndoState.RUNNING, (1,)),
+        (2, UndoState.NOT_NEEDED, ()),
+        (1, UndoState.WAITING, ()),
+    ]
+
+
 def test_steps_without_an_undo_are_passed_through() -> None:
     found = ledger([row(1), row(2, 1), row(3, 2)], n2=NONE)
     assert (list(found), found[3].releases) == ([3, 1], (1,))
