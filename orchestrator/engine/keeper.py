@@ -59,7 +59,7 @@ class Keeper:
         self._plans = LonePlans(self._open)
         self._connection: Connection | None = None
         self._mine = False
-        self._ended = EndedRuns()
+        self._ended = EndedRuns(self._plans.of)
         self._next_forget = 0.0
         self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
 
@@ -176,7 +176,7 @@ class Keeper:
         if not self._mine:
             row = connection.execute(statements.KEEPER_LOCK).fetchone()
             self._mine = bool(row and row["mine"])
-            self._ended = EndedRuns()
+            self._ended = EndedRuns(self._plans.of)
         return self._mine
 
     def _open(self) -> Connection:

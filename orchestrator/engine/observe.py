@@ -57,7 +57,8 @@ def _tell(facts: VersionFacts, ends: list[End]) -> None:
         _count(facts, ends)
         if tracing.is_recording():
             for lease, settled, spent in ends:
-                if lease.run.trace is not None:
+                # What was cancelled before it began is told like all that is cancelled: from the rows, by the keeper.
+                if lease.run.trace is not None and settled.logged != "K":
                     _record(lease.run.trace, lease, facts, settled, spent)
     except Exception as error:
         log.warning("an attempt's end could not be counted or traced", error=repr(error)[:200])

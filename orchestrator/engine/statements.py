@@ -247,18 +247,26 @@ DATABASE_TIME = "SELECT clock_timestamp() AS now"
 
 # Runs that ended since a moment, oldest first, for counts and spans. Served by run_by_finish, once per workspace.
 ENDED_RUNS = """
-SELECT r.id, r.state, r.started_at, r.finished_at, r.trace_context, r.trigger, r.correlation_id,
+SELECT r.id, r.version_id, r.state, r.started_at, r.finished_at, r.trace_context, r.trigger, r.correlation_id,
     r.error->>'code' AS code, w.slug AS workflow, s.slug AS workspace
 FROM orchestrator_workspace s CROSS JOIN LATERAL (
     SELECT q.* FROM orchestrator_run q WHERE q.workspace_id = s.id AND q.finished_at >= %s ORDER BY q.finished_at DESC
 ) r JOIN orchestrator_workflow w ON w.id = r.workflow_id ORDER BY r.finished_at
 """
 
-# Attempts of a run that no worker told of: its worker died, or its run was cancelled. Served by the step log's key.
+# Ended attempts of a run that no worker told of: its worker died, it was dropped with its run or branch, or people
+# skipped it (sessions below 0). A lane of a for-each stands in its block: its attempts belong to the for-each's step.
+# `begun` and `attempts` are the step's. Served by the step log's key.
 UNTOLD_ATTEMPTS = """
-SELECT l.run_id, l.node, l.scope_id, l.generation, l.attempt, l.outcome, l.started_at, l.finished_at,
-    coalesce(v.plan->'steps'->l.node->>'key', '') AS key
-FROM orchestrator_steplog l JOIN orchestrator_run r ON r.id = l.run_id
-JOIN orchestrator_version v ON v.id = r.version_id
-WHERE l.run_id = %s AND l.outcome IN ('U', 'K') AND l.started_at IS NOT NULL
+SELECT l.node, l.scope_id, l.generation, l.attempt, l.outcome, l.final, l.started_at, l.finished_at,
+    coalesce(b.parent, l.scope_id) AS step_scope, w.begun, w.attempts
+FROM orchestrator_steplog l
+LEFT JOIN orchestrator_scope b ON b.id = l.scope_id AND b.node = l.node
+LEFT JOIN LATERAL (
+    SELECT min(p.started_at) AS begun, max(p.attempt) AS attempts FROM orchestrator_steplog p
+    WHERE p.run_id = l.run_id AND p.node = l.node AND p.scope_id = l.scope_id AND p.generation = l.generation
+        AND p.attempt <= l.attempt AND p.started_at IS NOT NULL
+) w ON l.final
+WHERE l.run_id = %s AND (l.outcome IN ('U', 'K') OR l.outcome = 'S' AND l.session_id < 0)
+    AND coalesce(l.started_at, w.begun) IS NOT NULL
 """

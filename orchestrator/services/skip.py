@@ -161,7 +161,8 @@ def _advance(it: Opened, token: Token, step: PlanStep, ports: tuple[str, ...], o
         attempt=token.attempt + 1,
         verdict="",
         wake_at=None,
-        started_at=now,
+        # A wait belongs to its attempt, which the skip ends.
+        started_at=token.first_started_at if token.phase == 1 and token.attempt == 0 else now,
         first_started_at=token.first_started_at or now,
     )
     packed = Packed({"t": token.pk, "e": epoch, "then": "go", "o": "S", "ports": list(ports)})

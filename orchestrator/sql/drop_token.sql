@@ -1,7 +1,9 @@
 -- A token that will not go on (its run, or its branch, is cancelled) leaves a row in the step log, so that nothing
 -- vanishes unseen: left by no port, for nothing behind it follows. Returns the row's entry.
 CREATE FUNCTION branchline_drop_token(t orchestrator_token) RETURNS bigint LANGUAGE plpgsql AS $$
-DECLARE v_entry bigint := nextval('orchestrator_step_log_entry');
+DECLARE
+    v_entry bigint := nextval('orchestrator_step_log_entry');
+    v_attempt int := t.attempt + (t.state <> 'L')::int;
 BEGIN
     -- A lane of a for-each is no step: its items leave rows of their own.
     IF t.phase = 2 THEN
@@ -11,9 +13,8 @@ BEGIN
     IF t.inner_scope IS NOT NULL THEN PERFORM branchline_close_scopes(t.run_id, branchline_block(t.inner_scope)); END IF;
     INSERT INTO orchestrator_steplog (entry, run_id, node, scope_id, generation, attempt, outcome, final, ports, started_at,
         finished_at, session_id, cause, xid)
-    VALUES (v_entry, t.run_id, t.node, t.scope_id, t.generation,
-        t.attempt + (t.state <> 'L')::int, 'K', true, '{}', t.started_at, clock_timestamp(), t.session_id, t.cause,
-        branchline_xid())
+    VALUES (v_entry, t.run_id, t.node, t.scope_id, t.generation, v_attempt, 'K', true, '{}',
+        branchline_attempt_began(t, v_attempt), clock_timestamp(), t.session_id, t.cause, branchline_xid())
     ON CONFLICT DO NOTHING;
     DELETE FROM orchestrator_token k WHERE k.id = t.id;
     -- An undo that is cut short is nobody's any more: its line says so, until a person or the undo of the run goes on.
@@ -24,6 +25,16 @@ BEGIN
     END IF;
     RETURN v_entry;
 END $$;
+
+-- When the attempt of that number began. NULL where it never did: the token was not claimed, waits for a lock, was handed
+-- back, or what it was claimed for last is in the log, and the next attempt was to come.
+CREATE FUNCTION branchline_attempt_began(t orchestrator_token, p_attempt int) RETURNS timestamptz LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN t.state <> 'L' AND t.phase = 0 OR EXISTS (
+        SELECT FROM orchestrator_steplog s WHERE s.run_id = t.run_id AND s.node = t.node AND s.scope_id = t.scope_id
+            AND s.generation = t.generation AND s.attempt = p_attempt - 1 AND s.finished_at >= t.started_at) THEN NULL
+        -- Claimed again since, to be told what it waited for: the first attempt began with the step.
+        WHEN p_attempt = 1 THEN t.first_started_at ELSE t.started_at END
+$$;
 
 -- Why an undo that had begun, or whose turn had come, goes no further by itself.
 CREATE FUNCTION branchline_undo_cut() RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$

@@ -1,16 +1,10 @@
 """Spans of a run, its steps and their attempts: parents, times, failures, and the W3C context in and out."""
 
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Self
+from typing import Any
 
 import pytest
 from opentelemetry import trace
-from opentelemetry.context import attach, detach
-from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client import REGISTRY
 
 from orchestrator.core.kinds import HttpAnswer
@@ -19,82 +13,20 @@ from orchestrator.engine import statements, tracing
 from orchestrator.engine.ended import EndedRuns
 from orchestrator.engine.log_context import add_facts
 from orchestrator.engine.perform import Tools
+from orchestrator.engine.plans import LonePlans
 from orchestrator.models import Run, StepLog
-from orchestrator.project.spans import make_provider, recorder_of
 from orchestrator.services.control import cancel_run
 from orchestrator.steps import KINDS
 from tests.engine.drawings import document, step
 from tests.engine.house import House, keeper_at_work, make_tools, worker_at_work
 from tests.engine.kinds import Held, Told, kinds
 from tests.engine.rows import own_connection, rows, take_over
+from tests.engine.spans import by_name, microseconds, start_under, version_node, wait_for_run_span
 from tests.waiting import wait_until
 
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 CAME = f"00-{TRACE_ID}-b7ad6b7169203331-01"
 UNSAMPLED = f"00-{TRACE_ID}-b7ad6b7169203331-00"
-
-
-@pytest.fixture
-def spans() -> Iterator[InMemorySpanExporter]:
-    """Everything recorded meanwhile."""
-    exporter = InMemorySpanExporter()
-    provider = make_provider(exporter, at_once=True)
-    tracing.record_with(recorder_of(provider))
-    yield exporter
-    tracing.record_with(None)
-    provider.shutdown()
-
-
-def start_under(house: House, version: Any, traceparent: str, **more: Any) -> Any:
-    """Start a run as a request with that header would."""
-    token = attach(tracing.came_with({"traceparent": traceparent}))
-    try:
-        return house.start(version, **more)
-    finally:
-        detach(token)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Seen:
-    """One recorded span; times in microseconds."""
-
-    trace_id: str
-    span_id: str
-    parent: str | None
-    began: int
-    ended: int
-    failure: str | None
-    attributes: dict[str, Any]
-
-    @classmethod
-    def of(cls, span: ReadableSpan) -> Self:
-        assert span.context is not None
-        return cls(
-            trace_id=trace.format_trace_id(span.context.trace_id),
-            span_id=trace.format_span_id(span.context.span_id),
-            parent=None if span.parent is None else trace.format_span_id(span.parent.span_id),
-            began=(span.start_time or 0) // 1_000,
-            ended=(span.end_time or 0) // 1_000,
-            failure=span.status.description,
-            attributes=dict(span.attributes or {}),
-        )
-
-
-def microseconds(at: datetime | None) -> int:
-    assert at is not None
-    return int(at.timestamp() * 1_000_000)
-
-
-def by_name(exporter: InMemorySpanExporter) -> dict[str, list[Seen]]:
-    found: dict[str, list[Seen]] = {}
-    for span in exporter.get_finished_spans():
-        found.setdefault(span.name, []).append(Seen.of(span))
-    return found
-
-
-def wait_for_run_span(exporter: InMemorySpanExporter) -> dict[str, list[Seen]]:
-    wait_until(lambda: any(name.startswith("run ") for name in by_name(exporter)), 10, "the run's span")
-    return by_name(exporter)
 
 
 def failing_once() -> Told:
@@ -182,10 +114,6 @@ def test_steps_of_items_done_in_a_lane_have_spans(house, sandbox, spans):
     )
 
 
-def version_node(version: Any, key: str) -> int:
-    return [one["key"] for one in version.plan["steps"]].index(key)
-
-
 def test_the_trace_of_who_started_the_run_goes_on(house, sandbox, spans):
     version = house.publish(document([step("one")]), slug="orders")
     with worker_at_work(make_tools(sandbox)) as house.worker, keeper_at_work(house.worker.poke):
@@ -193,6 +121,26 @@ def test_the_trace_of_who_started_the_run_goes_on(house, sandbox, spans):
         found = wait_for_run_span(spans)
     assert found["run orders"][0].parent == "b7ad6b7169203331"
     assert {span.trace_id for names in found.values() for span in names} == {TRACE_ID}
+
+
+def test_a_sub_workflows_run_lies_below_the_step_that_started_it(house, sandbox, spans):
+    house.publish(document([step("in")]), slug="child")
+    version = house.publish(document([step("sub", "sub_workflow", config={"workflow": "child"})]), slug="top")
+    with worker_at_work(make_tools(sandbox)) as house.worker, keeper_at_work(house.worker.poke):
+        house.end_of(start_under(house, version, CAME))
+        wait_until(lambda: by_name(spans).keys() >= {"run top", "run child"}, 10, "the spans of both runs")
+        found = by_name(spans)
+    assert [span.parent for span in found["run child"]] == [span.span_id for span in found["step sub"]]
+    assert [span.parent for span in found["step in"]] == [span.span_id for span in found["run child"]]
+    assert {span.trace_id for names in found.values() for span in names} == {TRACE_ID}
+
+
+def test_where_nobody_records_a_sub_workflow_goes_on_from_who_started_the_run(house, sandbox):
+    house.publish(document([step("in")]), slug="child")
+    version = house.publish(document([step("sub", "sub_workflow", config={"workflow": "child"})]))
+    with worker_at_work(make_tools(sandbox)) as house.worker, keeper_at_work(house.worker.poke):
+        run = house.end_of(start_under(house, version, CAME))
+    assert Run.objects.get(parent_run=run).trace_context == {"traceparent": CAME}
 
 
 def test_a_trace_that_its_sender_does_not_sample_is_not_recorded(house, sandbox, spans):
@@ -331,7 +279,7 @@ def test_a_run_is_told_once_and_again_when_it_ends_again(house, sandbox):
 
     version = house.publish(document([step("one")]))
     with own_connection() as connection, worker_at_work(make_tools(sandbox)) as house.worker:
-        ended = EndedRuns()
+        ended = EndedRuns(LonePlans(lambda: connection).of)
         ended.look(connection)
         before = finished()
         run = house.end_of(house.start(version))
