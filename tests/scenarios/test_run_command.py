@@ -3,10 +3,14 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from orchestrator.models import Run
+import pytest
+
+from orchestrator.models import HumanTask, Run
 from orchestrator.models.workspace import Role
 from orchestrator.project.embedded.child import ChildOptions, start_child
 from tests.engine.drawings import document, step
@@ -14,7 +18,10 @@ from tests.engine.house import House
 from tests.scenarios.conftest import person
 from tests.scenarios.driver import decide
 from tests.scenarios.sales import add_up, write_sales
+from tests.servers import servers
 from tests.waiting import wait_until
+
+NO_NEWS = "Valkey does not answer"
 
 
 def command(samples: House, *arguments: str) -> list[str]:
@@ -62,6 +69,51 @@ def test_a_document_in_a_file_runs_and_its_exit_code_tells_the_end(
     bad = ran(samples, process_environment, "tiny", "--input", str(value), "--watch")
     assert bad.returncode == 1
     assert "expression_failed" in bad.stdout
+
+
+@pytest.fixture
+def no_valkey() -> Iterator[Callable[[], None]]:
+    """Stops Valkey when it is called; afterwards it is back."""
+    valkey = servers().valkey
+    if valkey is None:
+        pytest.skip("the Valkey of BROKER_URL is not ours to stop")
+    yield valkey.stop
+    valkey.start()
+
+
+def test_it_watches_on_when_valkey_goes_away(
+    samples: House, process_environment: dict[str, str], tmp_path: Path, no_valkey: Callable[[], None]
+) -> None:
+    approver = person(samples, "ada", Role.APPROVER)
+    file, printed = tmp_path / "asks.json", tmp_path / "printed"
+    ask = step("ask", "human_task", config={"title": "Well?", "assignees": {"roles": ["approver"]}})
+    file.write_text(json.dumps(document([ask, step("half", config={"value": 6})], "ask.approved > half")))
+    with printed.open("wb") as output:
+        options = ChildOptions(environment=process_environment, output=output)
+        process = start_child(command(samples, str(file), "--watch"), options)
+        wait_until(HumanTask.objects.waiting().exists, 40, "somebody to be asked")
+        wait_until(lambda: "waiting" in printed.read_text(), 20, "the command to tell of it")
+        no_valkey()
+        wait_until(lambda: NO_NEWS in printed.read_text(), 20, "the command to notice")
+        decide(Run.objects.get().pk, approver, "approved")
+        assert process.wait(timeout=60) == 0, printed.read_text()
+    text = printed.read_text()
+    assert '"state": "succeeded"' in text  # warnings may follow it in the same file
+    assert text.count(NO_NEWS) == 1
+    assert "Traceback" not in text
+
+
+def test_it_watches_without_any_valkey(
+    samples: House, process_environment: dict[str, str], tmp_path: Path, no_valkey: Callable[[], None]
+) -> None:
+    file = tmp_path / "tiny.json"
+    file.write_text(json.dumps(document([step("wait", "delay", config={"for": "PT1S"}), step("z")], "wait > z")))
+    no_valkey()
+    good = ran(samples, process_environment, str(file), "--watch")
+    assert (good.returncode, answer(good.stdout)["output"]) == (0, "z"), good.stderr
+    assert NO_NEWS in good.stderr
+    assert urlsplit(process_environment["BROKER_URL"]).path in good.stderr
+    assert "Traceback" not in good.stderr
 
 
 def test_what_cannot_start_says_why(samples: House, process_environment: dict[str, str], tmp_path: Path) -> None:

@@ -2,24 +2,31 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
+from django.conf import settings
 from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
 from orchestrator.core.states import FINAL_RUN
-from orchestrator.engine.announcements import hearing
+from orchestrator.engine.announcements import ALIVE, DEAF, hearing
 from orchestrator.models import Run
 from orchestrator.project.logs import escaped
 from orchestrator.queries.step_run import StepRun
 from orchestrator.queries.step_runs import step_runs
 
 LOOK_AGAIN = 1.0  # seconds: the longest that a lost message delays the picture
+TRY_AGAIN = 1.0  # seconds until Valkey is asked again
+NO_NEWS = (
+    "Valkey does not answer at {}. The run goes on, and is shown up to a second late. For news at once start Valkey, "
+    "or all of Branchline with `manage.py up`."
+)
 MARKS = {
     "ready": "[dim]…[/] ready",
     "running": "[blue]●[/] running",
@@ -49,9 +56,12 @@ async def _watch(run_id: UUID, console: Console, poke: Callable[[], None]) -> Ru
     run = await sync_to_async(Run.objects.get)(pk=run_id)
     steps: dict[tuple[str, str | None], StepRun] = {}
     after: int | None = None
-    async with hearing(run.workspace_id) as ear:
+    moved = asyncio.Event()
+    listening = asyncio.create_task(_listen(run.workspace_id, moved))
+    try:
         with picture(console) as show:
             while True:
+                moved.clear()
                 poke()
                 found = await sync_to_async(step_runs)(run, after=after)
                 after = found.seq
@@ -59,8 +69,35 @@ async def _watch(run_id: UUID, console: Console, poke: Callable[[], None]) -> Ru
                 show(run, found.run_state, steps.values())
                 if found.run_state in FINAL_RUN:
                     break
-                await ear.next(LOOK_AGAIN)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(moved.wait(), LOOK_AGAIN)
+    finally:
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
     return await sync_to_async(Run.objects.get)(pk=run_id)
+
+
+async def _listen(workspace_id: int, moved: asyncio.Event) -> None:
+    """Set the event at all news of the workspace. Without Valkey say so once, and try again until it is back."""
+    told = False
+    while True:
+        try:
+            async with hearing(workspace_id) as ear:
+                moved.set()  # what was told meanwhile is lost
+                while True:
+                    if await ear.next(ALIVE) is not None:
+                        moved.set()
+        except DEAF:
+            if not told:
+                Console(stderr=True).print(NO_NEWS.format(_valkey()), markup=False, highlight=False, soft_wrap=True)
+            told = True
+        await asyncio.sleep(TRY_AGAIN)
+
+
+def _valkey() -> str:
+    """Its address, without what is secret in it."""
+    parts = urlsplit(settings.REDIS_URL)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 @contextmanager
