@@ -16,8 +16,8 @@ def undo_plan_of_draft(document: Document, step: str) -> dict[str, Json]:
         known = any(one.key == step for one in document.steps)
         if not known:
             raise _missing(step)
-        on_failure = document.settings.on_failure
-        return {"step": step, "on_failure": on_failure, "steps": [], "irreversible": [], "why_not": message}
+        told = {"on_failure": document.settings.on_failure, "run_fails": None, "why_not": message}
+        return {"step": step, **told, "goes_on": [], "steps": [], "irreversible": []}
     return undo_plan(compile_plan(document, KINDS), step)
 
 
@@ -35,16 +35,27 @@ def undo_plan(plan: Plan, step: str) -> dict[str, Json]:
             "certainty": one.certainty,
             "undo": plan.undo[nodes[one.key]].kind if one.has_undo else None,
             "inside": one.inside,
+            "by": one.by,
         }
         for one in told.steps
     ]
-    irreversible = list(told.irreversible)
+    goes_on: list[Json] = [
+        {
+            "key": plan.steps[one.node].key,
+            "name": plan.steps[one.node].name,
+            "port": one.port,
+            "certainty": one.certainty,
+        }
+        for one in told.goes_on
+    ]
     return {
         "step": step,
         "on_failure": plan.on_failure,
-        "steps": steps,
-        "irreversible": irreversible,
+        "run_fails": told.run_fails,
         "why_not": None,
+        "goes_on": goes_on,
+        "steps": steps,
+        "irreversible": list(told.irreversible),
     }
 
 

@@ -171,15 +171,32 @@ class RootsView(serializers.Serializer[Any]):
     roots = serializers.DictField()
 
 
+CERTAINTIES = ["certain", "possible"]
+
+
+class UndoPlanWay(serializers.Serializer[Any]):
+    """Where the run goes on in spite of the failure."""
+
+    key = serializers.CharField()
+    name = serializers.CharField()
+    port = serializers.CharField(
+        allow_null=True, help_text="By which it leaves this step; null: this join or container bears the failure."
+    )
+    certainty = serializers.ChoiceField(CERTAINTIES)
+
+
 class UndoPlanStep(serializers.Serializer[Any]):
     """A step that an undo would come to. Steps of one stage are undone side by side."""
 
     key = serializers.CharField()
     name = serializers.CharField()
     stage = serializers.IntegerField()
-    certainty = serializers.ChoiceField(["certain", "possible"])
+    certainty = serializers.ChoiceField(CERTAINTIES, help_text="possible: it may not have happened, or nothing fails.")
     undo = serializers.CharField(allow_null=True, help_text="The kind of its undo; null: it acts and stays.")
     inside = serializers.CharField(allow_null=True, help_text="The container it is in.")
+    by = serializers.CharField(
+        allow_null=True, help_text="The scope that undoes it alone, stages of its own; null: it is undone with the run."
+    )
 
 
 class UndoPlanView(serializers.Serializer[Any]):
@@ -187,7 +204,13 @@ class UndoPlanView(serializers.Serializer[Any]):
 
     step = serializers.CharField()
     on_failure = serializers.ChoiceField(["fail", "undo"], help_text="fail: only when somebody asks for the undo.")
-    steps = UndoPlanStep(many=True, help_text="In the order of their undo.")
+    run_fails = serializers.ChoiceField(
+        [*CERTAINTIES, "never"],
+        allow_null=True,
+        help_text="never: something takes the failure before. null: see why_not.",
+    )
+    goes_on = UndoPlanWay(many=True, help_text="Where something takes the failure, from the inside out.")
+    steps = UndoPlanStep(many=True, help_text="In the order of their undo; first those that scopes undo alone.")
     irreversible = serializers.ListField(
         child=serializers.CharField(), help_text="Keys of steps that stay as they are."
     )

@@ -39,6 +39,24 @@ def test_it_tells_order_and_what_stays(cast: Cast) -> None:
     assert {one["name"] for one in body["steps"]} >= {"The first"}
 
 
+def test_it_tells_what_takes_the_failure(cast: Cast) -> None:
+    steps = [
+        {**transform("before"), "undo": UNDO},
+        {**transform("box"), "kind": "scope", "config": {"on_failure": "undo"}},
+        {**transform("a"), "parent": "box", "undo": UNDO},
+        {**transform("bad"), "parent": "box"},
+        transform("rescue"),
+    ]
+    raw = document(*steps, name="Flow", settings={"on_failure": "undo"})
+    drawn = [("before", "out", "box"), ("a", "out", "bad"), ("box", "error", "rescue")]
+    raw["edges"] = [{"from": source, "port": port, "to": target} for source, port, target in drawn]
+    cast.workflow(raw)
+    body = cast.client.get(cast.url("workflows/flow/draft/undo-plan/"), {"step": "bad"}).json()
+    assert body["run_fails"] == "never"
+    assert body["goes_on"] == [{"key": "box", "name": "Box", "port": "error", "certainty": "certain"}]
+    assert [(one["key"], one["by"], one["certainty"]) for one in body["steps"]] == [("a", "box", "certain")]
+
+
 def test_a_version_has_its_own(cast: Cast) -> None:
     workflow = cast.workflow(drawing())
     publish(workflow=workflow, note="", actor=cast.actor)

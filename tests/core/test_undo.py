@@ -1,5 +1,6 @@
 """The order of undo: a ledger from what happened, a preview from the drawing."""
 
+from collections import Counter
 from random import Random
 from typing import Any
 
@@ -11,6 +12,8 @@ from orchestrator.core.plan import Plan
 from orchestrator.core.undo import Entered, Handler, Happened, Listed, UndoEntry, UndoState, undo_ledger
 from orchestrator.core.undo_preview import undo_preview
 from orchestrator.steps import KINDS
+from tests.nested_graphs import NESTED, Style, as_drawn, nested_expected, random_nested, undone_expected
+from tests.nested_graphs import Happened as Nested
 
 BLOCK = 1_024
 UNDO = Handler(has_undo=True, has_effects=True)
@@ -140,10 +143,19 @@ def _successors(rows: list[Happened]) -> dict[int, set[int]]:
     return after
 
 
+def _edge(source: str, target: str) -> dict[str, str]:
+    key, _, port = source.partition(".")
+    return {"from": key, "to": target, **({"port": port} if port else {})}
+
+
 def plan_of(steps: list[dict[str, Any]], *edges: tuple[str, str]) -> Plan:
-    raw: dict[str, Any] = {"format": "branchline/1", "name": "Test", "edges": [{"from": a, "to": b} for a, b in edges]}
+    raw: dict[str, Any] = {"format": "branchline/1", "name": "Test", "edges": [_edge(a, b) for a, b in edges]}
     raw["steps"] = [{"name": one["key"], "at": [0, 0], **one} for one in steps]
     return compile_plan(parse_document(raw), KINDS)
+
+
+def scope(key: str, policy: str = "undo", **more: Any) -> dict[str, Any]:
+    return {"key": key, "kind": "scope", "config": {"on_failure": policy}, **more}
 
 
 def act(key: str, **more: Any) -> dict[str, Any]:
@@ -171,3 +183,168 @@ def test_the_preview_sees_into_containers_and_names_what_cannot_be_undone() -> N
         ("b", 1, "each"),
         ("a", 2, None),
     ]
+
+
+def course(plan: Plan, key: str) -> tuple[list[tuple[str, str | None, str]], str]:
+    """Where the run goes on, and whether it fails."""
+    told = undo_preview(plan, plan.node_of[key])
+    return [(plan.steps[one.node].key, one.port, one.certainty) for one in told.goes_on], told.run_fails
+
+
+def by_whom(plan: Plan, key: str) -> list[tuple[str, str | None, str]]:
+    return [(step.key, step.by, step.certainty) for step in undo_preview(plan, plan.node_of[key]).steps]
+
+
+def test_the_preview_knows_that_a_scope_is_undone_alone() -> None:
+    """The drawing of `test_a_scope_is_undone_alone`, where it is run."""
+    steps = [act("before"), scope("box"), act("a", parent="box"), act("bad", parent="box"), act("rescue")]
+    edges = [("before", "box"), ("a", "bad"), ("box.error", "rescue")]
+    plan = plan_of(steps, *edges)
+    assert by_whom(plan, "bad") == [("a", "box", "certain")]
+    assert course(plan, "bad") == ([("box", "error", "certain")], "never")
+    plan = plan_of(steps, *edges[:2])
+    assert by_whom(plan, "bad") == [("a", "box", "certain"), ("before", None, "certain"), ("rescue", None, "possible")]
+    assert course(plan, "bad") == ([], "certain")
+    assert by_whom(plan, "box") == [
+        ("bad", "box", "possible"),
+        ("a", "box", "possible"),
+        ("before", None, "certain"),
+        ("rescue", None, "possible"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("policy", "goes_on", "fails", "undone"),
+    [
+        ("fail", [], "certain", ["a", "before"]),
+        ("continue", [("box", None, "certain")], "never", []),
+        ("undo", [], "certain", ["a", "before"]),
+    ],
+)
+def test_the_preview_follows_a_failure_out_of_a_scope(
+    policy: str, goes_on: list[Any], fails: str, undone: list[str]
+) -> None:
+    plan = plan_of(
+        [act("before"), scope("box", policy), act("a", parent="box"), act("x", parent="box"), act("after")],
+        *(("before", "box"), ("a", "x"), ("box", "after")),
+    )
+    assert course(plan, "x") == (goes_on, fails)
+    assert [key for key, _stage, _certainty in shown(plan, "x")] == undone
+
+
+@pytest.mark.parametrize(
+    ("edges", "goes_on", "fails"),
+    [
+        ([("a", "x"), ("x.error", "b")], [("x", "error", "certain")], "never"),
+        ([("a", "x"), ("x.timeout", "b")], [("x", "timeout", "possible")], "possible"),
+        ([("a", "x"), ("x", "any"), ("a", "any"), ("any", "b")], [("any", None, "possible")], "possible"),
+        ([("a", "x"), ("x", "all"), ("a", "all"), ("all.error", "b")], [("all", "error", "certain")], "never"),
+        ([("a", "x"), ("x", "all"), ("a", "all"), ("all", "b")], [], "certain"),
+        ([("a", "x"), ("x.error", "b"), ("x", "two"), ("a", "two")], [("x", "error", "certain")], "possible"),
+    ],
+)
+def test_the_preview_tells_where_the_run_goes_on(edges: list[tuple[str, str]], goes_on: list[Any], fails: str) -> None:
+    steps = [act("a"), act("b"), act("all"), act("any", join={"mode": "any"})]
+    steps.append(act("two", join={"mode": "quorum", "quorum": 2}))
+    steps.append({"key": "x", "kind": "http", "config": {"url": "https://a.test"}, "undo": {"kind": "transform"}})
+    named = {name.partition(".")[0] for edge in edges for name in edge}
+    plan = plan_of([step for step in steps if step["key"] in named], *edges)
+    assert course(plan, "x") == (goes_on, fails)
+    assert bool(undo_preview(plan, plan.node_of["x"]).steps) == (fails != "never")
+
+
+def test_the_preview_tells_what_is_certain_behind_a_choice() -> None:
+    cases = {"cases": [{"port": "left", "when": {"$": "True"}}]}
+    steps = [act("first"), {"key": "c", "kind": "choose", "config": cases}, *(act(key) for key in ("l", "r", "m", "x"))]
+    edges = [("first", "c"), ("c.left", "l"), ("c.otherwise", "r"), ("l", "m"), ("r", "m"), ("m", "x"), ("first", "x")]
+    plan = plan_of(steps, *edges)
+    assert {key: certainty for key, _stage, certainty in shown(plan, "x")} == {
+        "first": "certain", "l": "possible", "r": "possible", "m": "certain"
+    }  # fmt: skip
+    # Where "l" runs, "r" does not.
+    assert {key: certainty for key, _stage, certainty in shown(plan, "l")} == {"first": "certain"}
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_the_preview_holds_of_whatever_happens(seed: int) -> None:
+    """Random drawings where one step fails: what is undone is told, and what is told as certain is undone."""
+    random = Random(seed)
+    tried = Counter[str]()
+    for _ in range(60):
+        raw, failing = _one_fails(random)
+        found = nested_expected(raw)
+        if not found.failed[failing] or not _is_sound(raw):
+            continue
+        plan = compile_plan(parse_document(as_drawn(raw)), NESTED)
+        told = undo_preview(plan, plan.node_of[failing])
+        if told.run_fails == "never" and _lacks_branches(raw, found):
+            continue
+        certain = {step.key for step in told.steps if step.certainty == "certain"}
+        undone = _undone(raw, found)
+        assert undone <= {step.key for step in told.steps}, (raw, failing)
+        assert certain <= undone, (raw, failing)
+        assert told.run_fails in (("certain", "possible") if found.state == "failed" else ("never", "possible"))
+        tried[told.run_fails] += 1
+        tried["sure"] += bool(certain)
+    assert min(tried[name] for name in ("certain", "never", "sure")) > 0, tried
+
+
+def _one_fails(random: Random) -> tuple[dict[str, Any], str]:
+    raw = random_nested(random, depth=random.choice((0, 1, 2)), style=Style(undo=True))
+    plain = [step for step in raw["steps"] if step["kind"] == "acted"]
+    failing = random.choice(plain)["key"]
+    for step in plain:
+        step["config"] |= {"fails": step["key"] == failing, "mode": "inclusive"}  # it takes several ports at once
+    for step in raw["steps"]:
+        if step["kind"] == "scope":
+            step["config"] = {"on_failure": random.choice(("fail", "undo", "continue"))}
+    return raw, failing
+
+
+def _is_sound(raw: dict[str, Any]) -> bool:
+    """Whether nothing fails but that one step and what follows from it."""
+    sound = [{**step, "config": {**step["config"], "fails": False}} for step in raw["steps"]]
+    found = nested_expected({**raw, "steps": sound})
+    return found.state == "succeeded" and not found.blocked
+
+
+def _lacks_branches(raw: dict[str, Any], found: Nested) -> bool:
+    """Whether a quorum on the way where the run goes on is not reached: that is a failure of its own."""
+    return any(step.get("join", {}).get("mode") == "quorum" for step in raw["steps"] if found.blocked[step["key"]])
+
+
+def _undone(raw: dict[str, Any], found: Nested) -> set[str]:
+    """What a failed run undoes, or the scopes that fail and undo what is in them."""
+    steps = {step["key"]: step for step in raw["steps"]}
+    alone = {key for key, step in steps.items() if step["config"].get("on_failure") == "undo" and found.failed[key]}
+
+    def around(key: str) -> set[str]:
+        parent = steps[key].get("parent")
+        return set() if parent is None else {parent} | around(parent)
+
+    return {key for key in undone_expected(raw, found) if found.state == "failed" or around(key) & alone}
+
+
+def test_the_preview_tells_of_other_items() -> None:
+    each = {"key": "each", "kind": "for_each", "config": {"items": [1, 2], "tolerate": {"count": 1}}}
+    plan = plan_of([each, *(act(key, parent="each") for key in ("a", "x", "b"))], ("a", "x"), ("x", "b"))
+    assert shown(plan, "x") == [("b", 1, "possible"), ("x", 2, "possible"), ("a", 3, "possible")]
+    assert course(plan, "x") == ([("each", None, "possible")], "possible")
+
+
+@pytest.mark.parametrize(
+    ("config", "certainty"),
+    [
+        ({"kind": "for_each", "config": {"items": [1]}}, "certain"),
+        ({"kind": "for_each", "config": {"items": []}}, "possible"),
+        ({"kind": "for_each", "config": {"items": {"$": "input.orders"}}}, "possible"),
+        ({"kind": "for_each", "config": {"items": [1], "tolerate": {"percent": 50}}}, "possible"),
+        ({"kind": "repeat", "config": {"turns": 2, "until": {"$": "True"}}}, "certain"),
+        ({"kind": "repeat", "config": {"turns": 2, "while": {"$": "True"}}}, "possible"),
+        ({"kind": "scope", "config": {"on_failure": "undo"}}, "certain"),
+        ({"kind": "scope", "config": {"on_failure": "continue"}}, "possible"),
+    ],
+)
+def test_the_preview_tells_whether_what_is_inside_is_certain(config: dict[str, Any], certainty: str) -> None:
+    plan = plan_of([{"key": "box", **config}, act("a", parent="box"), act("x")], ("box", "x"))
+    assert shown(plan, "x") == [("a", 1, certainty)]

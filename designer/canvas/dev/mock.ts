@@ -95,7 +95,9 @@ async function answer(request: IncomingMessage, path: string): Promise<Answer> {
       post ? preview(((await bodyOf(request)) as { expression: string }).expression) : { roots: ROOTS },
     ];
   }
-  if (path.endsWith("/draft/undo-plan/")) return [200, { on_failure: "fail", steps: [], irreversible: [] }];
+  if (path.endsWith("/draft/undo-plan/")) {
+    return [200, { on_failure: "fail", run_fails: "certain", goes_on: [], steps: [], irreversible: [] }];
+  }
   if (path.endsWith("/draft/") && put) return save(request);
   if (path.endsWith("/draft/")) return [200, draft()];
   if (path.endsWith("/other-saves/")) {

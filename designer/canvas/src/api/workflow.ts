@@ -27,18 +27,31 @@ export interface Version {
   document: Document;
 }
 
-/** Steps of one stage are undone side by side; without `undo` a step acts and stays. */
+export type Certainty = "certain" | "possible";
+
+/** Steps of one stage are undone side by side; without `undo` a step acts and stays; `by`: a scope undoes it alone. */
 export interface UndoPlanStep {
   key: string;
   name: string;
   stage: number;
-  certainty: "certain" | "possible";
+  certainty: Certainty;
   undo: string | null;
   inside: string | null;
+  by: string | null;
+}
+
+/** Where the run goes on in spite of a failure: by a port, or (null) because this step bears it. */
+export interface UndoPlanWay {
+  key: string;
+  name: string;
+  port: string | null;
+  certainty: Certainty;
 }
 
 export interface UndoPlan {
   on_failure: "fail" | "undo";
+  run_fails: Certainty | "never" | null;
+  goes_on: UndoPlanWay[];
   steps: UndoPlanStep[];
   /** Why nothing can be told: the drawing has errors. */
   why_not: string | null;

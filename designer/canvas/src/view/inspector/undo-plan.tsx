@@ -1,6 +1,6 @@
 import { useEffect, useState } from "react";
 import { ApiError } from "../../api/http.ts";
-import type { UndoPlan, UndoPlanStep } from "../../api/workflow.ts";
+import type { UndoPlan, UndoPlanStep, UndoPlanWay } from "../../api/workflow.ts";
 import { useDesigner } from "../designer.ts";
 import { useChosen } from "../use-store.ts";
 import { Section } from "./section.tsx";
@@ -32,35 +32,32 @@ function Line({ step }: { step: UndoPlanStep }) {
     <>
       {step.name}
       {step.inside && <small> in {step.inside}</small>}
-      {step.certainty === "possible" && <small> if it has happened by then</small>}
+      {step.certainty === "possible" && <small> perhaps</small>}
     </>
   );
 }
 
-/** "If this fails": the steps that are undone, stage by stage, and those that cannot be. */
-export function UndoPlanView({ step }: { step: string }) {
-  const answer = useUndoPlan(step);
-  if (!answer) return null;
-  if ("refused" in answer) {
-    return (
-      <Section title="If this step fails">
-        <p className="quiet">{answer.refused}</p>
-      </Section>
-    );
-  }
-  const { steps, on_failure } = answer.plan;
+function Way({ way }: { way: UndoPlanWay }) {
+  return (
+    <p>
+      {way.certainty === "certain" ? "The run goes on" : "The run may go on"}
+      {way.port
+        ? ` from ${way.name} by its port "${way.port}".`
+        : ` with ${way.name}, which bears the failure.`}
+    </p>
+  );
+}
+
+/** What is undone together, stage by stage, and what stays of it. */
+function Together({ steps, by, lead }: { steps: UndoPlanStep[]; by: string; lead: string }) {
   const undone = steps.filter((item) => item.undo !== null);
   const stays = steps.filter((item) => item.undo === null);
   const stages = [...new Set(undone.map((item) => item.stage))];
-  const asked =
-    on_failure === "undo"
-      ? "The workflow undoes failed runs by itself."
-      : "The workflow lets failed runs just fail; an operator can undo them all the same.";
   return (
-    <Section title="If this step fails" help={asked}>
-      {undone.length > 0 && <p>These are undone, in this order:</p>}
+    <>
+      {undone.length > 0 && <p>{lead}</p>}
       {undone.length > 0 && (
-        <ol className="undo-plan" aria-label="Undone, in this order">
+        <ol className="undo-plan" aria-label={`Undone${by}, in this order`}>
           {stages.map((stage) => (
             <li key={stage}>
               {undone
@@ -76,7 +73,7 @@ export function UndoPlanView({ step }: { step: string }) {
       )}
       {stays.length > 0 && <p>These act and have no undo, so they stay:</p>}
       {stays.length > 0 && (
-        <ul className="undo-plan" aria-label="Cannot be undone">
+        <ul className="undo-plan" aria-label={`Cannot be undone${by}`}>
           {stays.map((item) => (
             <li key={item.key}>
               <Line step={item} />
@@ -84,7 +81,51 @@ export function UndoPlanView({ step }: { step: string }) {
           ))}
         </ul>
       )}
-      {steps.length === 0 && <p className="quiet">No step before it has effects or an undo.</p>}
+    </>
+  );
+}
+
+function whatTheRunDoes({ on_failure, run_fails }: UndoPlan): string {
+  if (run_fails === "never") return "";
+  const fails = run_fails === "certain" ? "The run fails." : "The run may fail.";
+  return on_failure === "undo"
+    ? `${fails} The workflow undoes failed runs by itself.`
+    : `${fails} The workflow lets failed runs just fail; an operator can undo them all the same.`;
+}
+
+/** "If this fails": where the run goes on, what scopes undo alone, what is undone with the run, and what cannot be. */
+export function UndoPlanView({ step }: { step: string }) {
+  const answer = useUndoPlan(step);
+  if (!answer) return null;
+  if ("refused" in answer) {
+    return (
+      <Section title="If this step fails">
+        <p className="quiet">{answer.refused}</p>
+      </Section>
+    );
+  }
+  const { steps, goes_on, run_fails } = answer.plan;
+  const scopes = [...new Set(steps.flatMap((item) => item.by ?? []))];
+  const withRun = steps.filter((item) => item.by === null);
+  return (
+    <Section title="If this step fails" help={whatTheRunDoes(answer.plan)}>
+      {goes_on.map((way) => (
+        <Way key={`${way.key}.${way.port}`} way={way} />
+      ))}
+      {scopes.map((scope) => (
+        <Together
+          key={scope}
+          steps={steps.filter((item) => item.by === scope)}
+          by={` by ${scope}`}
+          lead={`The scope ${scope} undoes these alone, in this order:`}
+        />
+      ))}
+      <Together steps={withRun} by="" lead="These are undone, in this order:" />
+      {steps.length === 0 && (
+        <p className="quiet">
+          {run_fails === "never" ? "Nothing is undone." : "No step before it has effects or an undo."}
+        </p>
+      )}
     </Section>
   );
 }
