@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from orchestrator.engine.sandbox import Sandbox
-from orchestrator.models import Run, Token
+from orchestrator.models import Run, StepLog, Token
 from orchestrator.queries.fsck import breaches
 from orchestrator.queries.undo import foreseen_undo
 from orchestrator.services.control import cancel_run
 from orchestrator.services.undo import cancel_with_undo, undo_run
 from tests.engine.drawings import document, step
-from tests.engine.house import House, leftovers, make_tools, worker_at_work
+from tests.engine.house import House, keeper_at_work, leftovers, make_tools, worker_at_work
 from tests.engine.kinds import Held, kinds
 from tests.engine.test_retry_run import at_work as with_kinds
 from tests.engine.test_undo import UNDO, failing, ledger, undoable, undone_order
@@ -57,10 +57,27 @@ def test_a_run_that_is_cancelled_with_undo_undoes_what_its_sub_workflow_did(hous
     run, child = started(house, document([undoable("a"), sub()], "a > sub"))
     cancel_with_undo(run.pk, house.actor)
     undone(house, run, child, sub="undone", a="undone")
-    x, a = Run.objects.get(pk=child.pk).finished_at, Run.objects.get(pk=run.pk).finished_at
-    assert x is not None
-    assert a is not None
-    assert x < a
+    inner, outer = Run.objects.get(pk=child.pk).finished_at, Run.objects.get(pk=run.pk).finished_at
+    assert inner is not None
+    assert outer is not None
+    assert inner < outer
+
+
+def test_it_waits_for_what_is_at_work_there(house: House, sandbox: Sandbox, gate: Held) -> None:
+    known = kinds(held=gate)
+    work = {**undoable("work"), "kind": "held"}
+    house.publish(document([undoable("x"), work], "x > work"), slug="child", kinds=known)
+    with worker_at_work(make_tools(sandbox, known)) as house.worker, keeper_at_work(house.worker.poke, grace=60):
+        run_id = house.start(house.publish(document([undoable("a"), sub()], "a > sub")))
+        gate.enter()
+        cancel_with_undo(run_id, house.actor)
+        child = Run.objects.filter(parent_run=run_id)
+        wait_until(child.filter(state="undoing").exists, 20, "the undo to reach the child")
+        assert not StepLog.objects.filter(node__lt=0, outcome="S").exists()
+        gate.release.set()
+        assert house.end_of(run_id).state == "undone"
+    assert undone_order(child.get()) == ["work", "x"]
+    assert undone_order(Run.objects.get(pk=run_id)) == ["sub", "a"]
 
 
 def test_one_that_was_cancelled_before_does_so_too(house: House, at_work: None) -> None:
