@@ -25,7 +25,7 @@ def build_item(
         if log:
             item["log"] = log
     if settled.then == "go":
-        _follow(packed, plan, settled)
+        item |= follow(plan, settled)
     else:
         _park(item, plan, lease, settled)
         _open(packed, plan, lease, settled)
@@ -82,13 +82,16 @@ def log_attempt(packed: Packed, plan: Plan, node: int, settled: Settlement, conf
         packed.item["err"] = fault_as_json(settled.fault)
 
 
-def _follow(packed: Packed, plan: Plan, settled: Settlement) -> None:
+def follow(plan: Plan, settled: Settlement) -> dict[str, Any]:
+    """The signals, marks and steps that follow a step's end."""
+    item: dict[str, Any] = {}
     if settled.effects.signals:
-        packed.item["sig"] = settled.effects.flat()
+        item["sig"] = settled.effects.flat()
     if settled.mark is not None:
-        packed.item["mark"] = settled.mark
+        item["mark"] = settled.mark
     if settled.effects.starts:
-        packed.item["starts"] = starts_as_json(plan, settled.effects.starts)
+        item["starts"] = starts_as_json(plan, settled.effects.starts)
+    return item
 
 
 def starts_as_json(plan: Plan, nodes: tuple[int, ...]) -> list[dict[str, Any]]:

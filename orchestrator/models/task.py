@@ -66,6 +66,8 @@ class HumanTask(models.Model):
     outcome = models.CharField(max_length=63, default="", blank=True)
     #: When the assignees were told; the keeper looks for open tasks without it.
     notified_at = models.DateTimeField(null=True)
+    #: What follows each outcome, where that was known: see engine/follows.py.
+    follows = models.JSONField(null=True)
 
     objects = HumanTaskQuerySet.as_manager()
 

@@ -6,18 +6,22 @@ something is to be refused, the task is locked first, and states, rights and con
 """
 
 import json
+import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
+from django.db import OperationalError, transaction
+from psycopg.errors import DeadlockDetected
 
 from orchestrator.core.approval import Ballot, outcome_reached
 from orchestrator.core.errors import BranchlineError
 from orchestrator.core.forms import check_values
 from orchestrator.core.json_types import Json, JsonObject
-from orchestrator.engine import dispatch
+from orchestrator.engine import dispatch, metrics
 from orchestrator.engine.prepared import fetch_one
 from orchestrator.models import HumanTask
 from orchestrator.models.ballot import digest_of
@@ -103,10 +107,10 @@ class Vote:
         what = [self.answer.outcome, json.dumps(self.answer.values), self.answer.comment, self.answer.digest]
         return [self.task.pk, self.task.workspace_id, self.closes, *who, *what]
 
-    def counted(self, queue: str | None) -> Decided:
+    def counted(self, queues: Sequence[str]) -> Decided:
         """Written: whoever waits hears of it after the commit."""
-        if queue is not None:
-            transaction.on_commit(lambda: dispatch.wake(queue))
+        for queue, count in Counter(queues).items():
+            transaction.on_commit(partial(dispatch.wake, queue, count))
         announce_task(self.task)
         return Decided(
             task_id=self.task.pk,
@@ -160,22 +164,33 @@ def _checked_answer(task: HumanTask, outcome: str, values: JsonObject, comment: 
 
 
 # One statement for all that a decision writes.
-_DECIDE = "SELECT branchline_decide(%s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s, %s)"
+_DECIDE = "SELECT queues FROM branchline_decide(false, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s, %s)"
 _DECIDE_AS_SEEN = """
-SELECT as_seen, queue FROM branchline_decide_as_seen(%s, %s::jsonb, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s, %s)
+SELECT as_seen, queues, ended
+FROM branchline_decide_as_seen(%s, %s::jsonb, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s, %s)
 """
 
 
 def _decide_as_seen(vote: Vote, standing: str) -> Decided | None:
     """Decide when nothing has changed since it was read; None, and nothing written, when something has."""
-    row = fetch_one(_DECIDE_AS_SEEN, [vote.task.version, standing, *vote.written()])
-    return vote.counted(row[1]) if row is not None and row[0] else None
+    began = time.monotonic()
+    try:
+        row = fetch_one(_DECIDE_AS_SEEN, [vote.task.version, standing, *vote.written()])
+    except OperationalError as error:
+        if isinstance(error.__cause__, DeadlockDetected):  # with a run that ends right now
+            return None
+        raise
+    if row is None or not row[0]:
+        return None
+    if row[2]:
+        metrics.attempt_ended("human_task", "succeeded", time.monotonic() - began)
+    return vote.counted(row[1] or ())
 
 
 def _decide(vote: Vote) -> Decided:
     """Decide a task that is locked: nobody else has decided since it was checked."""
     row = fetch_one(_DECIDE, vote.written())
-    queue: str | None = row[0] if row else None
-    if vote.closes and queue is None:
+    queues: list[str] | None = row[0] if row else None
+    if vote.closes and queues is None:
         raise TaskConflict("The run no longer waits for this decision. Nothing was changed.")
-    return vote.counted(queue)
+    return vote.counted(queues or ())

@@ -43,11 +43,11 @@ END $$;
 CREATE FUNCTION branchline_open_task(t orchestrator_token, p_form jsonb, p_due timestamptz) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO orchestrator_human_task (id, workspace_id, run_id, token_id, epoch, step_key, state, version, title, text,
-        fields, outcomes, users, roles, groups, quorum, allow_requester, requester_id, opened_at, due_at, outcome)
+        fields, outcomes, users, roles, groups, quorum, allow_requester, requester_id, opened_at, due_at, outcome, follows)
     SELECT gen_random_uuid(), r.workspace_id, t.run_id, t.id, t.epoch + 1, p_form->>'step_key', 'open', 1, p_form->>'title',
         p_form->>'text', p_form->'fields', p_form->'outcomes',
         ARRAY(SELECT jsonb_array_elements_text(p_form->'users')), ARRAY(SELECT jsonb_array_elements_text(p_form->'roles')),
         ARRAY(SELECT jsonb_array_elements_text(p_form->'groups')), (p_form->>'quorum')::int,
-        (p_form->>'allow_requester')::boolean, r.started_by_id, clock_timestamp(), p_due, ''
+        (p_form->>'allow_requester')::boolean, r.started_by_id, clock_timestamp(), p_due, '', p_form->'follows'
     FROM orchestrator_run r WHERE r.id = t.run_id;
 END $$;

@@ -93,7 +93,7 @@ def test_what_shares_a_commit_is_flushed_for_those_who_need_it(soon: list[bool],
     assert called == [flushed]
 
 
-def test_a_decision_lets_the_next_step_begin_without_a_flush(house: House, sandbox: Sandbox) -> None:
+def test_a_worker_that_ends_a_decided_step_begins_the_next_without_a_flush(house: House, sandbox: Sandbox) -> None:
     asked: list[str] = []
     ask = Committer._ask
 
@@ -114,6 +114,7 @@ def test_a_decision_lets_the_next_step_begin_without_a_flush(house: House, sandb
             actor=actor_of(house.workspace, approver),
             outcome="yes",
             values={},
+            comment="x" * 3_000,  # too much for the decision to end the step itself
             digest=digest_of(task),
         )
         assert house.end_of(run_id).state == "succeeded"

@@ -24,7 +24,7 @@ def day() -> Day:
 def woken(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Queues that were told to look, instead of a broker."""
     queues: list[str] = []
-    monkeypatch.setattr(dispatch, "wake", queues.append)
+    monkeypatch.setattr(dispatch, "wake", lambda queue, _count: queues.append(queue))
     monkeypatch.setattr(dispatch, "announce", lambda *_, **__: None)
     return queues
 
