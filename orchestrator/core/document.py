@@ -13,6 +13,7 @@ ERROR_PORT = "error"
 TIMEOUT_PORT = "timeout"
 FOR_EACH = "for_each"
 REPEAT = "repeat"
+SCOPE = "scope"
 CANCEL = "cancel"
 END = "end"
 SUB_WORKFLOW = "sub_workflow"  #: the kind whose steps are another workflow's

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from orchestrator.core.document import ERROR_PORT, FAILURE_PORTS, FOR_EACH, TIMEOUT_PORT
+from orchestrator.core.document import ERROR_PORT, FAILURE_PORTS, FOR_EACH, SCOPE, TIMEOUT_PORT
 from orchestrator.core.foregone import is_lenient, tolerates
 from orchestrator.core.plan import CLOSED_PORT, Arrow, Plan, PlanGate, failure_port
 
@@ -67,7 +67,7 @@ def _policy(plan: Plan, container: int) -> str:
     step = plan.steps[container]
     if step.kind == FOR_EACH:
         return "tolerate" if tolerates(step) else "fail"
-    return str(step.config.get("on_failure", "fail")) if step.kind == "scope" else "fail"
+    return str(step.config.get("on_failure", "fail")) if step.kind == SCOPE else "fail"
 
 
 def _on_its_level(plan: Plan, node: int, certainty: Certainty, *, may_time_out: bool) -> Iterator[GoesOn | Certainty]:

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from heapq import heappop, heappush
 
-from orchestrator.core.document import DEFAULT_PORT, ERROR_PORT, FAILURE_PORTS
+from orchestrator.core.document import DEFAULT_PORT, ERROR_PORT, FAILURE_PORTS, FOR_EACH, REPEAT, SCOPE
 from orchestrator.core.plan import CLOSED_PORT, Arrow, Plan, PlanGate, PlanStep
 
 #: A step and the port by which control has left it.
@@ -29,6 +29,10 @@ class Foregone:
         """The steps of the same level that have succeeded when this step (or a last gate, all paths to it) has run."""
         return frozenset(source for source, port in self._taken(node) if port not in FAILURE_PORTS)
 
+    def failed(self, node: int) -> frozenset[int]:
+        """The steps of the same level that have failed when this step has run."""
+        return frozenset(source for source, port in self._taken(node) if port in FAILURE_PORTS)
+
     def possible(self, node: int) -> frozenset[int]:
         """The steps of the same level that may have run when this one has failed; not the step itself."""
         taken: dict[int, set[str]] = defaultdict(set)
@@ -42,12 +46,12 @@ class Foregone:
         if container in self._cancellable:
             return False
         config = step.config
-        if step.kind == "repeat":
+        if step.kind == REPEAT:
             return config.get("while") is None
-        if step.kind == "for_each":
+        if step.kind == FOR_EACH:
             items = config.get("items")
             return isinstance(items, list | tuple) and bool(items) and not tolerates(step)
-        return step.kind == "scope" and config.get("on_failure") != "continue"
+        return step.kind == SCOPE and config.get("on_failure") != "continue"
 
     def _taken(self, node: int) -> frozenset[Leave]:
         for at in sorted(_ancestors(self._plan, node) | {node}):

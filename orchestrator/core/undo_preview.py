@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from orchestrator.core.document import FOR_EACH, REPEAT, SUB_WORKFLOW
+from orchestrator.core.document import FOR_EACH, REPEAT, SCOPE, SUB_WORKFLOW
 from orchestrator.core.failure_course import Certainty, Course, GoesOn, failure_course
 from orchestrator.core.foregone import Foregone
 from orchestrator.core.graph import successors, topological_order
@@ -65,7 +65,7 @@ def _groups(plan: Plan, node: int, course: Course) -> Iterator[tuple[int | None,
     """What is undone together: by each scope on the way, then with the run."""
     foregone = Foregone(plan)
     concerned: Concerned = dict.fromkeys(_inside(plan, [node]), "possible")
-    if plan.steps[node].config.get("on_failure") == "undo" and concerned:
+    if _undoes_alone(plan, node) and concerned:
         yield node, concerned
         concerned = {}
     if plan.steps[node].kind == SUB_WORKFLOW:
@@ -91,7 +91,8 @@ def _level(plan: Plan, foregone: Foregone, node: int) -> Concerned:
     """What has, or may have, happened around a step that failed, with all that lies inside it."""
     found: Concerned = dict.fromkeys(foregone.possible(node), "possible")
     found |= dict.fromkeys(foregone.certain(node), "certain")
-    found = {**dict.fromkeys(_inside(plan, found), "possible"), **found}
+    undone_before = {one for one in foregone.failed(node) if _undoes_alone(plan, one)}
+    found = {**dict.fromkeys(_inside(plan, found.keys() - undone_before), "possible"), **found}
     work = [one for one, certainty in found.items() if certainty == "certain"]
     while work:
         at = work.pop()
@@ -100,6 +101,11 @@ def _level(plan: Plan, foregone: Foregone, node: int) -> Concerned:
             found |= dict.fromkeys(inner, "certain")
             work += inner
     return found
+
+
+def _undoes_alone(plan: Plan, node: int) -> bool:
+    step = plan.steps[node]
+    return step.kind == SCOPE and step.config.get("on_failure") == "undo"
 
 
 def _inside(plan: Plan, containers: Iterable[int]) -> list[int]:

@@ -298,6 +298,27 @@ def test_settings_undo_and_the_workflow_to_call_are_set_in_forms(site: Site) -> 
     assert steps["save"]["undo"] == {"kind": "transform", "config": {"value": {"$": "output"}}}
 
 
+def test_the_inspector_tells_what_a_scope_undoes_alone(site: Site) -> None:
+    undo = {"undo": {"kind": "transform", "config": {"value": 1}}}
+    steps = [
+        does("before", 0, 0, **undo),
+        step("box", "scope", at=[288, 0], config={"on_failure": "undo"}),
+        does("a", 312, 88, parent="box", **undo),
+        does("bad", 600, 88, parent="box"),
+        does("rescue", 960, 0),
+    ]
+    drawn = Drawn(site, drawing(steps, "before -> box, a -> bad, box.error -> rescue"))
+    drawn.canvas.open("bad")
+    drawn.page.get_by_role("tab", name="Undo").click()
+    told = drawn.canvas.inspector
+    expect(told).to_contain_text('The run goes on from Box by its port "error".')
+    expect(told.get_by_role("list", name="Undone by box, in this order")).to_have_text("A in box")
+    expect(told.get_by_role("list", name="Undone, in this order")).to_have_count(0)
+    drawn.canvas.open("rescue")
+    expect(told).to_contain_text("The run fails. The workflow lets failed runs just fail")
+    expect(told.get_by_role("list", name="Undone, in this order").get_by_role("listitem")).to_have_text("Before")
+
+
 LOOP = drawing(
     [
         step("each", "for_each", at=[0, 0], config={"items": {"$": "[1, 2, 3]"}}),

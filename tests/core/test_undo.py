@@ -202,6 +202,7 @@ def test_the_preview_knows_that_a_scope_is_undone_alone() -> None:
     plan = plan_of(steps, *edges)
     assert by_whom(plan, "bad") == [("a", "box", "certain")]
     assert course(plan, "bad") == ([("box", "error", "certain")], "never")
+    assert by_whom(plan, "rescue") == [("before", None, "certain")]  # "a" has been undone by then
     plan = plan_of(steps, *edges[:2])
     assert by_whom(plan, "bad") == [("a", "box", "certain"), ("before", None, "certain"), ("rescue", None, "possible")]
     assert course(plan, "bad") == ([], "certain")
