@@ -26,6 +26,7 @@ from orchestrator.services.tasks import decide_task
 from tests.engine.drawings import document, step
 from tests.engine.house import House, keeper_at_work, make_tools, worker_at_work
 from tests.engine.rows import own_connection
+from tests.engine.spans import microseconds, recorded, wait_for_run_span
 from tests.factories import actor_of, make_member
 from tests.harness.mutants import mutated
 from tests.waiting import wait_until
@@ -260,3 +261,16 @@ def test_of_many_who_decide_at_once_one_ends_the_step(house: House, sandbox: San
         house.worker.poke()
         assert house.end_of(run_id).state == "succeeded"
     assert StepLog.objects.filter(run_id=run_id, node=0).count() == 1
+
+
+def test_its_span_lasts_as_long_as_people_were_asked(house: House, sandbox: Sandbox) -> None:
+    with recorded() as exporter, at_work(house, sandbox):
+        run_id, task = opened(house, house.publish(DRAWINGS["a line"], slug="asked"))
+        decide(house, task)
+        house.end_of(run_id)
+        found = wait_for_run_span(exporter)
+    (run,), (whole,), (attempt,) = found["run asked"], found["step ask"], found["attempt ask"]
+    row = StepLog.objects.get(run_id=run_id, node=0, outcome="S")
+    assert (whole.parent, attempt.parent) == (run.span_id, whole.span_id)
+    assert (whole.began, whole.ended) == (microseconds(task.opened_at), microseconds(row.finished_at))
+    assert (whole.failure, attempt.failure, whole.attributes["branchline.attempts"]) == (None, None, 1)
