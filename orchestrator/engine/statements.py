@@ -255,8 +255,8 @@ FROM orchestrator_workspace s CROSS JOIN LATERAL (
 """
 
 # Ended attempts of a run that no worker told of: its worker died, it was dropped with its run or branch, or people
-# skipped it (sessions below 0) or decided it (0: it began when its task was opened). A lane of a for-each stands in its
-# block: its attempts belong to the for-each's step. `begun` and `attempts` are the step's. Served by the step log's key.
+# skipped it (sessions below 0) or decided it (0: it began when its task was opened). A lane of a for-each stands in
+# its block: its attempts belong to the for-each's step. `begun` and `attempts` are the step's. Served by the log's key.
 UNTOLD_ATTEMPTS = """
 SELECT l.node, l.scope_id, l.generation, l.attempt, l.outcome, l.final, l.started_at, l.finished_at,
     coalesce(b.parent, l.scope_id) AS step_scope, least(w.begun, h.opened_at) AS begun, w.attempts
