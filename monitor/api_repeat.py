@@ -112,12 +112,14 @@ class StepSkipView(RepeatView):
 
     @extend_schema(operation_id="step_skip", parameters=STEP, request=control.SkipRequest, responses=runs.RunDetail)
     def post(self, request: Request, **kwargs: Any) -> Response:
-        """Go on without this step, with the output you give.
+        """Go on without this step, with the output you give; inside a container where it waits or has not begun.
 
-        409 approval_not_skippable, step_not_open, step_running, run_of_sub_workflow.
+        409 approval_not_skippable, step_not_open, step_running, run_of_sub_workflow, step_inside_container (it failed
+        inside one, or stands in several items: say `scope`).
         """
         asked = checked(control.SkipRequest, request)
-        given = {"output": asked["output"], "port": asked["port"]}
+        scope = asked.get("scope")
+        given = {"output": asked["output"], "port": asked["port"], "scope": None if scope is None else int(scope)}
         return self.changed(lambda run: skip_step(run, kwargs["key"], self.actor, asked["reason"], **given))
 
 

@@ -31,6 +31,7 @@ from orchestrator.api import (
 )
 from orchestrator.web.access import WorkspaceRequest, workspace_view
 
+LONGEST_SCOPE = 18  # digits
 LONGEST_VALUE = 100_000  # characters of an input or output typed in a form
 
 
@@ -90,19 +91,24 @@ def step_rerun(request: WorkspaceRequest, run_id: UUID, key: str) -> HttpRespons
 
 @workspace_view
 def step_skip(request: WorkspaceRequest, run_id: UUID, key: str) -> HttpResponse:
-    """/w/{workspace}/runs/{id}/steps/{key}/skip/"""
+    """/w/{workspace}/runs/{id}/steps/{key}/skip/?scope="""
     found = find_run(request.actor, run_id)
+    scope = _scope(request)
 
     def act() -> object:
         output = _typed(request, "output") if request.POST.get("output", "").strip() else None
         port = request.POST.get("port") or None
-        return skip_step(run_id, key, request.actor, reason_of(request), output=output, port=port)
+        return skip_step(run_id, key, request.actor, reason_of(request), output=output, port=port, scope=scope)
 
     return _asked(
         request,
         found,
         "monitor/skip.html",
-        look=lambda: {"ports": preview_skip(run_id, key, request.actor), **_step(found, key)},
+        look=lambda: {
+            "ports": preview_skip(run_id, key, request.actor, scope=scope),
+            "scope": scope,
+            **_step(found, key),
+        },
         act=act,
         done="The run goes on without the step.",
     )
@@ -147,6 +153,14 @@ def reason_of(request: WorkspaceRequest) -> str:
 def _step(found: Run, key: str) -> dict[str, str]:
     captions = captions_of(found.version_id)
     return {"step_key": key, "step_name": captions[key].name if key in captions else key}
+
+
+def _scope(request: WorkspaceRequest) -> int | None:
+    """Where the step stands, when it stands inside a container. Raises NotFound for what is no scope."""
+    asked = request.GET.get("scope", "")
+    if asked and (len(asked) > LONGEST_SCOPE or not asked.isdecimal()):
+        raise NotFound("There is no such scope.")
+    return int(asked) if asked else None
 
 
 def _typed(request: WorkspaceRequest, name: str) -> Json:

@@ -122,13 +122,15 @@ REPEATABLE_RUN = {*OPEN_STATES, RunState.SUCCEEDED, RunState.FAILED, RunState.CA
 def actions_of(detail: StepDetail, found: Run) -> dict[str, bool]:
     """Which buttons the panel offers; the page behind each says what would happen, or why it cannot."""
     step = detail.step
-    if step is None or step.scope is not None or found.state not in REPEATABLE_RUN:
+    if step is None or found.state not in REPEATABLE_RUN:
         return {}
     if found.parent_run_id is not None and found.state in FINAL_RUN:
         return {}  # it goes on with the run above it
     failed = step.state in {StepRunState.FAILED, StepRunState.TIMED_OUT}
     standing = found.state in OPEN_STATES and step.state in PARKED
     approval = detail.definition.get("kind") == "human_task"
+    if step.scope is not None:
+        return {"skip": standing and not approval}  # it is repeated with its container
     return {
         "retry": failed and step.attempt > 0,
         "rerun": step.attempt > 0,

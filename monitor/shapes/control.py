@@ -39,6 +39,9 @@ class SkipRequest(ControlRequest):
 
     output = serializers.JSONField(required=False, allow_null=True, default=None)
     port = serializers.CharField(required=False, allow_null=True, default=None, max_length=63)
+    scope = serializers.RegexField(
+        r"^[0-9]{1,18}$", required=False, help_text="Of the step run, where a step stands in several items or turns."
+    )
 
 
 class RepeatedStep(Shape):

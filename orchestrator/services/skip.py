@@ -11,9 +11,9 @@ from django.utils import timezone
 from orchestrator.core.actor import Actor
 from orchestrator.core.advance import advance
 from orchestrator.core.document import DEFAULT_PORT
-from orchestrator.core.errors import BranchlineError, Conflict
+from orchestrator.core.errors import BranchlineError, Conflict, NotFound
 from orchestrator.core.json_text import check_json
-from orchestrator.core.json_types import Json, JsonObject
+from orchestrator.core.json_types import Json
 from orchestrator.core.plan import PlanStep
 from orchestrator.core.states import RunState, TokenState
 from orchestrator.engine import statements
@@ -26,12 +26,12 @@ from orchestrator.services.reopen import (
     cut_short,
     failed_steps,
     finish,
-    node_of,
     opened,
     patiently,
     reopen,
 )
 from orchestrator.services.rerun import StepRunning
+from orchestrator.services.skip_inside import StepNotOpen, require_turn, token_inside
 from orchestrator.services.standing import RunBusy
 
 
@@ -39,12 +39,6 @@ class ApprovalNotSkippable(Conflict):
     """A decision of people: nobody takes it for them."""
 
     code = "approval_not_skippable"
-
-
-class StepNotOpen(Conflict):
-    """The step neither waits nor has failed, or somebody else was faster."""
-
-    code = "step_not_open"
 
 
 class UnknownPort(BranchlineError):
@@ -61,24 +55,28 @@ def skip_step(
     *,
     output: Json = None,
     port: str | None = None,
+    scope: int | None = None,
 ) -> RunState:
     """Record success with this output for a step that has failed, waits, or has not begun, and go on by `port`.
 
-    Raises NotFound, ApprovalNotSkippable, StepNotOpen, StepRunning, UnknownPort, JsonInvalid, RunNotRepeatable,
-    RunOfSubWorkflow, RunBusy.
+    Inside a container only where it stands, not where it failed; `scope` says where, if in several items.
+
+    Raises NotFound, StepInside, ApprovalNotSkippable, StepNotOpen, StepRunning, UnknownPort, JsonInvalid,
+    RunNotRepeatable, RunOfSubWorkflow, RunBusy.
     """
     check_json(output)
 
     def change() -> RunState:
         with opened(run_id, actor) as it:
-            node = node_of(it.plan, run_id, key)
+            node = _node(it, key)
             step = it.plan.steps[node]
             ports = _ports(step, port)
-            token = _token(it, node)
+            token = _token(it, node, scope)
             _close_task(token)
             text = f"Skipped by {actor.username}" + (f": {reason}" if reason else ".")
             _advance(it, token, step, ports, output, text)
-            detail: JsonObject = {"step": key, "port": list(ports), **({"reason": reason} if reason else {})}
+            detail: dict[str, Json] = {"step": key, "port": list(ports), **({"reason": reason} if reason else {})}
+            detail |= {"scope": str(token.scope_id)} if token.scope_id else {}
             made = list(Token.objects.filter(run_id=run_id, state=TokenState.READY))
             state = finish(it, actor, "step_skipped", detail, made)
             return RunState(Run.objects.values_list("state", flat=True).get(pk=run_id)) if state else state
@@ -86,27 +84,44 @@ def skip_step(
     return patiently(change)
 
 
-def preview_skip(run_id: UUID, key: str, actor: Actor) -> tuple[str, ...]:
+def preview_skip(run_id: UUID, key: str, actor: Actor, *, scope: int | None = None) -> tuple[str, ...]:
     """The ports by which control could go on without this step, the usual one first. Raises as `skip_step` does."""
     with transaction.atomic(), opened(run_id, actor) as it:
-        node = node_of(it.plan, run_id, key)
+        node = _node(it, key)
         usual = _ports(it.plan.steps[node], None)
-        token = it.scope.tokens.get(node)
+        token = _standing(it, node, scope)
         if token is None:
             _require_failed(it, node)
-        elif token.state == TokenState.LEASED:
-            raise _at_work(key)
+        else:
+            _require_open(token, key)
         return (*usual, *(port for port in it.plan.steps[node].normal_ports if port not in usual))
+
+
+def _node(it: Opened, key: str) -> int:
+    """Raises NotFound."""
+    if key not in it.plan.node_of:
+        raise NotFound(f'Run {it.run.pk} has no step "{key[:63]}".')
+    return it.plan.node_of[key]
+
+
+def _standing(it: Opened, node: int, scope: int | None) -> Token | None:
+    """Where the step stands; None for one on the top level that may have failed. Raises StepInside, StepNotOpen."""
+    if it.plan.steps[node].parent is None and not scope:
+        return it.scope.tokens.get(node)
+    return token_inside(it, node, scope or None)
+
+
+def _require_open(token: Token, key: str) -> None:
+    """Raises StepRunning, StepNotOpen."""
+    if token.state == TokenState.LEASED:
+        raise StepRunning(f'Step "{key}" is being worked on. Wait for its end, or cancel the run.')
+    require_turn(token, key)
 
 
 def _require_failed(it: Opened, node: int) -> None:
     if node not in failed_steps(it.scope) and not cut_short(it.scope, node):
         key = it.plan.steps[node].key
         raise StepNotOpen(f'Step "{key}" neither waits nor has failed: there is nothing to skip.')
-
-
-def _at_work(key: str) -> StepRunning:
-    return StepRunning(f'Step "{key}" is being worked on. Wait for its end, or cancel the run.')
 
 
 def _ports(step: PlanStep, port: str | None) -> tuple[str, ...]:
@@ -121,10 +136,10 @@ def _ports(step: PlanStep, port: str | None) -> tuple[str, ...]:
     return (chosen,) if known else ()
 
 
-def _token(it: Opened, node: int) -> Token:
-    """The step's token; a failed step gets one first. Raises StepNotOpen, StepRunning."""
+def _token(it: Opened, node: int, scope: int | None) -> Token:
+    """The step's token; a failed step gets one first. Raises StepInside, StepNotOpen, StepRunning."""
     key = it.plan.steps[node].key
-    token = it.scope.tokens.get(node)
+    token = _standing(it, node, scope)
     if token is None:
         _require_failed(it, node)
         standing = it.scope.replayed(without={node})
@@ -133,8 +148,7 @@ def _token(it: Opened, node: int) -> Token:
         token = next((one for one in made if one.node == node), None)
         if token is None:
             raise StepNotOpen(f'Step "{key}" lies on a path that another failed step opened. Retry that one first.')
-    if token.state == TokenState.LEASED:
-        raise _at_work(key)
+    _require_open(token, key)
     if it.run.control == "C":
         message = "It failed while it was paused, so nothing in it goes on. Retry it, or skip the step that failed."
         raise RunNotRepeatable(f"Run {it.run.pk} is to be undone. {message}")

@@ -8,7 +8,17 @@ import pytest
 from orchestrator.core.states import RunState
 from orchestrator.models import AuditEntry, Run, RunRecord, StepLog, Token, User
 from tests.api.run_cast import RunCast
-from tests.run_factories import make_gate, make_log, make_task, make_token
+from tests.run_factories import (
+    drawn,
+    make_gate,
+    make_items,
+    make_log,
+    make_run,
+    make_task,
+    make_token,
+    make_version,
+    make_workflow,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 BROKEN = {"code": "broken", "message": "as told"}
@@ -98,9 +108,30 @@ def test_a_failed_step_is_skipped(cast: RunCast) -> None:
     assert post(cast, f"runs/{run.pk}/steps/b/skip/", body)[1]["code"] == "step_not_open"
 
 
-def test_nobody_skips_an_approval(cast: RunCast) -> None:
-    from tests.run_factories import drawn, make_run, make_version, make_workflow
+def test_a_step_that_waits_in_one_item_is_skipped_there(cast: RunCast) -> None:
+    document = drawn("each", "call", steps={"each": {"kind": "for_each"}, "call": {"parent": "each"}})
+    run = make_run(make_version(make_workflow(cast.workspace), document))
+    make_token(run, "each", state="W", phase=1, waiting={"kind": "items", "text": "Working"})
+    block = make_items(run, "each", total=3)
+    for place in (1, 2):
+        make_token(run, "call", state="W", scope_id=block.pk + place, waiting={"kind": "time", "text": "Later"})
+    status, answer = post(cast, f"runs/{run.pk}/steps/call/skip/")
+    assert (status, answer["code"]) == (409, "step_inside_container")
+    assert "2 items or turns" in answer["message"]
+    assert post(cast, f"runs/{run.pk}/steps/call/skip/", {"scope": "x"})[0] == 400
+    status, answer = post(cast, f"runs/{run.pk}/steps/call/skip/", {"scope": str(block.pk + 3)})
+    assert (status, answer["code"]) == (409, "step_not_open")
+    assert post(cast, f"runs/{run.pk}/steps/call/skip/", {"scope": str(block.pk + 2), "output": 7})[0] == 200
+    row = StepLog.objects.get(run=run, outcome="S")
+    assert (row.scope_id, row.output) == (block.pk + 2, 7)
+    assert Token.objects.filter(run=run, node=1).values_list("scope_id", flat=True).get() == block.pk + 1
+    skipped = RunRecord.objects.get(run=run, kind="step_skipped")
+    assert skipped.detail["scope"] == str(block.pk + 2)
+    for verb in ("retry", "rerun"):
+        assert post(cast, f"runs/{run.pk}/steps/call/{verb}/")[1]["code"] == "step_inside_container"
 
+
+def test_nobody_skips_an_approval(cast: RunCast) -> None:
     drawing = drawn("ask.approved -> b", steps={"ask": {"kind": "human_task"}})
     run = make_run(make_version(make_workflow(cast.workspace), drawing))
     task = make_task(run, "ask", users=["ann"])

@@ -7,7 +7,16 @@ from orchestrator.engine import dispatch
 from orchestrator.models import Run, StepLog, Token
 from tests.factories import make_member
 from tests.pages.monitor_cast import Day, working_day
-from tests.run_factories import drawn, make_gate, make_log, make_run, make_version, make_workflow
+from tests.run_factories import (
+    drawn,
+    make_gate,
+    make_items,
+    make_log,
+    make_run,
+    make_token,
+    make_version,
+    make_workflow,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -130,6 +139,27 @@ def test_a_step_is_skipped_with_an_output(day):
     assert StepLog.objects.filter(run=run, outcome="S", output={"paid": True}).exists()
     assert "cannot be skipped" in client.get(address).content.decode()
     assert "Skipped “Charge the card”" in client.get(f"/w/demo/runs/{run.pk}/?tab=history").content.decode()
+
+
+def test_a_step_that_waits_in_an_item_is_skipped_there(day):
+    names = {"each": {"kind": "for_each"}, "call": {"parent": "each", "name": "Call the shop"}}
+    run = make_run(make_version(make_workflow(day.workspace), drawn("each", "call", steps=names)))
+    make_token(run, "each", state="W", phase=1, waiting={"kind": "items", "text": "Working"})
+    scope = make_items(run, "each", total=2).pk + 2
+    make_token(run, "call", state="W", scope_id=scope, waiting={"kind": "time", "text": "Later"})
+    client, base = client_of(day.alice), f"/w/demo/runs/{run.pk}/steps/call"
+    panel = client.get(f"{base}/?scope={scope}").content.decode()
+    assert f"{base}/skip/?scope={scope}" in panel
+    for verb in ("retry", "rerun"):
+        assert f"{base}/{verb}/" not in panel
+    assert "Skip “Call the shop” in item 2?" in client.get(f"{base}/skip/?scope={scope}").content.decode()
+    for wrong in ("x", "9" * 19, "-1"):
+        assert client.get(f"{base}/skip/?scope={wrong}").status_code == 404
+    assert client.post(f"{base}/skip/?scope={scope}", {"reason": "by hand"}).status_code == 302
+    assert StepLog.objects.get(run=run, outcome="S").scope_id == scope
+    assert "cannot be skipped" in client.get(f"{base}/skip/?scope={scope}").content.decode()
+    viewer = client_of(make_member(day.workspace, "viewer"))
+    assert "/skip/" not in viewer.get(f"{base}/?scope={scope}").content.decode()
 
 
 def test_many_runs_first_dry_then_done(day):
