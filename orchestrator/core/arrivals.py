@@ -15,6 +15,7 @@ from orchestrator.core.graph import topological_order
 
 MOST_VISITS = 100_000  #: steps looked at in one validation: less than half a second
 MOST_FOR_ONE = 30_000  #: of them for one join
+EDGES_OF_A_VISIT = 4  #: so many edges to the join cost what a step does
 MOST_NESTED = 150  #: choices inside each other, each a call of its own: far from Python's limit
 
 
@@ -88,10 +89,10 @@ class Arrivals:
         return {key: place for place, key in enumerate(topological_order(self.drawing.graph))}
 
     def _most(self, edges: Sequence[Edge], ways: _Ways, made: Mapping[str, str]) -> int:
+        if self._left < max(self._kept, 0) or len(made) > MOST_NESTED:
+            return len(edges)
         flow = self._flow(edges, ways, made)
         arriving = [edge for edge in edges if edge in flow.taken]
-        if self._left < max(self._kept, 0) or len(made) > MOST_NESTED:
-            return len(arriving)
         bound = [edge for edge in arriving if flow.behind[edge.source]]
         total = len(arriving) - len(bound)
         for part, bits in _apart(bound, flow.behind):
@@ -116,7 +117,7 @@ class Arrivals:
         return replace(ways, steps=steps[::-1])
 
     def _flow(self, edges: Sequence[Edge], ways: _Ways, made: Mapping[str, str]) -> _Flow:
-        self._left -= len(ways.steps)
+        self._left -= len(ways.steps) + len(edges) // EDGES_OF_A_VISIT
         inside = {*ways.steps, edges[0].target}
         flow = _Flow()
         for at in ways.steps:

@@ -38,6 +38,13 @@ def _tangle() -> dict[str, Any]:
     return raw_document(steps) | {"edges": [edge(text) for text in edges[:EDGES]]}
 
 
+def _many_ways() -> dict[str, Any]:
+    """One choice with as many ways as there may be edges, all of them to one quorum."""
+    ports = [f"p{index}" for index in range(EDGES)]
+    steps = [choose("a", *ports), step("d", join={"mode": "quorum", "quorum": 2})]
+    return raw_document(steps) | {"edges": [edge(f"a.{port} -> d") for port in ports]}
+
+
 def _slips_of_the_pen() -> dict[str, Any]:
     """Every name is almost right, so that every one asks for a guess."""
     steps = [step(f"step_number_{index}", "tranform", config={"a": {"$": f"steps.stp_number_{index}"}})
@@ -53,7 +60,7 @@ def _long_expressions() -> dict[str, Any]:
     return raw_document(steps)
 
 
-@pytest.mark.parametrize("make", [_line, _circle, _tangle, _slips_of_the_pen, _long_expressions])
+@pytest.mark.parametrize("make", [_line, _circle, _tangle, _many_ways, _slips_of_the_pen, _long_expressions])
 def test_the_largest_documents_are_read_and_checked_at_once(make: Callable[[], dict[str, Any]]) -> None:
     raw = make()
     started = time.thread_time()
