@@ -211,7 +211,7 @@ FAIL_OVERDUE = "SELECT branchline_fail_overdue(%s, %s::jsonb)"
 OVERDUE_RUNS = "SELECT branchline_overdue_runs(%s) AS id"
 # Limits of open runs. One call settles one workflow and key; see sql/limits.sql.
 UNSETTLED_LIMITS = "SELECT * FROM branchline_unsettled_limits(%s)"
-IN_LINE = "SELECT branchline_in_line(%s)"
+KEPT_IN_LINE = "SELECT branchline_kept_in_line(%s)"
 SETTLE_LIMIT = "SELECT * FROM branchline_settle_limit(%s::bigint, %s)"
 RELEASED = "SELECT branchline_released(%s::bigint, %s)"
 # Limits of queues; see sql/queue_limits.sql.

@@ -120,9 +120,9 @@ INVARIANTS = (
     ),
     Invariant(
         "I4 a queued run begins nothing",
-        "The tokens of a queued run are all held, or wait for others of its own that are.",
+        "No step of a queued run is at work; what waits in it waits for others of its own. A claim holds what is due.",
         """SELECT t.run_id::text, 'token ' || t.id FROM orchestrator_run r JOIN orchestrator_token t ON t.run_id = r.id
-        WHERE r.queued AND r.finished_at IS NULL AND r.concurrency_key IS NOT NULL AND t.state <> 'H'
+        WHERE r.queued AND r.state IN ('running', 'paused') AND r.concurrency_key IS NOT NULL AND t.state IN ('L', 'W')
             -- A container or sub-workflow that a retry has opened again waits for what it holds.
             AND NOT (t.state = 'W'
                 AND (t.inner_scope IS NOT NULL OR t.waiting ? 'turn' OR t.waiting->>'kind' = 'child'))""",

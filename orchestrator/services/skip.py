@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
+from django.db.models import F
 from django.utils import timezone
 
 from orchestrator.core.actor import Actor
@@ -32,7 +33,7 @@ from orchestrator.services.reopen import (
 )
 from orchestrator.services.rerun import StepRunning
 from orchestrator.services.skip_inside import StepNotOpen, require_turn, token_inside
-from orchestrator.services.standing import RunBusy
+from orchestrator.services.standing import XID, RunBusy, is_in_line
 
 
 class ApprovalNotSkippable(Conflict):
@@ -77,6 +78,8 @@ def skip_step(
             _advance(it, token, step, ports, output, text)
             detail: dict[str, Json] = {"step": key, "port": list(ports), **({"reason": reason} if reason else {})}
             detail |= {"scope": str(token.scope_id)} if token.scope_id else {}
+            if is_in_line(it.run):
+                _hold(run_id)
             made = list(Token.objects.filter(run_id=run_id, state=TokenState.READY))
             state = finish(it, actor, "step_skipped", detail, made)
             return RunState(Run.objects.values_list("state", flat=True).get(pk=run_id)) if state else state
@@ -191,6 +194,13 @@ def _advance(it: Opened, token: Token, step: PlanStep, ports: tuple[str, ...], o
         if row["status"] == "moved":
             # The token stands at the next step, in our hands: somebody else will claim it.
             _call(session, {"t": token.pk, "e": row["epoch"], "then": "back"})
+
+
+def _hold(run_id: UUID) -> None:
+    """What follows in a queued run waits for its slot with it."""
+    Token.objects.filter(run_id=run_id, state=TokenState.READY).update(
+        state=TokenState.HELD, queue_limit_id=None, epoch=F("epoch") + 1, xid=XID
+    )
 
 
 def _call(session: int, item: dict[str, Any]) -> list[dict[str, Any]]:

@@ -274,8 +274,8 @@ VALUES (nextval('orchestrator_step_log_entry'), %s, %s, %s, %s, branchline_unsta
 
 
 def is_in_line(run: Run) -> bool:
-    """Whether the run, or one that waits for it, is queued by its workflow's limit."""
+    """Whether the run, or one that waits for it, is queued by its workflow's limit, and stays so until we commit."""
     if run.queued or run.parent_run_id is None:
         return run.queued
-    row = fetch_one(statements.IN_LINE, [run.pk])
+    row = fetch_one(statements.KEPT_IN_LINE, [run.pk])
     return row is not None and bool(row[0])

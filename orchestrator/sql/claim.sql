@@ -33,6 +33,7 @@ DECLARE
     v_n int := 0;
     v_seen bigint[] := '{}';
     v_run uuid;
+    v_in_line boolean;
     v_locked boolean;
     v_leased bigint[] := '{}';
     v_limits bigint[] := '{}';
@@ -61,8 +62,11 @@ BEGIN
             CONTINUE WHEN t.lost >= 2 AND NOT v_suspects;
             IF v_run IS DISTINCT FROM t.run_id THEN
                 v_locked := branchline_share_run(t.run_id);
-                SELECT q.control, q.workspace_id INTO r FROM orchestrator_run q WHERE q.id = t.run_id;
+                SELECT q.control, q.workspace_id, q.queued OR q.parent_run_id IS NOT NULL AS may_wait INTO r
+                    FROM orchestrator_run q WHERE q.id = t.run_id;
                 v_run := t.run_id;
+                v_in_line := false;
+                IF r.may_wait THEN v_in_line := branchline_kept_in_line(t.run_id); END IF;
             END IF;
             IF t.scope_id <> 0 AND t.node >= 0 AND branchline_scope_closed(t.scope_id) THEN
                 PERFORM branchline_drop_token(t);
@@ -73,12 +77,14 @@ BEGIN
                 -- One that came this very moment: whoever tells of it has it line up.
                 CONTINUE WHEN v_limit IS NOT NULL AND t.id <> ALL (v_admitted);
             END IF;
-            IF r.control = '-' OR (r.control = 'K' AND t.node < 0) THEN
+            -- Its line moves on at this very moment: the next call knows.
+            CONTINUE WHEN r.control = '-' AND v_in_line IS NULL;
+            IF r.control = '-' AND NOT v_in_line OR (r.control = 'K' AND t.node < 0) THEN
                 v_leased := v_leased || t.id;
                 v_limits := v_limits || v_limit;
                 IF v_limit IS NOT NULL AND t.phase = 0 THEN v_started := v_started || v_limit; END IF;
                 v_suspects := v_suspects AND t.lost < 2;
-            ELSIF r.control = 'P' THEN
+            ELSIF r.control IN ('-', 'P') THEN
                 UPDATE orchestrator_token k SET state = 'H', epoch = k.epoch + 1, xid = branchline_xid() WHERE k.id = t.id;
             ELSE
                 PERFORM branchline_drop_token(t);

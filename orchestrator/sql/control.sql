@@ -42,7 +42,7 @@ BEGIN
     ELSIF p_control = 'P' THEN
         UPDATE orchestrator_token k SET state = 'H', queue_limit_id = NULL, epoch = k.epoch + 1, xid = branchline_xid() WHERE k.id IN (
             SELECT q.id FROM orchestrator_token q WHERE q.run_id = p_run AND q.state = 'R' ORDER BY q.id FOR UPDATE SKIP LOCKED);
-    ELSIF NOT branchline_in_line(p_run) THEN
+    ELSIF branchline_kept_in_line(p_run) IS NOT TRUE THEN
         UPDATE orchestrator_token k SET state = 'R', ready_at = clock_timestamp(), epoch = k.epoch + 1, xid = branchline_xid()
             WHERE k.id IN (SELECT q.id FROM orchestrator_token q WHERE q.run_id = p_run AND q.state = 'H' ORDER BY q.id
                 FOR UPDATE SKIP LOCKED);

@@ -183,7 +183,8 @@ BEGIN
         v_queue := coalesce(nullif(s.queue, ''), p_queue);
         INSERT INTO orchestrator_token (run_id, version_id, node, scope_id, generation, state, queue, priority,
             ready_at, epoch, attempt, timeout, lost, phase, verdict, cause, xid)
-        SELECT s.run_id, s.version_id, s.node, s.scope_id, s.generation, CASE r.control WHEN 'P' THEN 'H' ELSE 'R' END,
+        SELECT s.run_id, s.version_id, s.node, s.scope_id, s.generation,
+            CASE WHEN r.control = 'P' OR r.control = '-' AND branchline_kept_in_line(r.id) THEN 'H' ELSE 'R' END,
             v_queue, s.priority, clock_timestamp(), 0, 0, s.timeout, 0, 0, '', s.cause, branchline_xid()
         FROM orchestrator_run r WHERE r.id = s.run_id;
         RETURN QUERY SELECT 'ready', s.run_id, v_queue;

@@ -32,11 +32,31 @@ END $$;
 -- Whether a run, or one that waits for it, is queued: then nothing of it may begin.
 CREATE FUNCTION branchline_in_line(p_run uuid) RETURNS boolean LANGUAGE sql STABLE AS $$
     WITH RECURSIVE above AS (
-        SELECT r.parent_run_id, r.queued FROM orchestrator_run r WHERE r.id = p_run
+        SELECT r.parent_run_id, r.queued, r.state FROM orchestrator_run r WHERE r.id = p_run
         UNION ALL
-        SELECT r.parent_run_id, r.queued FROM orchestrator_run r JOIN above a ON r.id = a.parent_run_id
-    ) SELECT coalesce(bool_or(a.queued), false) FROM above a
+        SELECT r.parent_run_id, r.queued, r.state FROM orchestrator_run r JOIN above a ON r.id = a.parent_run_id
+    ) SELECT coalesce(bool_or(a.queued AND a.state IN ('running', 'paused')), false) FROM above a
 $$;
+
+-- The same for who holds tokens by it: it stays so until the caller commits, or else a token is held that nobody lets go.
+-- NULL: somebody changes it at this moment. Then a token is made ready, and `claim`, which asks again, holds it if it must.
+CREATE FUNCTION branchline_kept_in_line(p_run uuid) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    v_run uuid := p_run;
+    v record;
+BEGIN
+    WHILE v_run IS NOT NULL LOOP
+        SELECT r.parent_run_id, r.queued AND r.state IN ('running', 'paused') AS queued INTO v
+            FROM orchestrator_run r WHERE r.id = v_run;
+        IF v.queued THEN
+            -- Against `unqueue`, and without waiting: the caller may hold what the other one wants.
+            PERFORM FROM orchestrator_run r WHERE r.id = v_run AND r.queued FOR KEY SHARE SKIP LOCKED;
+            RETURN CASE WHEN FOUND THEN true END;
+        END IF;
+        v_run := v.parent_run_id;
+    END LOOP;
+    RETURN false;
+END $$;
 
 -- Let the oldest queued run go when there is a slot for it, with the sub-workflows that a retry has opened again in it. The caller has just ended a run that held one, or has the lock.
 -- A run whose row somebody holds is passed over: the keeper looks again. Returns the queues of its tokens.
@@ -52,7 +72,7 @@ BEGIN
     IF branchline_slots_taken(p_workflow, p_key) >= v.concurrency_limit THEN RETURN '{}'; END IF;
     UPDATE orchestrator_run r SET queued = false, xid = branchline_xid() WHERE r.id = v.id;
     WITH RECURSIVE below AS (
-        SELECT v.id WHERE NOT branchline_in_line(v.id)
+        SELECT v.id WHERE branchline_kept_in_line(v.id) IS NOT TRUE
         UNION ALL
         SELECT c.id FROM orchestrator_run c JOIN below b ON c.parent_run_id = b.id
         WHERE c.finished_at IS NULL AND c.control = '-' AND NOT c.queued
