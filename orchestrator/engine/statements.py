@@ -205,6 +205,11 @@ DRAIN = "SELECT branchline_drain(%s)"
 FIRE_TIMERS = "SELECT * FROM branchline_fire_timers(%s)"
 TAKE_OVER = "SELECT * FROM branchline_take_over(%s, %s)"
 STOP_CANCELLED = "SELECT branchline_stop_cancelled(%s, %s) AS closed"
+# What parked in a container while it closed. Before the orphans: a sub-workflow may have lost its parent by it.
+DRAIN_SCOPES = """
+SELECT DISTINCT NULL::text AS queue, r.id AS run_id, r.workspace_id FROM branchline_drain_scopes(%s) d
+JOIN orchestrator_run r ON r.id = d
+"""
 # Sub-workflows whose parent went on without them: it was cancelled, or its container ended early.
 CANCEL_ORPHANS = "SELECT branchline_cancel_orphans(%s)"
 FAIL_OVERDUE = "SELECT branchline_fail_overdue(%s, %s::jsonb)"

@@ -541,6 +541,7 @@ class Migration(migrations.Migration):
                 ('generation', models.IntegerField(default=0)),
                 ('token_id', models.BigIntegerField()),
                 ('state', models.CharField(default='O', max_length=1)),
+                ('draining_since', models.DateTimeField(null=True)),
                 ('total', models.IntegerField(default=0)),
                 ('next', models.IntegerField(default=0)),
                 ('chunk', models.IntegerField(default=0)),
@@ -635,6 +636,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='scope',
             index=models.Index(condition=models.Q(('lock__isnull', False)), fields=['run', 'lock'], name='scope_by_lock'),
+        ),
+        migrations.AddIndex(
+            model_name='scope',
+            index=models.Index(condition=models.Q(('draining_since__isnull', False)), fields=['id'], name='scope_draining'),
         ),
         migrations.AddConstraint(
             model_name='scope',

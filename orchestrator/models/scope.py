@@ -25,6 +25,8 @@ class Scope(models.Model):
     token_id = models.BigIntegerField()
     #: O open; C closed: tokens that are still found in it will not go on
     state = models.CharField(max_length=1, default="O")
+    #: Since when it is closed although somebody held a token in it, who may have parked it: the keeper takes that away.
+    draining_since = models.DateTimeField(null=True)
     total = models.IntegerField(default=0)
     next = models.IntegerField(default=0)
     chunk = models.IntegerField(default=0)
@@ -46,6 +48,7 @@ class Scope(models.Model):
         indexes = [
             models.Index(fields=["run", "parent"], name="scope_by_run"),
             models.Index(fields=["run", "lock"], condition=models.Q(lock__isnull=False), name="scope_by_lock"),
+            models.Index(fields=["id"], condition=models.Q(draining_since__isnull=False), name="scope_draining"),
         ]
         constraints = [
             models.CheckConstraint(

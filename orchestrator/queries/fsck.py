@@ -206,6 +206,20 @@ INVARIANTS = (
         AND NOT EXISTS (SELECT FROM orchestrator_token t WHERE t.id = s.token_id AND t.run_id = s.run_id)""",
     ),
     Invariant(
+        "I13 nothing waits in a closed container",
+        "What waits or is at work in a closed container is known to be left there: the next sweep takes it away.",
+        """SELECT t.run_id::text, 'token ' || t.id FROM orchestrator_token t
+        JOIN orchestrator_scope s ON s.id = branchline_block(t.scope_id) AND s.state = 'C' AND s.draining_since IS NULL
+        WHERE t.scope_id <> 0 AND t.node >= 0 AND t.state IN ('W', 'L')""",
+    ),
+    Invariant(
+        "I13 closed containers drain",
+        "What was left in a closed container is gone within a minute.",
+        """SELECT s.run_id::text, 'scope ' || s.id FROM orchestrator_scope s
+        WHERE s.draining_since < clock_timestamp() - interval '1 minute'""",
+        patient=True,
+    ),
+    Invariant(
         "I13 items are counted once",
         "A for-each counts no more ended items than were given out and left a row in the log (of up to 10,000 items).",
         """SELECT s.run_id::text, 'scope ' || s.id FROM runs r JOIN orchestrator_scope s ON s.run_id = r.id

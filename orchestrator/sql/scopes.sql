@@ -11,6 +11,10 @@ CREATE FUNCTION branchline_blocks_inside(p_run uuid, p_block bigint) RETURNS SET
     ) SELECT id FROM inside
 $$;
 
+CREATE FUNCTION branchline_scope_closed(p_scope bigint) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (SELECT 1 FROM orchestrator_scope s WHERE s.id = branchline_block(p_scope) AND s.state = 'C')
+$$;
+
 -- A token parks for what it opens: then = open (one body), items (a for-each's lanes) or child (a run of its own).
 -- i.scope: {index, starts} or {total, chunk, lanes, tolerate, items | iref}; i.child: a run for branchline_start_run.
 -- Returns the queues on which something became ready.
@@ -144,7 +148,8 @@ BEGIN
 END $$;
 
 -- A container has ended, perhaps before everything in it did: nothing in it, at any depth, goes on.
--- Tokens that are leased right now meet the closed scope at their next call. The caller holds the run lock, shared.
+-- What somebody has locked at this moment is left to branchline_drain_scopes: a leased token meets the closed scope at its
+-- next call, but one that parks has none. The caller holds the run lock, shared.
 -- Returns the queues of those who waited for a lock that is free now.
 CREATE FUNCTION branchline_close_scopes(p_run uuid, p_block bigint) RETURNS text[] LANGUAGE plpgsql AS $$
 DECLARE
@@ -156,19 +161,48 @@ BEGIN
     WITH closed AS (
         UPDATE orchestrator_scope s SET state = 'C' WHERE s.id = ANY(v_blocks) AND s.state = 'O' RETURNING s.lock
     ) SELECT array_agg(DISTINCT c.lock ORDER BY c.lock) INTO v_locks FROM closed c WHERE c.lock IS NOT NULL;
-    UPDATE orchestrator_human_task h SET state = 'cancelled', closed_at = clock_timestamp(), version = h.version + 1
-        WHERE h.run_id = p_run AND h.state IN ('open', 'claimed') AND EXISTS (SELECT 1 FROM orchestrator_token k
-            WHERE k.id = h.token_id AND k.scope_id <> 0 AND branchline_block(k.scope_id) = ANY(v_blocks));
     FOR t IN SELECT k.* FROM orchestrator_token k WHERE k.run_id = p_run AND k.scope_id <> 0
         AND branchline_block(k.scope_id) = ANY(v_blocks) ORDER BY k.id FOR UPDATE SKIP LOCKED
     LOOP
+        CONTINUE WHEN NOT branchline_close_task(t);
         PERFORM branchline_drop_token(t);
     END LOOP;
+    UPDATE orchestrator_scope s SET draining_since = clock_timestamp() WHERE s.id IN (
+        SELECT branchline_block(k.scope_id) FROM orchestrator_token k
+        WHERE k.run_id = p_run AND k.scope_id <> 0 AND branchline_block(k.scope_id) = ANY(v_blocks));
     RETURN ARRAY(SELECT branchline_pass_lock(p_run, l) FROM unnest(v_locks) l);
 END $$;
 
-CREATE FUNCTION branchline_scope_closed(p_scope bigint) RETURNS boolean LANGUAGE sql STABLE AS $$
-    SELECT EXISTS (SELECT 1 FROM orchestrator_scope s WHERE s.id = branchline_block(p_scope) AND s.state = 'C')
+-- What was left in containers when they closed goes like the rest, except the undo steps that a container waits for. One
+-- whose task is decided, or token moved, at this moment is left to the next call. Returns the runs that lost something.
+CREATE FUNCTION branchline_drain_scopes(p_limit int) RETURNS SETOF uuid LANGUAGE plpgsql AS $$
+DECLARE
+    s record;
+    t orchestrator_token;
+BEGIN
+    FOR s IN SELECT q.id, q.run_id FROM orchestrator_scope q WHERE q.draining_since IS NOT NULL ORDER BY q.id LIMIT p_limit LOOP
+        -- A retry may open it again right now.
+        CONTINUE WHEN NOT pg_try_advisory_xact_lock_shared(uuid_hash_extended(s.run_id, 7));
+        FOR t IN SELECT k.* FROM orchestrator_token k WHERE k.run_id = s.run_id AND k.scope_id BETWEEN s.id AND s.id + 131071
+            AND branchline_is_left(k) ORDER BY k.id FOR UPDATE SKIP LOCKED
+        LOOP
+            CONTINUE WHEN NOT branchline_close_task(t);
+            PERFORM branchline_drop_token(t);
+            RETURN NEXT s.run_id;
+        END LOOP;
+        UPDATE orchestrator_scope q SET draining_since = NULL WHERE q.id = s.id AND NOT EXISTS (
+            SELECT FROM orchestrator_token k WHERE k.run_id = s.run_id AND k.scope_id BETWEEN s.id AND s.id + 131071
+            AND branchline_is_left(k));
+    END LOOP;
+END $$;
+
+-- Whether a token in a container has nothing to do there any more: the container is closed, and nobody waits for its undo.
+CREATE FUNCTION branchline_is_left(t orchestrator_token) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT branchline_scope_closed(t.scope_id) AND (t.node >= 0 OR NOT EXISTS (
+        SELECT FROM orchestrator_undo_item u WHERE u.run_id = t.run_id AND u.node = -1 - t.node AND u.scope_id = t.scope_id
+            AND u.generation = t.generation AND u.state = 'running' AND (u.boundary = 0 OR EXISTS (
+                SELECT FROM orchestrator_token w WHERE w.run_id = t.run_id AND w.state = 'W' AND w.waiting->>'kind' = 'undo'
+                    AND (w.waiting->>'block')::bigint = u.boundary))))
 $$;
 
 -- A lane of a for-each stores what its items did since the last call, and learns what is next. p:

@@ -3,6 +3,8 @@ DROP FUNCTION branchline_flush(bigint, jsonb);
 DROP FUNCTION branchline_family(uuid);
 DROP FUNCTION branchline_leave_lane(orchestrator_token, jsonb, bigint[], char, timestamptz);
 DROP FUNCTION branchline_scope_closed(bigint);
+DROP FUNCTION branchline_drain_scopes(int);
+DROP FUNCTION branchline_is_left(orchestrator_token);
 DROP FUNCTION branchline_close_scopes(uuid, bigint);
 DROP FUNCTION branchline_scope_ended(uuid, bigint, text);
 DROP FUNCTION branchline_pass_lock(uuid, text);

@@ -150,6 +150,16 @@ def no_container(run: UUID) -> None:
     Token.objects.filter(run_id=run).update(scope_id=5 * 131_072 + 1)
 
 
+def waits_in_a_closed_container(run: UUID) -> None:
+    Scope.objects.create(id=5 * 131_072, run_id=run, parent=0, node=0, token_id=1, state="C")
+    Token.objects.filter(run_id=run).update(scope_id=5 * 131_072 + 1)
+
+
+def never_empty(run: UUID) -> None:
+    ago = timezone.now() - timedelta(minutes=5)
+    Scope.objects.create(id=5 * 131_072, run_id=run, parent=0, node=0, token_id=1, state="C", draining_since=ago)
+
+
 def item_counted_twice(run: UUID) -> None:
     Scope.objects.create(id=5 * 131_072, run_id=run, parent=0, node=0, token_id=1, total=2, next=1, ok=2)
 
@@ -215,6 +225,8 @@ FAULTS: dict[str, Callable[[UUID], None]] = {
     "I11 timers fire": late_timer,
     "I13 containers have a body": no_body,
     "I13 scopes have their container": no_container,
+    "I13 nothing waits in a closed container": waits_in_a_closed_container,
+    "I13 closed containers drain": never_empty,
     "I13 items are counted once": item_counted_twice,
     "I15 children have a parent": orphan,
     "I16 a ledger follows the drain": ledger_too_early,
