@@ -115,12 +115,13 @@ CREATE FUNCTION branchline_neglected_queues(p_age float8) RETURNS TABLE(queue te
     WHERE k.state = 'R' AND k.queue_limit_id IS NULL AND k.ready_at < clock_timestamp() - make_interval(secs => p_age) GROUP BY 1
 $$;
 
--- Open runs of sub-workflows whose waiting step is gone.
+-- Open runs of sub-workflows whose step does not wait for them any more: it is gone, or has gone on (its token has another
+-- epoch by every move).
 CREATE FUNCTION branchline_cancel_orphans(p_limit int) RETURNS int LANGUAGE plpgsql AS $$
 DECLARE v_run uuid; v_n int := 0;
 BEGIN
     FOR v_run IN SELECT r.id FROM orchestrator_run r WHERE r.parent_token IS NOT NULL AND r.state IN ('running', 'paused')
-        AND NOT EXISTS (SELECT 1 FROM orchestrator_token k WHERE k.id = r.parent_token) ORDER BY r.id LIMIT p_limit
+        AND NOT EXISTS (SELECT 1 FROM orchestrator_token k WHERE k.id = r.parent_token AND k.epoch = r.parent_epoch) ORDER BY r.id LIMIT p_limit
     LOOP
         PERFORM branchline_set_control(v_run, 'C', '{"state": "cancelled"}', '', 'cancel_requested', '{"reason": "parent_gone"}');
         v_n := v_n + 1;
