@@ -131,7 +131,7 @@ BEGIN
         xid = branchline_xid() WHERE i.run_id = p_run AND i.state = 'stuck' AND i.error->>'code' = branchline_undo_cut()->>'code';
 END $$;
 
--- Is it time to write this ledger? The caller holds the exclusive run lock.
+-- Is it time to write this ledger? Certain for who holds the exclusive run lock.
 CREATE FUNCTION branchline_undo_due(p_run uuid, p_boundary bigint) RETURNS boolean LANGUAGE sql AS $$
     SELECT CASE WHEN p_boundary = 0 THEN EXISTS (SELECT 1 FROM orchestrator_run r WHERE r.id = p_run AND r.state = 'undoing'
             AND NOT coalesce(r.closing ? 'ledger', false))
@@ -142,7 +142,7 @@ CREATE FUNCTION branchline_undo_due(p_run uuid, p_boundary bigint) RETURNS boole
                 AND branchline_block(k.scope_id) IN (SELECT branchline_blocks_inside(p_run, p_boundary))) END
 $$;
 
--- Ledgers that wait to be written: of undoing runs, and of scopes whose steps are to be undone.
+-- Ledgers that are due: of undoing runs, and of scopes whose steps are to be undone and have all ended.
 CREATE FUNCTION branchline_pending_undo(p_run uuid, p_limit int) RETURNS TABLE(run_id uuid, boundary bigint)
 LANGUAGE sql STABLE AS $$
     SELECT r.id, 0::bigint FROM orchestrator_run r WHERE r.state = 'undoing' AND NOT coalesce(r.closing ? 'ledger', false)
@@ -150,7 +150,7 @@ LANGUAGE sql STABLE AS $$
     UNION ALL
     SELECT k.run_id, (k.waiting->>'block')::bigint FROM orchestrator_token k
         WHERE k.state = 'W' AND k.waiting->>'kind' = 'undo' AND k.waiting ? 'block' AND NOT k.waiting ? 'ledger'
-        AND (p_run IS NULL OR k.run_id = p_run)
+        AND (p_run IS NULL OR k.run_id = p_run) AND branchline_undo_due(k.run_id, (k.waiting->>'block')::bigint)
     LIMIT p_limit
 $$;
 
