@@ -1,6 +1,6 @@
 """What an expression reads inside containers: the item of a for-each, the turn of a repeat."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from orchestrator.api import Document, ExpressionFailed, Json, evaluate, references
 
@@ -58,4 +58,4 @@ def _first_item(items: Json, roots: Mapping[str, Json]) -> Json:
             items = evaluate(source, roots)
         except ExpressionFailed:
             return None
-    return items[0] if isinstance(items, list) and items else None
+    return items[0] if isinstance(items, Sequence) and not isinstance(items, str) and items else None

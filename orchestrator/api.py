@@ -19,6 +19,7 @@ from orchestrator.core.errors import (
 )
 from orchestrator.core.forms import options_of, read_posted
 from orchestrator.core.graph import reachable, reversed_graph, successors
+from orchestrator.core.item_outputs import ItemOutputs
 from orchestrator.core.json_text import parse_json
 from orchestrator.core.json_types import Json, JsonObject
 from orchestrator.core.parse import invalid as invalid_document
@@ -117,6 +118,7 @@ __all__ = [
     "Frame",
     "How",
     "InputInvalid",
+    "ItemOutputs",
     "ItemPlace",
     "Items",
     "Json",

@@ -19,6 +19,7 @@ from orchestrator.models import (
     Decision,
     Gate,
     HumanTask,
+    Payload,
     PlanGate,
     Run,
     RunRecord,
@@ -203,6 +204,19 @@ def make_items(run: Run, key: str, *, total: int, ok: int = 0, fail: int = 0, **
     """The block of a for-each that has been entered."""
     values = {"parent": 0, "node": node_of(run, key), "token_id": 1, "lanes": 1, "chunk": 1, **fields}
     return Scope.objects.create(id=next(numbers) * BLOCK, run=run, total=total, ok=ok, fail=fail, **values)
+
+
+def make_outputs(run: Run, key: str, inside: str, outputs: Sequence[Any], size: int = 9_000_000) -> Payload:
+    """The outputs of the items of a for-each, kept as too large to be one value; its log row is the caller's."""
+    block = make_items(run, key, total=len(outputs), ok=len(outputs), state="C")
+    for place, output in enumerate(outputs):
+        make_log(run, inside, scope_id=block.pk + 1 + place, output=output)
+    body = {"step": key, "run": str(run.pk), "total": len(outputs), "bytes": size, "block": block.pk}
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_current_xact_id()::text::bigint + 1")
+        (after,) = cursor.fetchone()
+    body |= {"seen": f"{after}:{after}:", "exits": [[node_of(run, inside), inside]]}
+    return Payload.objects.create(id=uuid.uuid4(), run=run, body=body, block=block.pk)
 
 
 def make_gate(run: Run, key: str, *, size: int, ok: int = 0, skip: int = 0, fail: int = 0, **fields: Any) -> Gate:

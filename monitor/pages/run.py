@@ -11,7 +11,7 @@ from django.utils import timezone
 from monitor.pages.live import is_fragment, live_page, socket_config
 from monitor.pages.run_item import OPENED_TABS, items_context, items_tab, opened_item
 from monitor.pages.run_tabs import TABS, Shown
-from monitor.pages.values import shown_value
+from monitor.pages.values import shown_output, shown_value
 from orchestrator.api import (
     FINAL_RUN,
     Action,
@@ -107,7 +107,7 @@ def panel_context(request: WorkspaceRequest, found: Run, key: str) -> dict[str, 
         "step_caption": captions_of(found.version_id).get(key),
         "step_scope": scope,
         "step_input": shown_value(detail.input, f"{base}input/{suffix}"),
-        "step_output": shown_value(detail.output, f"{base}output/{suffix}"),
+        "step_output": shown_output(request, detail.output, f"{base}output/{suffix}"),
         "step_definition": shown_value(detail.definition, f"{base}definition/"),
         "step_task": waiting_task(request.actor, found, key),
         "step_may": actions_of(detail, found),

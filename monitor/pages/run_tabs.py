@@ -9,7 +9,7 @@ from django.middleware.csrf import get_token
 from django.urls import reverse
 from django.utils import timezone
 
-from monitor.pages.values import shown_value
+from monitor.pages.values import shown_output, shown_value
 from monitor.timeline import lay_out
 from orchestrator.api import (
     Action,
@@ -132,7 +132,7 @@ def data_context(request: WorkspaceRequest, found: Run, shown: Shown) -> dict[st
     return {
         "data_shown": detail.data_shown,
         "input": shown_value(detail.input, f"{base}values/input/"),
-        "output": shown_value(detail.output, f"{base}values/output/"),
+        "output": shown_output(request, detail.output, f"{base}values/output/"),
     }
 
 

@@ -5,9 +5,20 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.http import Http404, HttpResponse
+from django.urls import reverse
 
 from monitor.words import size_words
-from orchestrator.api import Action, Json, NotFound, find_run, may_read_data, require, run_detail, step_detail
+from orchestrator.api import (
+    Action,
+    ItemOutputs,
+    Json,
+    NotFound,
+    find_run,
+    may_read_data,
+    require,
+    run_detail,
+    step_detail,
+)
 from orchestrator.web.access import WorkspaceRequest, workspace_view
 
 LONGEST = 20_000  # characters shown
@@ -21,6 +32,23 @@ class ShownValue:
     cut: bool
     size: str
     address: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShownOutputs:
+    """Outputs of the items of a for-each that are too large to be one value. `address` leads to the items."""
+
+    results: str
+    size: str
+    address: str
+
+
+def shown_output(request: WorkspaceRequest, value: Json, address: str) -> ShownValue | ShownOutputs | None:
+    """The same for what a step or a run gave."""
+    if not isinstance(value, ItemOutputs):
+        return shown_value(value, address)
+    items = reverse("run-step", args=[request.actor.workspace_slug, value.run, value.step])
+    return ShownOutputs(f"{len(value):,}", size_words(value.bytes), items)
 
 
 def shown_value(value: Json, address: str) -> ShownValue | None:
@@ -42,7 +70,7 @@ def run_value(request: WorkspaceRequest, run_id: UUID, name: str) -> HttpRespons
     """/w/{workspace}/runs/{id}/values/{input|output}/: the whole value, always as a file."""
     require_data(request, run_id)
     detail = run_detail(request.actor, run_id)
-    return attachment({"input": detail.input, "output": detail.output}, name, f"run-{run_id}")
+    return attachment({"input": detail.input, "output": whole(detail.output)}, name, f"run-{run_id}")
 
 
 @workspace_view
@@ -50,8 +78,13 @@ def step_value(request: WorkspaceRequest, run_id: UUID, key: str, name: str) -> 
     """/w/{workspace}/runs/{id}/steps/{key}/values/{input|output|definition}/"""
     require_data(request, run_id)
     detail = step_detail(request.actor, run_id, key, scope=request.GET.get("scope") or None)
-    values: dict[str, Json] = {"input": detail.input, "output": detail.output, "definition": detail.definition}
+    values: dict[str, Json] = {"input": detail.input, "output": whole(detail.output), "definition": detail.definition}
     return attachment(values, name, f"run-{run_id}-{key}")
+
+
+def whole(output: Json) -> Json:
+    """The value; where there is none, where its parts are."""
+    return {"outputs_of": output.shown()} if isinstance(output, ItemOutputs) else output
 
 
 def require_data(request: WorkspaceRequest, run_id: UUID) -> None:

@@ -54,3 +54,12 @@ class ControlRequest(StrictSerializer):
     """Why a run is cancelled, paused or resumed."""
 
     reason = serializers.CharField(required=False, allow_blank=True, max_length=500, default="")
+
+
+class OutputsOf(Shape):
+    """A for-each whose outputs are too large together to be one value: they are read item by item."""
+
+    step = serializers.CharField(help_text="Its key.")
+    run = serializers.UUIDField(help_text="Where its items are listed.")
+    total = serializers.IntegerField(help_text="Its items.")
+    bytes = serializers.IntegerField(help_text="Of JSON, of all outputs.")

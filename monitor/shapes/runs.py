@@ -2,7 +2,7 @@
 
 from rest_framework import serializers
 
-from monitor.shapes.common import RUN_STATES, PageQuery, Shape
+from monitor.shapes.common import RUN_STATES, OutputsOf, PageQuery, Shape
 
 
 class RunError(Shape):
@@ -46,6 +46,7 @@ class RunDetail(RunView):
 
     input = serializers.JSONField(allow_null=True)
     output = serializers.JSONField(allow_null=True)
+    outputs_of = OutputsOf(allow_null=True, help_text="Instead of an output that is too large to be one value.")
     data_shown = serializers.BooleanField(help_text="False: you may not read run data, so input and output are null.")
 
 

@@ -2,7 +2,16 @@
 
 from rest_framework import serializers
 
-from monitor.shapes.common import STEP_RUN_STATES, AfterQuery, PageQuery, Progress, ScopeQuery, Shape, StepError
+from monitor.shapes.common import (
+    STEP_RUN_STATES,
+    AfterQuery,
+    OutputsOf,
+    PageQuery,
+    Progress,
+    ScopeQuery,
+    Shape,
+    StepError,
+)
 from monitor.shapes.runs import RunView
 from orchestrator.api import ITEM_STATES
 
@@ -78,6 +87,7 @@ class StepDetail(Shape):
     scopes = serializers.ListField(child=serializers.CharField(allow_null=True))
     input = serializers.JSONField(allow_null=True)
     output = serializers.JSONField(allow_null=True)
+    outputs_of = OutputsOf(allow_null=True, help_text="Instead of an output that is too large to be one value.")
     attempts = AttemptView(many=True)
     definition = serializers.DictField()
     data_shown = serializers.BooleanField()

@@ -21,7 +21,7 @@ class BranchlineError(Exception):
 
 class ExpressionFailed(BranchlineError):
     """An expression or a script could not be evaluated. Codes: expression_invalid, expression_failed,
-    expression_timeout, expression_memory, comprehension_too_deep, sandbox_unavailable."""
+    expression_timeout, expression_memory, comprehension_too_deep, sandbox_unavailable, outputs_too_large."""
 
     code = "expression_failed"
 
@@ -38,7 +38,8 @@ class ConfigInvalid(BranchlineError):
 
 
 class JsonInvalid(BranchlineError):
-    """A text is not JSON that we accept. Codes: json_invalid, json_too_deep, text_invalid, too_large."""
+    """A text is not JSON that we accept. Codes: json_invalid, json_too_deep, text_invalid, too_large,
+    outputs_too_large."""
 
     code = "json_invalid"
 

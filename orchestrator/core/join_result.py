@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from orchestrator.core.item_outputs import ItemOutputs
 from orchestrator.core.json_types import Json, JsonObject
 from orchestrator.core.plan import Arrow, Plan
 
@@ -31,7 +32,8 @@ def join_result(
     """The one result of the join at `node`: `{branches: {key: {state, output, error}}, arrived, missing}`.
 
     `arrivals` are by slot; `outputs` and `errors` by the key of the step that leads here. A branch is named after that
-    step. `missing` are those that had not answered, whether they run on (missing) or are cancelled for it.
+    step. `missing` are those that had not answered, whether they run on (missing) or are cancelled for it. Outputs that
+    are too large to be one value are null, with `outputs_of` beside them.
     """
     branches: dict[str, dict[str, Json]] = {}
     for arrow in plan.in_arrows[node]:
@@ -43,12 +45,18 @@ def join_result(
         # What came after the verdict is not part of it, even if it can be read by now.
         late = state in {"missing", "cancelled"}
         error = None if late else errors[key] or (arrival.fault if arrival else None)
-        branches[key] = {"state": state, "output": None if late else outputs[key], "error": error}
+        branches[key] = {"state": state, **_given(None if late else outputs[key]), "error": error}
     return {
         "branches": branches,
         "arrived": [key for key, branch in branches.items() if branch["state"] == "succeeded"],
         "missing": [key for key, branch in branches.items() if branch["state"] in {"missing", "cancelled"}],
     }
+
+
+def _given(output: Json) -> dict[str, Json]:
+    if isinstance(output, ItemOutputs):
+        return {"output": None, "outputs_of": output.shown()}
+    return {"output": output}
 
 
 def _unanswered(plan: Plan, node: int, arrow: Arrow) -> State:

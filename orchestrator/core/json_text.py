@@ -10,10 +10,10 @@ from itertools import accumulate
 from typing import Any, NoReturn
 
 from orchestrator.core.errors import JsonInvalid
-from orchestrator.core.json_types import Json
+from orchestrator.core.item_outputs import ItemOutputs
+from orchestrator.core.json_types import MAX_OUTPUT_BYTES, Json
 
 MAX_BYTES = 1_000_000
-MAX_OUTPUT_BYTES = 8_000_000
 MAX_DEPTH = 64
 
 # An unterminated string matches up to the end, so that every byte is looked at once: no quadratic input exists.
@@ -49,7 +49,8 @@ def parse_json(data: bytes | str, *, max_bytes: int = MAX_BYTES, max_depth: int 
 def check_json(value: object, *, max_bytes: int = MAX_OUTPUT_BYTES, max_depth: int = MAX_DEPTH) -> str:
     """Return a value that our own code made as compact JSON text (tuples become lists, number keys become text).
 
-    Raises `JsonInvalid` with code json_invalid, json_too_deep, text_invalid, too_large or out_of_range.
+    Raises `JsonInvalid` with code json_invalid, json_too_deep, text_invalid, too_large, out_of_range or
+    outputs_too_large.
     """
     text = _dumps(value)
     raw = _as_bytes(text)
@@ -123,6 +124,13 @@ def _dumps(value: object) -> str:
         raise _not_encodable(error) from error
 
 
+def _not_json(value: object) -> NoReturn:
+    if isinstance(value, ItemOutputs):
+        refusal = value.refusal()
+        raise JsonInvalid(refusal.message, code=refusal.error_code, details=refusal.details)
+    raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
+
+
 def _not_encodable(error: ValueError) -> JsonInvalid:
     if "Circular" in str(error):
         return JsonInvalid("The value contains itself.")
@@ -163,4 +171,4 @@ def _surrogate() -> JsonInvalid:
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_float=_finite, parse_constant=_no_constant)
-_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_not_json)

@@ -1,5 +1,6 @@
 """The closed set of ways in which a step handler can end."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -98,11 +99,11 @@ class Open:
 class Items:
     """A for-each opens its body once for each item, at most `parallel` at a time.
 
-    `tolerate` is the number of items that may fail; it is resumed when all items have ended, or one more has failed, or
-    `enough` have succeeded.
+    `items` may be a reference (`core.item_outputs`). `tolerate` is the number of items that may fail; it is resumed
+    when all items have ended, or one more has failed, or `enough` have succeeded.
     """
 
-    items: tuple[Json, ...]
+    items: Sequence[Json]
     parallel: int | None
     tolerate: int
     enough: int | None = None

@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 
 from orchestrator.core.errors import ExpressionFailed
+from orchestrator.core.item_outputs import refuse_inside
 from orchestrator.core.json_types import Json
 from orchestrator.core.kinds import Evaluator
 from orchestrator.core.outcome import StepFault
+from orchestrator.core.plan import Plan
 from orchestrator.core.settle import Settlement
 from orchestrator.engine.lease import Lease
 from orchestrator.engine.plans import VersionFacts
@@ -32,21 +34,31 @@ def run_end(sandbox: Evaluator, roots: Roots, facts: VersionFacts, lease: Lease,
     if last is not None and lease.node not in lease.seen:
         # Too large to be remembered, and not committed yet.
         values["steps"] = {**values["steps"], plan.steps[lease.node].key: last.output}  # type: ignore[dict-item]
-    if not plan.has_output:
-        outputs: Json = values["steps"]
-        return "succeeded", outputs if len(plan.exits) > 1 else next(iter(outputs.values())), None  # type: ignore[union-attr]
     try:
-        return "succeeded", _evaluated(sandbox, plan.output, values), None
+        return (
+            "succeeded",
+            _evaluated(sandbox, plan.output, values) if plan.has_output else _of_exits(plan, values),
+            None,
+        )
     except ExpressionFailed as error:
         fault = StepFault(code="output_failed", message=f"The run's output cannot be computed: {error.message}")
         return "failed", None, fault
 
 
+def _of_exits(plan: Plan, values: Mapping[str, Json]) -> Json:
+    outputs = values["steps"]
+    assert isinstance(outputs, Mapping)
+    if len(plan.exits) == 1:
+        return next(iter(outputs.values()))
+    refuse_inside(outputs)
+    return outputs
+
+
 def _evaluated(sandbox: Evaluator, output: Json, values: Mapping[str, Json]) -> Json:
     for _ in range(OUTPUT_TRIES - 1):
         try:
-            return evaluate_value(output, values, sandbox, path="output")
+            return evaluate_value(output, values, sandbox, streamed=("output",), path="output")
         except ExpressionFailed as error:
             if not error.is_passing:
                 raise
-    return evaluate_value(output, values, sandbox, path="output")
+    return evaluate_value(output, values, sandbox, streamed=("output",), path="output")

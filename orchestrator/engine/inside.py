@@ -1,21 +1,18 @@
 """What a resumed container, or a sub-workflow step, learns of the steps it waited for."""
 
-import json
 from typing import Any
 
 from orchestrator.core.document import FOR_EACH, SUB_WORKFLOW
-from orchestrator.core.errors import JsonInvalid
-from orchestrator.core.json_text import MAX_OUTPUT_BYTES
 from orchestrator.core.json_types import Json
 from orchestrator.core.outcome import StepFault, Unwanted
 from orchestrator.core.plan import Plan
 from orchestrator.engine import statements
-from orchestrator.engine.database import Row
+from orchestrator.engine.item_outputs import outputs_of
 from orchestrator.engine.lease import Lease
 from orchestrator.engine.limits import refusal
 from orchestrator.engine.plans import VersionFacts
-from orchestrator.engine.roots import Roots
-from orchestrator.engine.scopes import Block, nodes_inside
+from orchestrator.engine.roots import Roots, given
+from orchestrator.engine.scopes import nodes_inside
 
 Inside = tuple[Json, StepFault | None]
 
@@ -54,17 +51,11 @@ class Insides:
 
     def _items(self, plan: Plan, lease: Lease, *, failed: bool) -> Inside:
         block = self.roots.scopes.block((lease.waiting or {})["block"])
-        span = (block.id + 1, block.id + block.total)
         if failed:
+            span = (block.id + 1, block.id + block.total)
             nodes = list(nodes_inside(plan, lease.node))
             return None, self._fault(plan, statements.ITEM_FAILURE, (block.id, lease.run.run_id, nodes, *span))
-        exits = plan.exits_to(plan.bodies[lease.node].end)
-        arguments = (MAX_OUTPUT_BYTES, lease.run.run_id, list(exits), *span, MAX_OUTPUT_BYTES)
-        with self._pool.connection() as connection:
-            rows = connection.execute(statements.ITEM_OUTPUTS, arguments).fetchall()
-        if rows and rows[-1]["so_far"] > MAX_OUTPUT_BYTES:
-            raise JsonInvalid(_too_large(rows[-1]["scope_id"] - block.id, block.total), code="too_large")
-        return _in_order(plan, exits, block, rows), None
+        return outputs_of(self._pool, plan, lease, block=block.id, total=block.total), None
 
     def _child(self, signal: Any) -> Inside:
         if signal["state"] == "refused":
@@ -75,7 +66,7 @@ class Insides:
         with self._pool.connection() as connection:
             row = connection.execute(statements.CHILD_END, (run_id,)).fetchone()
         if row["state"] == "succeeded":
-            return row["output"], None
+            return given(row), None
         error = row["error"] or {"code": row["state"], "message": f"It ended as {row['state']}."}
         return None, StepFault(code=error["code"], message=error["message"], details={"run": run_id})
 
@@ -87,25 +78,3 @@ class Insides:
         details = {"step": plan.steps[error["node"]].key}
         details |= {"item": error["item"]} if "item" in error else {}
         return StepFault(code=error["code"], message=error["message"], details=details)
-
-
-def _in_order(plan: Plan, exits: tuple[int, ...], block: Block, rows: list[Row]) -> Json:
-    """One value for each item: what its only last step gave, else one by key; None where nothing was given."""
-    texts = ",".join(row["output"] or "null" for row in rows)
-    outputs: list[Json] = [None] * block.total
-    for row, output in zip(rows, json.loads(f"[{texts}]"), strict=True):
-        place = row["scope_id"] - block.id - 1
-        if len(exits) == 1:
-            outputs[place] = output
-        else:
-            several = outputs[place] or dict.fromkeys(plan.steps[node].key for node in exits)
-            assert isinstance(several, dict)
-            outputs[place] = {**several, plan.steps[row["node"]].key: output}
-    return outputs
-
-
-def _too_large(item: int, total: int) -> str:
-    return (
-        f"The first {item:,} of {total:,} items gave more than {MAX_OUTPUT_BYTES:,} bytes together. "
-        "Let the last step inside give less (a transform, say), or store what is large elsewhere."
-    )

@@ -129,7 +129,7 @@ def _lanes(packed: Packed, opened: Items, *, in_hand: bool) -> dict[str, Any]:
     most = opened.parallel or (QUICK_LANES if in_hand else SLOW_LANES)
     holder = Packed({"total": total, "chunk": chunk, "lanes": min(most, -(-total // chunk))})
     holder.item |= {"tolerate": opened.tolerate} | ({} if opened.enough is None else {"enough": opened.enough})
-    holder.put(list(opened.items), "items", "iref")
+    holder.put(opened.items, "items", "iref")
     packed.payloads += holder.payloads
     return holder.item
 

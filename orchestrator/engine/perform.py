@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.core.document import SUB_WORKFLOW
+from orchestrator.core.document import FOR_EACH, SUB_WORKFLOW
 from orchestrator.core.errors import BranchlineError, ConfigInvalid, ExpressionFailed
-from orchestrator.core.json_types import JsonObject
+from orchestrator.core.item_outputs import shown_items
+from orchestrator.core.json_types import Json, JsonObject
 from orchestrator.core.kinds import Evaluator, HttpAnswer, HttpClient, Kinds, Mailer, Resumed, StepKind
 from orchestrator.core.outcome import Done, Fail, Outcome, Retry, StepFault, TimedOut, UndoChild
 from orchestrator.core.plan import opens_more
@@ -85,9 +86,10 @@ def prepare(tools: Tools, insides: Insides, facts: VersionFacts, lease: Lease, s
         return Fail(_unknown_kind(step.kind))
     try:
         values = insides.roots.of_step(facts, lease, kind.reads)
-        config = (
-            evaluate_value(step.config, values, tools.sandbox, lazy=kind.lazy) if step.has_expressions else step.config
-        )
+        config: Json = step.config
+        if step.has_expressions:
+            streamed = ("items",) if step.kind == FOR_EACH else ()
+            config = evaluate_value(step.config, values, tools.sandbox, lazy=kind.lazy, streamed=streamed)
         assert isinstance(config, Mapping)  # an object goes in, and only its values are evaluated
         model = kind.build(config)
     except (ExpressionFailed, ConfigInvalid) as error:
@@ -104,6 +106,8 @@ def prepare(tools: Tools, insides: Insides, facts: VersionFacts, lease: Lease, s
         stop=stop,
     )
     inside = insides.of(facts, lease) if lease.phase == 1 and opens_more(kind) else (None, None)
+    if step.kind == FOR_EACH:
+        config = shown_items(config)
     return Prepared(kind=kind, config=config, model=model, context=context, inside=inside)
 
 

@@ -8,10 +8,12 @@ from functools import partial
 from typing import Any
 
 from orchestrator.core.document import FOR_EACH, REPEAT
+from orchestrator.core.item_outputs import ItemOutputs
 from orchestrator.core.join_result import Arrival, join_result
 from orchestrator.core.json_types import Json
 from orchestrator.core.plan import Plan
 from orchestrator.engine import statements
+from orchestrator.engine.database import Row
 from orchestrator.engine.lease import Lease
 from orchestrator.engine.plans import VersionFacts
 from orchestrator.engine.scopes import Scopes
@@ -149,7 +151,7 @@ class Roots:
         newest = lease.generation if lease.node < 0 else ANY_GENERATION
         with self._pool.connection() as connection:
             rows = connection.execute(statements.OUTPUTS, (lease.run.run_id, nodes, scopes, newest)).fetchall()
-        return {row["node"]: (row["output"], row["error"]) for row in rows}
+        return {row["node"]: (given(row), row["error"]) for row in rows}
 
     def _input(self, lease: Lease) -> Json:
         if lease.run.input_ref is None:
@@ -171,6 +173,11 @@ class Roots:
         sources = tuple(sorted({arrow.source for arrow in plan.in_arrows[lease.node]}))
         outputs, errors = self._outputs(plan, lease, sources)
         return join_result(plan, lease.node, arrivals, outputs, errors)
+
+
+def given(row: Row) -> Json:
+    """The output that a row leads to."""
+    return ItemOutputs.from_json(row["output"]) if row["block"] is not None else row["output"]
 
 
 def _run(facts: VersionFacts, lease: Lease) -> Json:

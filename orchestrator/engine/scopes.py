@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from orchestrator.core.item_outputs import ItemOutputs
 from orchestrator.core.json_types import Json
 from orchestrator.core.plan import Plan
 from orchestrator.engine import statements
+from orchestrator.engine.item_outputs import Stretches
 
 BLOCK = 131_072  # numbers of one container that was entered; see branchline_block
 CAPACITY = 2_000
@@ -34,7 +36,8 @@ class Scopes:
     def __init__(self, pool: Any) -> None:
         self._pool = pool
         self._blocks: OrderedDict[int, Block] = OrderedDict()
-        self._lists: OrderedDict[int, list[Json]] = OrderedDict()
+        self._lists: OrderedDict[int, list[Json] | ItemOutputs] = OrderedDict()
+        self._stretches = Stretches(pool)
         self._lock = threading.Lock()
 
     def around(self, scope_id: int) -> Iterator[tuple[int, Block]]:
@@ -52,16 +55,17 @@ class Scopes:
     def item(self, scope_id: int, block: Block) -> tuple[int, Json]:
         """The place (from 0) and value of the item that a for-each's scope stands for."""
         index = scope_id - block.id - 1
-        return index, self.items(block)[index]
+        items = self.items(block)
+        return index, self._stretches.item(items, index) if isinstance(items, ItemOutputs) else items[index]
 
-    def items(self, block: Block) -> list[Json]:
-        """All items of a for-each."""
+    def items(self, block: Block) -> list[Json] | ItemOutputs:
+        """All items of a for-each, or the outputs that it goes through."""
         with self._lock:
             if block.id in self._lists:
                 self._lists.move_to_end(block.id)
                 return self._lists[block.id]
         found = block.items if block.items_ref is None else self._payload(block.items_ref)
-        assert isinstance(found, list)
+        assert isinstance(found, list | ItemOutputs)
         with self._lock:
             self._lists[block.id] = found
             while len(self._lists) > LISTS:
@@ -86,8 +90,9 @@ class Scopes:
 
     def _payload(self, reference: UUID) -> Json:
         with self._pool.connection() as connection:
-            body: Json = connection.execute(statements.PAYLOAD, (reference,)).fetchone()["body"]
-        return body
+            row = connection.execute(statements.PAYLOAD, (reference,)).fetchone()
+        body: Json = row["body"]
+        return body if row["block"] is None else ItemOutputs.from_json(body)
 
 
 def nodes_inside(plan: Plan, container: int) -> tuple[int, ...]:

@@ -24,7 +24,7 @@ WHERE k.id = ANY(%(tokens)s::bigint[]) AND k.session_id = %(session)s::bigint AN
 
 # What earlier steps gave: the last final row of each node, in the scope where it is read, up to a generation.
 OUTPUTS = """
-SELECT DISTINCT ON (s.node) s.node, s.outcome, s.error, coalesce(s.output, p.body) AS output
+SELECT DISTINCT ON (s.node) s.node, s.outcome, s.error, p.block, coalesce(s.output, p.body) AS output
 FROM orchestrator_steplog s LEFT JOIN orchestrator_payload p ON p.id = s.output_ref
 WHERE s.run_id = %s AND (s.node, s.scope_id) IN (SELECT * FROM unnest(%s::int[], %s::bigint[])) AND s.final
     AND s.generation <= %s
@@ -40,17 +40,45 @@ ORDER BY r.id LIMIT 1
 
 # What the items of a for-each gave, in order, as text: no more of it than fits, and the row that no longer does.
 ITEM_OUTPUTS = """
-SELECT scope_id, node, CASE WHEN so_far <= %s THEN output END AS output, so_far FROM (
-    SELECT scope_id, node, output,
-        sum(coalesce(octet_length(output), 0) + 1) OVER (ORDER BY scope_id, node) AS so_far,
-        coalesce(octet_length(output), 0) + 1 AS bytes
+SELECT scope_id, node, block, CASE WHEN so_far <= %(most)s THEN output END AS output, so_far FROM (
+    SELECT scope_id, node, block, output, large + coalesce(octet_length(output), 0) + 1 AS bytes,
+        sum(large + coalesce(octet_length(output), 0) + 1) OVER (ORDER BY scope_id, node) AS so_far
     FROM (
-        SELECT DISTINCT ON (s.scope_id, s.node) s.scope_id, s.node, coalesce(s.output, p.body)::text AS output
+        SELECT DISTINCT ON (s.scope_id, s.node) s.scope_id, s.node, p.block, coalesce(s.output, p.body)::text AS output,
+            CASE WHEN p.block IS NULL THEN 0 ELSE %(most)s::int END AS large
         FROM orchestrator_steplog s LEFT JOIN orchestrator_payload p ON p.id = s.output_ref
-        WHERE s.run_id = %s AND s.node = ANY(%s::int[]) AND s.scope_id BETWEEN %s AND %s AND s.final AND s.outcome = 'S'
+        WHERE s.run_id = %(run)s AND s.node = ANY(%(nodes)s::int[]) AND s.scope_id BETWEEN %(first)s AND %(last)s
+            AND s.final AND s.outcome = 'S'
         ORDER BY s.scope_id, s.node, s.generation DESC, s.attempt DESC
     ) given
-) summed WHERE so_far - bytes <= %s ORDER BY scope_id, node
+) summed WHERE so_far - bytes <= %(most)s ORDER BY scope_id, node
+"""
+# Where they do not fit: their size, and the snapshot that tells the rows that are meant from later ones.
+ITEM_BYTES = """
+SELECT sum(bytes)::bigint AS bytes, pg_current_snapshot()::text AS seen FROM (
+    SELECT DISTINCT ON (s.scope_id, s.node) CASE WHEN p.block IS NOT NULL THEN (p.body->>'bytes')::bigint
+        ELSE coalesce(octet_length(coalesce(s.output, p.body)::text), 0) + 1 END AS bytes
+    FROM orchestrator_steplog s LEFT JOIN orchestrator_payload p ON p.id = s.output_ref
+    WHERE s.run_id = %(run)s AND s.node = ANY(%(nodes)s::int[]) AND s.scope_id BETWEEN %(first)s AND %(last)s
+        AND s.final AND s.outcome = 'S'
+    ORDER BY s.scope_id, s.node, s.generation DESC, s.attempt DESC
+) given
+"""
+# Some of them, as that snapshot saw them: whole items, until those before come to `most` bytes. `there` counts the rows
+# of all that were asked for.
+ITEM_STRETCH = """
+SELECT scope_id, node, block, output::text AS output, there FROM (
+    SELECT scope_id, node, block, output, count(*) OVER () AS there, sum(size) OVER (
+        ORDER BY scope_id RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW EXCLUDE GROUP) AS before
+    FROM (
+        SELECT DISTINCT ON (s.scope_id, s.node) s.scope_id, s.node, p.block, coalesce(s.output, p.body) AS output,
+            octet_length(coalesce(s.output, p.body)::text) AS size
+        FROM orchestrator_steplog s LEFT JOIN orchestrator_payload p ON p.id = s.output_ref
+        WHERE s.run_id = %(run)s AND s.node = ANY(%(nodes)s::int[]) AND s.scope_id BETWEEN %(first)s AND %(last)s
+            AND s.final AND s.outcome = 'S' AND pg_visible_in_snapshot(s.xid::text::xid8, %(seen)s::pg_snapshot)
+        ORDER BY s.scope_id, s.node, s.generation DESC, s.attempt DESC
+    ) given
+) measured WHERE coalesce(before, 0) < %(most)s ORDER BY scope_id, node
 """
 
 # The first failure that ended a body, or an item of a for-each (of the lowest item).
@@ -70,7 +98,7 @@ FLUSH = "SELECT * FROM branchline_flush(%s::bigint, %s::jsonb)"
 
 # How a child run ended.
 CHILD_END = """
-SELECT r.state, coalesce(r.output, p.body) AS output, r.error FROM orchestrator_run r
+SELECT r.state, p.block, coalesce(r.output, p.body) AS output, r.error FROM orchestrator_run r
 LEFT JOIN orchestrator_payload p ON p.id = r.output_ref WHERE r.id = %s
 """
 
@@ -131,7 +159,7 @@ BEGIN_UNDO = "SELECT branchline_begin_undo(%s, %s::jsonb, %s, %s, %s::jsonb) AS 
 SETTLE_UNDO = "SELECT branchline_settle_undo(%s, %s, %s, %s, %s) AS queues"
 WRITE_LEDGER = "SELECT branchline_write_ledger(%s, %s, %s::jsonb) AS queues"
 
-PAYLOAD = "SELECT body FROM orchestrator_payload WHERE id = %s"
+PAYLOAD = "SELECT body, block FROM orchestrator_payload WHERE id = %s"
 
 PLAN = """
 SELECT v.plan, v.number, w.slug, w.name, s.slug AS workspace FROM orchestrator_version v

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from orchestrator.core.item_outputs import ItemOutputs
 from orchestrator.core.json_text import check_json
 from orchestrator.core.json_types import Json
 from orchestrator.engine.identity import uuid7
@@ -22,12 +23,17 @@ class Packed:
         """Store a value inline under `name`, or as a payload under `reference`. Raises `JsonInvalid`."""
         if value is None:
             return
-        text = check_json(value)
-        if len(text) <= INLINE:
+        if isinstance(value, ItemOutputs):
+            # A row of its own each time it is stored: whether another one is committed yet does not matter.
+            self._refer({"body": value.as_json(), "block": value.block}, reference)
+        elif len(check_json(value)) <= INLINE:
             self.item[name] = value
-            return
+        else:
+            self._refer({"body": value}, reference)
+
+    def _refer(self, payload: dict[str, Any], reference: str) -> None:
         identity = str(uuid7())
-        self.payloads.append({"id": identity, "body": value})
+        self.payloads.append({"id": identity, **payload})
         self.item[reference] = identity
 
     def finished(self) -> dict[str, Any]:

@@ -139,6 +139,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.UUIDField(primary_key=True, serialize=False)),
                 ('body', models.JSONField()),
+                ('block', models.BigIntegerField(null=True)),
                 ('run', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, to='orchestrator.run')),
             ],
         ),

@@ -206,6 +206,8 @@ class Payload(models.Model):
     id = models.UUIDField(primary_key=True)
     run = models.ForeignKey("orchestrator.Run", models.DO_NOTHING, db_constraint=False)
     body = models.JSONField()
+    #: Instead of a value: the outputs of the items of a for-each, in this scope's block (core.item_outputs).
+    block = models.BigIntegerField(null=True)
 
     def __str__(self) -> str:
         return str(self.id)

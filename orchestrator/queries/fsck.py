@@ -169,6 +169,15 @@ INVARIANTS = (
            OR (s.input_ref IS NOT NULL AND NOT EXISTS (SELECT FROM orchestrator_payload p WHERE p.id = s.input_ref))""",
     ),
     Invariant(
+        "I9 outputs are there",
+        "Where a payload stands for the outputs of a for-each, its run has that for-each.",
+        # Those of a sub-workflow's run go a little before their parent's rows when the family is forgotten.
+        """SELECT r.id::text, 'outputs of block ' || p.block
+        FROM runs r JOIN orchestrator_payload p ON p.run_id = r.id AND p.block IS NOT NULL
+        WHERE p.body->>'run' = r.id::text
+            AND NOT EXISTS (SELECT FROM orchestrator_scope s WHERE s.id = p.block AND s.run_id = r.id)""",
+    ),
+    Invariant(
         "I10 state and control agree",
         "A paused run is under control P (or C: it failed, and its undo is held), a cancelling one under C.",
         """SELECT r.id::text, r.state || ' under ' || r.control FROM orchestrator_run r

@@ -1,14 +1,19 @@
 """Trying an expression on what really ran: the data of a workflow's last run, and the sandbox to evaluate in."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
-from uuid import UUID
+from dataclasses import dataclass, field, fields
+from typing import Any
 
+from django.db import connection
+
+from orchestrator.core.item_outputs import ItemOutputs
 from orchestrator.core.json_types import Json
 from orchestrator.core.states import FINAL_RUN
+from orchestrator.engine.item_outputs import stretch
 from orchestrator.engine.sandbox import own_sandbox
-from orchestrator.models import Payload, Run, StepLog
+from orchestrator.models import Run, StepLog
 from orchestrator.queries.drawing import drawing_of
+from orchestrator.queries.runs import payloads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +24,16 @@ class RanData:
     input: Json
     steps: Mapping[str, Json] = field(default_factory=dict)
     errors: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampledOutputs(ItemOutputs):
+    """Outputs of a for-each that are too large to be one value, with the first of them to be looked at."""
+
+    sample: tuple[Json, ...]
+
+    def __getitem__(self, at: Any) -> Any:
+        return self.sample[at]
 
 
 def last_run_data(workflow_id: int, keys: Collection[str]) -> RanData | None:
@@ -34,11 +49,11 @@ def last_run_data(workflow_id: int, keys: Collection[str]) -> RanData | None:
     # Scope 0: a value of one item of a loop is not the step's value. Served by the primary key.
     ended = StepLog.objects.filter(run_id=run.pk, node__in=nodes, scope_id=0, final=True)
     rows = list(ended.order_by("node", "-generation", "-attempt").distinct("node"))
-    bodies = _bodies([row.output_ref for row in rows] + [run.input_ref])
+    read = payloads([row.output_ref for row in rows] + [run.input_ref])
     return RanData(
         run_id=str(run.pk),
-        input=_value(run.input, run.input_ref, bodies),
-        steps={nodes[row.node]: _value(row.output, row.output_ref, bodies) for row in rows if row.outcome == "S"},
+        input=read(run.input, run.input_ref),
+        steps={nodes[row.node]: _sampled(read(row.output, row.output_ref)) for row in rows if row.outcome == "S"},
         errors={nodes[row.node]: row.error for row in rows if row.error is not None},
     )
 
@@ -50,13 +65,18 @@ def _last_run(workflow_id: int) -> Run | None:
     return next(ended, newest[0] if newest else None)
 
 
-def _bodies(references: Collection[UUID | None]) -> Mapping[UUID, Json]:
-    wanted = {reference for reference in references if reference is not None}
-    return dict(Payload.objects.filter(pk__in=wanted).values_list("id", "body")) if wanted else {}
+def _sampled(value: Json) -> Json:
+    if not isinstance(value, ItemOutputs):
+        return value
+    known = {one.name: getattr(value, one.name) for one in fields(ItemOutputs)}
+    return SampledOutputs(**known, sample=tuple(stretch(_rows, value, 0)))
 
 
-def _value(inline: Json, reference: UUID | None, bodies: Mapping[UUID, Json]) -> Json:
-    return inline if reference is None else bodies.get(reference)
+def _rows(statement: str, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, asked)
+        names = [column.name for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
 def evaluate(expression: str, roots: Mapping[str, Json]) -> Json:

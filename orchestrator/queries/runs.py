@@ -9,6 +9,7 @@ from uuid import UUID
 from django.db.models import BigIntegerField, Exists, Func, OuterRef, Q, QuerySet
 
 from orchestrator.core.errors import NotFound
+from orchestrator.core.item_outputs import ItemOutputs, told
 from orchestrator.core.json_types import Json
 from orchestrator.core.states import RunState
 from orchestrator.core.undo import NEEDS_PERSON
@@ -69,7 +70,10 @@ class RunView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunDetail:
-    """One run with what it was given and what it gave. Both None when the actor may not read run data."""
+    """One run with what it was given and what it gave. Both None when the actor may not read run data.
+
+    `output` is an `ItemOutputs` where it is too large to be one value.
+    """
 
     run: RunView
     input: Json = None
@@ -77,7 +81,7 @@ class RunDetail:
     data_shown: bool = True
 
     def as_json(self) -> dict[str, Json]:
-        return {**self.run.as_json(), "input": self.input, "output": self.output, "data_shown": self.data_shown}
+        return {**self.run.as_json(), "input": self.input, **told(self.output), "data_shown": self.data_shown}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,9 +257,10 @@ def may_read_data(actor: Actor, run: Run) -> bool:
 
 
 def payloads(references: Collection[UUID | None]) -> Any:
-    """Fetch the values over 2 kB at once; returns a function (value, reference) -> value."""
+    """Fetch the values over 2 kB at once; returns a function (value, reference) -> value, or `ItemOutputs`."""
     wanted = [reference for reference in references if reference]
-    bodies = dict(Payload.objects.filter(pk__in=wanted).values_list("pk", "body")) if wanted else {}
+    rows = Payload.objects.filter(pk__in=wanted).values_list("pk", "body", "block") if wanted else []
+    bodies = {pk: body if block is None else ItemOutputs.from_json(body) for pk, body, block in rows}
     return lambda value, reference: bodies.get(reference) if reference else value
 
 

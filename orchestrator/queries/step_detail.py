@@ -9,6 +9,7 @@ from uuid import UUID
 from django.db import models
 
 from orchestrator.core.errors import NotFound
+from orchestrator.core.item_outputs import told
 from orchestrator.core.json_types import Json
 from orchestrator.core.states import AttemptOutcome
 from orchestrator.models import Run, StepLog, Token, Version
@@ -55,6 +56,7 @@ class StepDetail:
     #: The scopes in which the step ran (None outside containers); in a for-each the first of them.
     scopes: tuple[str | None, ...]
     input: Json
+    #: An `ItemOutputs` where a for-each gave too much to be one value.
     output: Json
     attempts: tuple[Attempt, ...]
     definition: Mapping[str, Json]
@@ -65,7 +67,7 @@ class StepDetail:
             "step": self.step.as_json() if self.step else None,
             "scopes": list(self.scopes),
             "input": self.input,
-            "output": self.output,
+            **told(self.output),
             "attempts": [attempt.as_json() for attempt in self.attempts],
             "definition": self.definition,
             "data_shown": self.data_shown,

@@ -110,8 +110,8 @@ BEGIN
         v_now := clock_timestamp();
         v_entry := NULL;
         IF i ? 'pay' THEN
-            INSERT INTO orchestrator_payload (id, run_id, body)
-            SELECT p.id, t.run_id, p.body FROM jsonb_to_recordset(i->'pay') AS p(id uuid, body jsonb);
+            INSERT INTO orchestrator_payload (id, run_id, body, block)
+            SELECT p.id, t.run_id, p.body, p.block FROM jsonb_to_recordset(i->'pay') AS p(id uuid, body jsonb, block bigint);
         END IF;
         IF i ? 'o' THEN
             v_entry := nextval('orchestrator_step_log_entry');

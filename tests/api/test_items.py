@@ -14,6 +14,7 @@ from tests.run_factories import (
     drawn,
     make_items,
     make_log,
+    make_outputs,
     make_run,
     make_token,
     make_version,
@@ -232,3 +233,18 @@ def test_a_long_timeline_comes_by_pages(cast: RunCast) -> None:
     assert "?tab=timeline&amp;cursor=100" in pages[0]
     assert "251 in all" in pages[0]
     assert cast.client.get(f"{address}&cursor=x").status_code == 400
+
+
+def test_outputs_too_large_to_be_one_value_are_named_and_read_item_by_item(cast: RunCast) -> None:
+    document = drawn("each", "call", steps={"each": {"kind": "for_each"}, "call": {"parent": "each"}})
+    run = make_run(make_version(make_workflow(cast.workspace), document), state="succeeded")
+    kept = make_outputs(run, "each", "call", ["first", "second", "third"])
+    make_log(run, "each", output_ref=kept.pk)
+    Run.objects.filter(pk=run.pk).update(output_ref=kept.pk)
+    where = {"step": "each", "run": str(run.pk), "total": 3, "bytes": 9_000_000}
+    for address in (f"runs/{run.pk}/", f"runs/{run.pk}/steps/each/"):
+        answer = cast.get(address)
+        assert (answer["output"], answer["outputs_of"]) == (None, where)
+    items = cast.get(f"runs/{run.pk}/steps/each/items/")["items"]
+    inside = [cast.get(f"runs/{run.pk}/steps/call/?scope={item['scope']}") for item in items]
+    assert [(one["output"], one["outputs_of"]) for one in inside] == [(v, None) for v in ("first", "second", "third")]

@@ -8,7 +8,7 @@ from designer.preview import LONGEST_TEXT, MOST_ITEMS, MOST_PARTS, cut
 from designer.services.publishing import publish
 from orchestrator.api import Run
 from tests.designer_cast import Cast, document, transform
-from tests.run_factories import make_log, make_run
+from tests.run_factories import make_log, make_outputs, make_run
 
 pytestmark = pytest.mark.django_db
 
@@ -195,3 +195,24 @@ def test_the_undo_of_a_step_reads_what_the_step_gave(cast: Cast) -> None:
     url = cast.url("workflows/flow/draft/preview/")
     assert cast.client.get(url, {"step": "second", "undo": "true"}).json()["roots"]["output"] == {"id": "R-1"}
     assert "output" not in cast.client.get(url, {"step": "second"}).json()["roots"]
+
+
+def test_outputs_too_large_to_be_one_value_show_their_first_ones(cast: Cast) -> None:
+    drawing = document(
+        {**transform("many"), "kind": "for_each", "config": {"items": [1]}},
+        transform("one", parent="many"),
+        {**transform("again"), "kind": "for_each", "config": {"items": {"$": "steps.many"}}},
+        transform("inside", parent="again"),
+        name="Flow",
+        edges=[{"from": "many", "to": "again"}],
+    )
+    workflow = cast.workflow(drawing)
+    run = make_run(publish(workflow=workflow, note="", actor=cast.actor), state="succeeded")
+    kept = make_outputs(run, "many", "one", [{"n": n} for n in range(MOST_ITEMS + 5)], size=10_000)
+    make_log(run, "many", output_ref=kept.pk)
+    first = [{"n": n} for n in range(MOST_ITEMS)]
+    assert ask(cast, "steps.many", step="again") == {"value": first}
+    assert ask(cast, "item.n + index", step="inside") == {"value": 0}
+    assert ask(cast, "len(steps.many)", step="again")["error"]["code"] == "outputs_too_large"
+    roots = cast.client.get(cast.url("workflows/flow/draft/preview/"), {"step": "again"}).json()["roots"]
+    assert roots["steps"] == {"many": first}

@@ -15,6 +15,7 @@ from orchestrator.models import (
     Gate,
     GateArrival,
     HumanTask,
+    Payload,
     QueueLimit,
     Run,
     RunRecord,
@@ -138,6 +139,10 @@ def no_payload(run: UUID) -> None:
     StepLog.objects.create(**{**row, "attempt": 9, "outcome": "F", "output_ref": uuid4()})
 
 
+def outputs_of_nobody(run: UUID) -> None:
+    Payload.objects.create(id=uuid4(), run_id=run, body={"run": str(run)}, block=5 * 131_072)
+
+
 def paused_without_control(run: UUID) -> None:
     Run.objects.filter(pk=run).update(state="paused")
 
@@ -219,6 +224,7 @@ FAULTS: dict[str, Callable[[UUID], None]] = {
     "I4 only a pause holds": held_for_ever,
     "I4 a queued run begins nothing": queued_at_work,
     "I9 payloads are there": no_payload,
+    "I9 outputs are there": outputs_of_nobody,
     "I10 state and control agree": paused_without_control,
     "I5 leases have an owner": waits_for_nothing,
     "I7 dead workers hold nothing": dead_owner,

@@ -8,7 +8,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from orchestrator.models import Decision, HumanTask, Run
+from orchestrator.models import Decision, HumanTask, Payload, Run
 from tests.factories import make_member, make_workspace
 from tests.pages.monitor_cast import Day, working_day
 from tests.run_factories import make_log, make_run, make_version, make_workflow
@@ -180,6 +180,18 @@ def test_long_values_are_cut_and_downloaded_as_a_file(day):
     assert answer["X-Content-Type-Options"] == "nosniff"
     assert "sandbox" in answer["Content-Security-Policy"]
     assert page(day.alice, f"/w/demo/runs/{run.pk}/values/secret/", 404)
+
+
+def test_outputs_too_large_to_be_one_value_lead_to_the_items(day):
+    run = day.runs["done"]
+    where = {"step": "charge", "run": str(run.pk), "total": 20_000, "bytes": 20_900_000}
+    body = {**where, "block": 131_072, "seen": "1:1:", "exits": [[1, "a"]]}
+    kept = Payload.objects.create(id=uuid.uuid4(), run=run, body=body, block=131_072)
+    Run.objects.filter(pk=run.pk).update(output=None, output_ref=kept.pk)
+    text = page(day.alice, f"/w/demo/runs/{run.pk}/?tab=data")
+    assert "20,000 results, 20.9 MB together" in text
+    assert f'href="/w/demo/runs/{run.pk}/steps/charge/"' in text
+    assert client_of(day.alice).get(f"/w/demo/runs/{run.pk}/values/output/").json() == {"outputs_of": where}
 
 
 def test_a_step_value_is_a_file_too(day):

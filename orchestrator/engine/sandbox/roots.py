@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from orchestrator.core.errors import ExpressionFailed
+from orchestrator.core.item_outputs import ItemOutputs, refuse_inside
 from orchestrator.core.json_types import Json
 from orchestrator.engine.sandbox.compiled import Need, Path
 
@@ -27,16 +28,23 @@ def projected(needs: Mapping[str, Need], roots: Mapping[str, Json]) -> dict[str,
 
 
 def read_path(path: Path, roots: Mapping[str, Json]) -> Json:
-    """Read a chain of literal keys. Raises `ExpressionFailed` as the interpreter would."""
+    """Read a chain of literal keys: a value, or a reference to outputs.
+
+    Raises `ExpressionFailed` as the interpreter would.
+    """
     name, keys = path
     if name not in roots:
         raise _no_root(name)
     value: Any = roots[name]
     for position, key in enumerate(keys):
+        if isinstance(value, ItemOutputs):
+            raise value.refusal()
         try:
             value = value[key]
         except (KeyError, IndexError, TypeError) as error:
             raise _no_key(name, keys[:position], key, value) from error
+    if not isinstance(value, ItemOutputs):
+        refuse_inside(value)
     return value  # type: ignore[no-any-return]  # JSON in, JSON out
 
 
@@ -58,6 +66,7 @@ def is_small(value: Json, budget: int = 150) -> bool:
 
 def _part(value: Json, need: Need) -> Json:
     if not need or not isinstance(value, Mapping):
+        refuse_inside(value)
         return value
     return {key: _part(value[key], below) for key, below in need.items() if key in value}
 

@@ -2,6 +2,7 @@
 
 from orchestrator.core.document import DEFAULT_PORT, ERROR_PORT, MAX_ITEMS, TIMEOUT_PORT
 from orchestrator.core.errors import ConfigInvalid
+from orchestrator.core.item_outputs import ItemOutputs
 from orchestrator.core.json_types import JsonObject
 from orchestrator.core.json_walk import is_expression, is_secret
 from orchestrator.core.kinds import ConfigProblem, Effects, Group, Resumed, StepContext
@@ -18,6 +19,7 @@ class ForEach(Kind[ForEachConfig]):
     """Its output is the list of what the items gave, in the list's order.
 
     Null stands for an item that gave nothing: it failed and is tolerated, or the for-each was over before its end.
+    Outputs that are too large together to be one value are a reference, which another for-each reads piece by piece.
     """
 
     kind = "for_each"
@@ -32,6 +34,8 @@ class ForEach(Kind[ForEachConfig]):
     def build(self, config: JsonObject) -> ForEachConfig:
         """Raises `ConfigInvalid` (items_not_a_list, too_many_items, config_invalid)."""
         items = config.get("items")
+        if isinstance(items, ItemOutputs):
+            return super().build({**config, "items": []}).over(items)
         if not isinstance(items, list):
             raise ConfigInvalid(_no_list(items), code="items_not_a_list")
         if len(items) > MAX_ITEMS:
@@ -54,9 +58,9 @@ class ForEach(Kind[ForEachConfig]):
         return [wrong if one.path == "items" else one for one in found]
 
     def run(self, config: ForEachConfig, context: StepContext) -> Done | Fail | Items:
-        if not config.items:
+        if not config.all_items:
             return Done([])
-        total, enough = len(config.items), config.enough.of(len(config.items))
+        total, enough = len(config.all_items), config.enough.of(len(config.all_items))
         if enough is not None and enough > total:
             message = (
                 f"{enough} items are to succeed, but the list has {total}. Lower `enough`, or give a share in percent."
@@ -67,7 +71,7 @@ class ForEach(Kind[ForEachConfig]):
             # Where some are enough, the others may fail, unless less is tolerated.
             spare = total - enough
             tolerate = min(spare, tolerate) if "tolerate" in config.model_fields_set else spare
-        return Items(items=tuple(config.items), parallel=config.parallel, tolerate=tolerate, enough=enough)
+        return Items(items=config.all_items, parallel=config.parallel, tolerate=tolerate, enough=enough)
 
     def resume(self, config: ForEachConfig, context: StepContext, resumed: Resumed) -> Done | Fail | TimedOut:
         if resumed.signal is None:

@@ -1,8 +1,11 @@
 import math
+from collections.abc import Sequence
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, PrivateAttr
 
 from orchestrator.core.document import MAX_ITEMS
+from orchestrator.core.item_outputs import ItemOutputs
+from orchestrator.core.json_types import Json
 from orchestrator.core.shares import share
 from orchestrator.steps.fields import Config, ui
 
@@ -66,3 +69,15 @@ class ForEachConfig(Config):
             order=4,
         ),
     )
+    #: In the place of `items`: the outputs of an earlier for-each, not read yet.
+    _outputs: ItemOutputs | None = PrivateAttr(default=None)
+
+    def over(self, outputs: ItemOutputs) -> "ForEachConfig":
+        """The same for those outputs."""
+        self._outputs = outputs
+        return self
+
+    @property
+    def all_items(self) -> Sequence[Json]:
+        """What to go through."""
+        return self.items if self._outputs is None else self._outputs
