@@ -288,11 +288,11 @@ FROM orchestrator_workspace s CROSS JOIN LATERAL (
 """
 
 # Ended attempts of a run that no worker told of: its worker died, it was dropped with its run or branch, or people
-# skipped it (sessions below 0) or decided it (0). A lane of a for-each stands in its block: its attempts belong to the
-# for-each's step. `begun` and `attempts` are the step's. Served by the step log's key.
+# skipped it (sessions below 0) or decided it (0: it began when its task was opened). A lane of a for-each stands in
+# its block: its attempts belong to the for-each's step. `begun` and `attempts` are the step's. Served by the log's key.
 UNTOLD_ATTEMPTS = """
 SELECT l.node, l.scope_id, l.generation, l.attempt, l.outcome, l.final, l.started_at, l.finished_at,
-    coalesce(b.parent, l.scope_id) AS step_scope, w.begun, w.attempts
+    coalesce(b.parent, l.scope_id) AS step_scope, least(w.begun, h.opened_at) AS begun, w.attempts
 FROM orchestrator_steplog l
 LEFT JOIN orchestrator_scope b ON b.id = l.scope_id AND b.node = l.node
 LEFT JOIN LATERAL (
@@ -300,6 +300,11 @@ LEFT JOIN LATERAL (
     WHERE p.run_id = l.run_id AND p.node = l.node AND p.scope_id = l.scope_id AND p.generation = l.generation
         AND p.attempt <= l.attempt AND p.started_at IS NOT NULL
 ) w ON l.final
+LEFT JOIN LATERAL (
+    SELECT t.opened_at FROM orchestrator_human_task t
+    WHERE t.run_id = l.run_id AND t.follows->'node' = to_jsonb(l.node) AND t.closed_at <= l.started_at
+    ORDER BY t.closed_at DESC LIMIT 1
+) h ON l.session_id = 0
 WHERE l.run_id = %s AND (l.outcome IN ('U', 'K') OR l.outcome = 'S' AND l.session_id <= 0)
     AND coalesce(l.started_at, w.begun) IS NOT NULL
 """
