@@ -55,6 +55,7 @@ def compile_plan(document: Document, kinds: Kinds) -> Plan:
                 end=ends[owner],
                 starts=tuple(starts[owner]),
                 in_hand=_in_hand(owner, steps, arrows, gates, kinds, undo.keys()),
+                patience=_patience(owner, steps, arrows),
             )
             for owner in owners
         },
@@ -148,6 +149,20 @@ def _in_hand(
         and nodes.isdisjoint(undoable)
         and all(_is_quick(step, steps[owner], kinds[step.kind]) for step in inside)
     )
+
+
+def _patience(owner: int, steps: tuple[PlanStep, ...], arrows: tuple[Arrow, ...]) -> float:
+    """The time-outs on the longest way through a body together."""
+    spent = {step.node: 0.0 for step in steps if step.parent == owner}
+    after: dict[int, list[int]] = defaultdict(list)
+    for arrow in arrows:
+        after[arrow.source].append(arrow.target)
+    for node in spent:  # in topological order: all ways to it are known
+        spent[node] += steps[node].timeout
+        for target in after[node]:
+            if target in spent:
+                spent[target] = max(spent[target], spent[node])
+    return max(spent.values())
 
 
 def _is_quick(step: PlanStep, container: PlanStep, kind: StepKind) -> bool:

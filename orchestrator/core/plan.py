@@ -104,12 +104,14 @@ class Body:
     """What a container holds. `end` is the number of its own last gate, where all paths inside meet.
 
     `in_hand`: a line of quick steps, which a worker may do itself, item after item, without a token for each step.
+    `patience` is how long such an item may take, in seconds: what its steps may on its longest way.
     """
 
     owner: int
     end: int
     starts: tuple[int, ...]
     in_hand: bool
+    patience: float
 
 
 @dataclass(frozen=True, kw_only=True)

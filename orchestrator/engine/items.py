@@ -120,6 +120,13 @@ def _open(packed: Packed, plan: Plan, lease: Lease, settled: Settlement) -> None
             packed.item["scope"]["lock"] = settled.opens.lock
     elif isinstance(settled.opens, Items):
         packed.item["scope"] = _lanes(packed, settled.opens, in_hand=body.in_hand and lease.queue_limit_id is None)
+        packed.item["scope"]["timeout"] = lane_timeout(plan, lease.node)
+
+
+def lane_timeout(plan: Plan, node: int) -> float:
+    """Seconds that a lane of this for-each may go without storing anything."""
+    body, own = plan.bodies[node], plan.steps[node].timeout
+    return max(own, body.patience) if body.in_hand else own
 
 
 def _lanes(packed: Packed, opened: Items, *, in_hand: bool) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from django.db import connection
 from orchestrator.core.plan import BodyPlan, Plan, plan_of_body
 from orchestrator.core.replay import replay
 from orchestrator.core.states import TokenState
+from orchestrator.engine.items import lane_timeout
 from orchestrator.engine.lease import LANE
 from orchestrator.models import Run, Scope, StepLog, Token
 from orchestrator.services.parked import go_on, park, wait_for_turn, was_cut
@@ -35,17 +36,18 @@ def reopen_items(run: Run, plan: Plan, token: Token, block: Scope, reopen: Reope
     units: list[tuple[int, list[Token]]] = []
     again = hopeless = 0
     begun = _begun(run, plan, token, block)
+    timeout = lane_timeout(plan, token.node)
     for scope_id in _unfinished(run, plan_of_body(plan, token.node), block, begun):
         inside, is_over = reopen(scope_id)
         if inside:
             index = scope_id - block.pk - 1
             again += 1
-            made += [*inside, _lane(token, block, index, index + 1, waits_for=scope_id)]
+            made += [*inside, _lane(token, block, index, index + 1, timeout, waits_for=scope_id)]
             units.append((index, inside))
         hopeless += not inside and not is_over
     fresh = [index for index in range(block.total) if block.pk + 1 + index not in begun]
     for low, high in _ranges(fresh, max(block.chunk, 1)):
-        lane = _lane(token, block, low, high)
+        lane = _lane(token, block, low, high, timeout)
         made.append(lane)
         units.append((low, [lane]))
     in_turn = _take_turns(block, units)
@@ -110,7 +112,7 @@ def _ranges(indexes: list[int], longest: int) -> list[tuple[int, int]]:
     return found
 
 
-def _lane(token: Token, block: Scope, low: int, high: int, *, waits_for: int | None = None) -> Token:
+def _lane(token: Token, block: Scope, low: int, high: int, timeout: float, *, waits_for: int | None = None) -> Token:
     now = datetime.now(UTC).isoformat()
     waiting = {"kind": "items", "text": f"Waiting for item {low + 1}", "since": now}
     lane = Token(
@@ -124,7 +126,7 @@ def _lane(token: Token, block: Scope, low: int, high: int, *, waits_for: int | N
         priority=token.priority,
         # Lanes number their attempts apart, so that lost ones can all be logged.
         attempt=(low + 1) * 1_000,
-        timeout=token.timeout,
+        timeout=timeout,
         phase=LANE,
         signal={"lo": low, "hi": high},
         waiting=None if waits_for is None else waiting,

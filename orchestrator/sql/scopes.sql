@@ -16,7 +16,7 @@ CREATE FUNCTION branchline_scope_closed(p_scope bigint) RETURNS boolean LANGUAGE
 $$;
 
 -- A token parks for what it opens: then = open (one body), items (a for-each's lanes) or child (a run of its own).
--- i.scope: {index, starts} or {total, chunk, lanes, tolerate, items | iref}; i.child: a run for branchline_start_run.
+-- i.scope: {index, starts} or {total, chunk, lanes, timeout, tolerate, items | iref}; i.child: a run for branchline_start_run.
 -- Returns the queues on which something became ready.
 CREATE FUNCTION branchline_open(t orchestrator_token, i jsonb, p_ready char, p_now timestamptz) RETURNS text[]
 LANGUAGE plpgsql AS $$
@@ -70,7 +70,7 @@ BEGIN
             INSERT INTO orchestrator_token (run_id, version_id, node, scope_id, generation, state, queue, priority, ready_at,
                 epoch, attempt, timeout, lost, phase, verdict, signal, cause, xid)
             SELECT t.run_id, t.version_id, t.node, v_block, t.generation, p_ready, t.queue, t.priority, p_now, 0, n * 1000,
-                t.timeout, 0, 2, '', jsonb_build_object('lo', n * (v_open->>'chunk')::int,
+                (v_open->>'timeout')::float8, 0, 2, '', jsonb_build_object('lo', n * (v_open->>'chunk')::int,
                     'hi', least((n + 1) * (v_open->>'chunk')::int, (v_open->>'total')::int)), t.cause, v_xid
             FROM generate_series(0, (v_open->>'lanes')::int - 1) n;
             v_queues := array_fill(t.queue::text, ARRAY[least((v_open->>'lanes')::int, 16)]);
