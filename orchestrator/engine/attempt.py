@@ -27,13 +27,15 @@ class Chain:
 class Attempt:
     """A lease at work. `deadline` is monotonic seconds, set once its handler runs.
 
-    `ahead` counts the ends before it in its chain that were not committed when it began.
+    `ahead` counts the ends before it in its chain that were not committed when it began. `calls` are those of a lane:
+    each uses its epoch up, and is counted before it is made, so whoever reads a later epoch finds it counted.
     """
 
     lease: Lease
     began: float = field(default_factory=time.monotonic)
     deadline: float | None = None
     ahead: int = 0
+    calls: int = 0
     chain: Chain = field(default_factory=Chain)
     thread_id: int | None = None
     task: asyncio.Task[None] | None = None
@@ -57,7 +59,7 @@ class Attempt:
 
     def may_stand_at(self, epoch: int | None) -> bool:
         """Whether a token of ours with this epoch (None: not ours) is the one at work here, or on its way here."""
-        return epoch is not None and 0 <= self.lease.epoch - epoch <= self.ahead
+        return epoch is not None and -self.calls <= self.lease.epoch - epoch <= self.ahead
 
     def spent(self) -> float:
         """Seconds since the step's first attempt began."""

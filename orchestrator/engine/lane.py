@@ -224,6 +224,7 @@ class Lane:
         buffer, self._buffer = self._buffer, _Buffer()
         call = {"t": self._lease.token_id, "e": self._epoch, "lo": self._at, "ok": buffer.ok, "fail": buffer.fail}
         call |= {"rows": buffer.rows, "pay": buffer.payloads} | ({} if leave is None else {"leave": leave})
+        self._attempt.calls += 1
         with self._pool.connection() as connection:
             row: dict[str, Any] = connection.execute(
                 statements.FLUSH, (self._session_id, json.dumps(call, ensure_ascii=False))

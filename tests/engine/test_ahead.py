@@ -86,6 +86,21 @@ def test_a_token_on_its_way_is_not_taken_for_lost(epoch: int | None, may: bool) 
     assert Attempt(lease=lease, ahead=2).may_stand_at(epoch) is may
 
 
+@pytest.mark.parametrize(
+    ("epoch", "may"),
+    [
+        (7, True),  # read before its first call
+        (9, True),  # its second call is stored, and perhaps not answered yet
+        (10, False),  # claimed anew after it
+        (6, False),  # before it was claimed
+        (None, False),  # taken from us
+    ],
+)
+def test_a_lane_that_stores_something_is_not_taken_for_lost(epoch: int | None, may: bool) -> None:
+    lease: Any = SimpleNamespace(epoch=7)
+    assert Attempt(lease=lease, calls=2).may_stand_at(epoch) is may
+
+
 def test_a_pause_drops_what_ran_ahead_and_a_resume_runs_it(house: House, sandbox: Sandbox) -> None:
     ran_ahead, go_on = threading.Event(), threading.Event()
     calls: list[str] = []

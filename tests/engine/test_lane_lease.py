@@ -22,7 +22,9 @@ from tests.engine.drawings import document, step
 from tests.engine.house import House, leftovers, make_tools, output, worker_at_work
 from tests.engine.kinds import Held, Told, kinds
 from tests.engine.rows import take_over
+from tests.waiting import wait_until
 
+OTHER = 11  # a session of another process, which does not live
 ONCE = {"attempts": 1, "first": "PT0S", "factor": 1, "cap": "PT0S", "jitter": "none"}
 
 
@@ -115,3 +117,53 @@ def test_a_retry_gives_its_lanes_the_same_time(house: House, sandbox: Sandbox) -
     broken = False
     with worker_at_work(make_tools(sandbox, known)):
         assert output(ended(house, run_id)) == [0, 1, 2]
+
+
+def test_items_hear_of_no_cancellation_while_their_lane_goes_on(
+    house: House, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each call of a lane uses its epoch up; that is no sign that somebody else has its token."""
+    monkeypatch.setattr(lanes, "PACE", 0.0)
+    held = [Held() for _ in range(3)]
+    heard: list[int] = []
+
+    def answer(context: Any) -> Outcome:
+        outcome = held[place(context)].run(context, context)
+        heard.extend([place(context)] * context.cancelled())
+        return outcome
+
+    with at_work(house, sandbox, kinds(told=Told(answer)), drawing(*LONG)) as run_id:
+        for one in held:
+            one.enter()
+            looked_after(house)
+            one.release.set()
+        ended(house, run_id)
+    assert heard == []
+
+
+def test_items_hear_that_their_lane_was_taken_away(
+    house: House, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes, "PACE", 0.0)
+    first, second = Held(), Held(listens=True)
+    known = kinds(told=Told(lambda context: (second if place(context) else first).run(context, context)))
+    with at_work(house, sandbox, known, drawing(*LONG)) as run_id:
+        first.enter()
+        first.release.set()
+        second.enter()
+        Token.objects.filter(run_id=run_id, phase=LANE).update(session_id=OTHER, epoch=F("epoch") + 2)
+        looked_after(house)
+        assert house.worker is not None
+        attempts = house.worker._attempts
+        wait_until(lambda: not attempts, 10, "the lane to be let go")
+        second.release.set()
+        take_over()
+        house.worker.poke()
+        assert output(ended(house, run_id)) == ["held"] * 3
+
+
+def looked_after(house: House) -> None:
+    """What the worker does each second."""
+    assert house.worker is not None
+    with house.worker._pool.connection() as connection:
+        house.worker._upkeep.stop_cancelled(connection)
