@@ -77,7 +77,7 @@ BEGIN
         END IF;
     END IF;
     UPDATE orchestrator_token k SET state = 'W', session_id = NULL, queue_limit_id = NULL, epoch = k.epoch + 1,
-        deadline_at = NULL, verdict = '',
+        deadline_at = NULL, lost = 0, verdict = '',
         signal = NULL, phase = 1, attempt = k.attempt - 1, inner_scope = v_inner,
         wake_at = p_now + make_interval(secs => (i->>'delay')::float8),
         waiting = (i->'waiting') || jsonb_build_object('since', p_now) || jsonb_strip_nulls(jsonb_build_object('block', v_block)),
@@ -103,7 +103,7 @@ CREATE FUNCTION branchline_await_lock(t orchestrator_token, p_lock text, p_now t
 LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE orchestrator_token k SET state = 'W', session_id = NULL, queue_limit_id = NULL, epoch = k.epoch + 1,
-        deadline_at = NULL, verdict = '',
+        deadline_at = NULL, lost = 0, verdict = '',
         attempt = k.attempt - 1, first_started_at = NULL, wake_at = p_now + interval '5 seconds',
         waiting = jsonb_build_object('kind', 'lock', 'text', format('Waiting for its turn at "%s"', p_lock), 'lock', p_lock,
             'since', p_now),

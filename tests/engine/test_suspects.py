@@ -1,10 +1,14 @@
 """A step that kills its workers takes innocent ones along twice at most: suspects are claimed apart."""
 
+import json
 import threading
 import time
 from typing import Any
 
+from django.utils import timezone
+
 from orchestrator.core.outcome import Done
+from orchestrator.engine import statements
 from orchestrator.engine.attempt import SUSPECT, TRUSTED, Attempt
 from orchestrator.engine.lease import Lease
 from orchestrator.engine.sandbox import Sandbox
@@ -12,7 +16,7 @@ from orchestrator.models import StepLog, Token
 from tests.engine.drawings import document, step
 from tests.engine.house import House, make_tools, worker_at_work
 from tests.engine.kinds import Told, kinds
-from tests.engine.rows import claim, take_over
+from tests.engine.rows import beat, claim, rows, take_over
 from tests.waiting import wait_until
 
 A, B = 11, 22
@@ -73,6 +77,46 @@ def test_a_step_that_kills_is_given_up_and_spares_the_rest(house: House) -> None
     deaths = {node: list(blamed).count(node) for node in set(blamed)}
     assert deaths.pop(killer.node) == 5
     assert set(deaths.values()) == {SUSPECT}
+
+
+def test_deaths_in_different_turns_of_a_repeat_do_not_add_up(house: House) -> None:
+    again = step("again", "repeat", config={"turns": 9, "while": True})
+    house.start(house.publish(document([again, step("a", parent="again")])))
+    for turn in range(1, 7):
+        claim(A)
+        take_over()
+        (lease,) = claim(B)
+        assert (lease["lost"], lease["verdict"]) == (1, "")
+        scope = {"index": turn, "starts": [{"node": 1, "queue": "default", "timeout": 30}]}
+        waiting = {"kind": "body", "text": "Waiting for its steps", "memo": turn}
+        end(lease, then="open", scope=scope, waiting=waiting)
+        (body,) = claim(B)
+        end(body, then="go", o="S", ports=["out"], sig=[3, 0, 1])
+
+
+def test_deaths_between_asking_for_a_lock_do_not_add_up(house: House) -> None:
+    scopes = [step(key, "scope", config={"lock": "x"}) for key in ("one", "two")]
+    inside = [step(f"in_{key}", parent=key) for key in ("one", "two")]
+    house.start(house.publish(document([*scopes, *inside])))
+    beat(B)
+    asked = {"then": "open", "waiting": {"kind": "body", "text": "Waiting for its steps"}}
+    asked["scope"] = {"index": 1, "lock": "x", "starts": [{"node": 2, "queue": "default", "timeout": 30}]}
+    first, second = claim(B, 2)
+    end(first, **asked)
+    end(second, **asked)
+    assert len(claim(B)) == 1  # the first one's body
+    for _ in range(3):
+        Token.objects.filter(pk=second["id"], state="W").update(wake_at=timezone.now())
+        rows(statements.FIRE_TIMERS, 10)
+        claim(A)
+        take_over()
+        (again,) = claim(B)
+        assert (again["id"], again["lost"]) == (second["id"], 1)
+        end(again, **asked)
+
+
+def end(lease: dict[str, Any], **more: Any) -> None:
+    rows(statements.ADVANCE, B, json.dumps([{"t": lease["id"], "e": lease["epoch"], "n": lease["node"], **more}]))
 
 
 def test_a_process_works_on_one_suspect_at_a_time(house: House, sandbox: Sandbox) -> None:
