@@ -29,7 +29,7 @@ FORM: dict[str, Any] = {
 }
 FORM |= {"users": [], "roles": [], "groups": [], "quorum": 1, "allow_requester": True}
 HOUR = {"delay": 3600, "waiting": {"kind": "delay", "text": "for an hour"}}
-ITEMS = {"total": 2, "chunk": 1, "lanes": 2, "tolerate": 0, "items": [1, 2]}
+ITEMS = {"total": 2, "chunk": 1, "lanes": 2, "timeout": 30, "tolerate": 0, "items": [1, 2]}
 BODY = {"waiting": {"kind": "body", "text": "for its steps"}}
 
 PARKING: dict[str, dict[str, Any]] = {
