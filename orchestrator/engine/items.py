@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from orchestrator.core.errors import JsonInvalid
 from orchestrator.core.json_types import Json
 from orchestrator.core.outcome import Items, Open, StepFault, TaskForm
 from orchestrator.core.plan import Plan
@@ -45,16 +46,20 @@ def give_up(lease: Lease, error: Exception | None) -> dict[str, Any]:
 
 
 def end_run(lease: Lease, state: str, output: Json, fault: StepFault | None) -> dict[str, Any]:
-    """The run's own last node: no step, nothing to log."""
+    """The run's own last node: no step, nothing to log. An output that cannot be stored fails the run."""
     item = {"t": lease.token_id, "e": lease.epoch, "then": "go"}
     add_end(item, state, output, fault)
     return item
 
 
 def add_end(item: dict[str, Any], state: str, output: Json, fault: StepFault | None) -> None:
-    """Make `item` end the run. Raises `JsonInvalid`."""
+    """Make `item` end the run. An output that cannot be stored fails the run, not the step that was its last."""
     holder = Packed({"state": state})
-    holder.put(output, "output", "oref")
+    try:
+        holder.put(output, "output", "oref")
+    except JsonInvalid as error:
+        fault = StepFault(code="output_failed", message=f"The run's output cannot be stored: {error.message}")
+        holder.item["state"] = "failed"
     if fault is not None:
         holder.item["error"] = fault_as_json(fault)
     item["end"] = holder.item

@@ -119,6 +119,26 @@ def test_large_values_live_in_payloads(house: House) -> None:
     assert run.input_ref is not None
 
 
+@pytest.mark.parametrize("declared", [{}, {"output": [{"$": "steps.a"}, {"$": "steps.b"}]}])
+def test_outputs_too_large_together_fail_the_run_that_gives_them(house: House, declared: dict[str, Any]) -> None:
+    """Each step's output is kept; the run's, made of them, is not."""
+    much = {"value": {"$": "'x' * 5000000"}}
+    raw = document([step("a", config=much), step("b", config=much)], **declared)
+    version = house.publish(raw)
+    run = house.end_of(house.start(version))
+    assert (run.state, error(run)["code"]) == ("failed", "output_failed")
+    assert "8,000,000" in error(run)["message"]
+    assert outcomes(run.pk, version) == {"a": "S", "b": "S"}
+
+
+def test_a_declared_output_that_is_too_large_does_not_fail_the_last_step(house: House) -> None:
+    raw = document([step("a")], output={"$": "'x' * 9000000"})
+    version = house.publish(raw)
+    run = house.end_of(house.start(version))
+    assert (run.state, error(run)["code"]) == ("failed", "output_failed")
+    assert outcomes(run.pk, version) == {"a": "S"}
+
+
 def test_a_disabled_step_passes_control_on(house: House) -> None:
     version = house.publish(document([step("a", disabled=True), step("b")], "a > b"))
     assert house.end_of(house.start(version)).output == "b"
