@@ -87,7 +87,7 @@ def _body(run: Run, plan: Plan, token: Token, block: Scope) -> list[Token]:
     made, is_over = _reopened(run, plan, token.node, scope_id)
     waiting = _waiting(block, scope_id - block.pk if is_repeat else None)
     if made:
-        park(token, scope_id, waiting)
+        park(run, plan, token, scope_id, waiting)
     elif is_over and was_cut(token):
         go_on(token, scope_id, waiting, {"state": "succeeded", "scope": scope_id})
         made = [token]

@@ -57,7 +57,7 @@ def reopen_items(run: Run, plan: Plan, token: Token, block: Scope, reopen: Reope
     ok = block.total - again - len(fresh) - hopeless
     if made:
         Scope.objects.filter(pk=block.pk).update(ok=ok, fail=hopeless, next=block.total, in_turn=in_turn)
-        park(token, block.pk, waiting)
+        park(run, plan, token, block.pk, waiting)
     elif was_cut(token):
         state = "failed" if hopeless > block.tolerate else "succeeded"
         Scope.objects.filter(pk=block.pk).update(ok=ok, fail=hopeless, next=block.total)

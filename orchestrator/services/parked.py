@@ -2,17 +2,26 @@
 
 from datetime import UTC, datetime
 
+from django.db.models.functions import Now
+
 from orchestrator.core.document import SUB_WORKFLOW
 from orchestrator.core.json_types import JsonObject
 from orchestrator.core.plan import Plan
 from orchestrator.core.states import AttemptOutcome, RunState, TokenState
 from orchestrator.models import Run, StepLog, Token
-from orchestrator.services.standing import XID, RunBusy
+from orchestrator.services.standing import XID, RunBusy, in_seconds, is_in_line
+from orchestrator.services.time_limits import hold_time_limits
 
 
-def park(token: Token, inner_scope: int | None, waiting: JsonObject) -> None:
-    """Let a token wait as if its step had opened what it waits for."""
-    _stand(token, inner_scope, waiting, state=TokenState.WAITING)
+def park(run: Run, plan: Plan, token: Token, inner_scope: int | None, waiting: JsonObject) -> None:
+    """Let a token wait as if its step had opened what it waits for: from now on, so also its time-out counts."""
+    limit = plan.steps[token.node].limit
+    clock: dict[str, object] = {}
+    if limit is not None:
+        waiting = {**waiting, "limit": limit}
+        # One that is queued by a limit of runs begins to count once it is let go: `branchline_count_time`.
+        clock = {} if is_in_line(run) else {"wake_at": in_seconds(limit), "first_started_at": Now()}
+    _stand(token, inner_scope, waiting, state=TokenState.WAITING, **clock)
     token.state = TokenState.WAITING
 
 
@@ -36,6 +45,7 @@ def wait_for_turn(
         "turn": turn,
         "then": token.waiting,
         "since": datetime.now(UTC).isoformat(),
+        "limits": hold_time_limits(token, block),
     }
     Token.objects.filter(pk=token.pk).update(state=TokenState.WAITING, waiting=waiting, xid=XID)
     token.state, token.waiting = TokenState.WAITING, waiting
@@ -106,7 +116,7 @@ def child_to_retry(run: Run, plan: Plan, token: Token) -> Run | None:
         return None
     if child.state != RunState.FAILED and not (cut and child.state == RunState.CANCELLED):
         return None
-    park(token, None, waiting)
+    park(run, plan, token, None, waiting)
     place = {"parent_token": token.pk, "parent_epoch": token.epoch, "parent_generation": token.generation}
     Run.objects.filter(pk=child.pk).update(**place)
     return child

@@ -79,6 +79,11 @@ BEGIN
     ), freed AS (
         UPDATE orchestrator_token k SET state = 'R', ready_at = clock_timestamp(), epoch = k.epoch + 1, xid = branchline_xid()
         WHERE k.run_id IN (SELECT b.id FROM below b) AND k.state = 'H' RETURNING k.queue
+    ), counted AS (
+        -- A retry has opened these again: their time-out counts from now on.
+        UPDATE orchestrator_token k SET wake_at = clock_timestamp() + make_interval(secs => (k.waiting->>'limit')::float8),
+            first_started_at = clock_timestamp(), xid = branchline_xid()
+        WHERE k.run_id IN (SELECT b.id FROM below b) AND k.state = 'W' AND k.wake_at IS NULL AND k.waiting ? 'limit'
     ) SELECT array_agg(f.queue::text) INTO v_queues FROM freed f;
     INSERT INTO orchestrator_runrecord (run_id, at, kind, actor, detail, xid)
         VALUES (v.id, clock_timestamp(), 'released', '', '{}', branchline_xid());

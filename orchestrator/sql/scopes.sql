@@ -303,12 +303,17 @@ CREATE FUNCTION branchline_next_turn(p_run uuid, p_block bigint) RETURNS text[] 
 DECLARE v_queues text[];
 BEGIN
     WITH waiting AS MATERIALIZED (
-        SELECT k.id, (k.waiting->>'turn')::int AS turn FROM branchline_family(p_run) f JOIN orchestrator_token k ON k.run_id = f
+        SELECT k.id, (k.waiting->>'turn')::int AS turn, k.waiting->'limits' AS limits FROM branchline_family(p_run) f JOIN orchestrator_token k ON k.run_id = f
         WHERE k.state = 'W' AND k.waiting ? 'turn' AND (k.waiting->>'block')::bigint = p_block ORDER BY k.id
     ), freed AS (
         UPDATE orchestrator_token k SET state = 'R', ready_at = clock_timestamp(), epoch = k.epoch + 1, xid = branchline_xid(),
             waiting = nullif(k.waiting->'then', 'null')
-        FROM waiting w WHERE k.id = w.id AND w.turn = (SELECT min(o.turn) FROM waiting o) RETURNING k.queue
+        FROM waiting w WHERE k.id = w.id AND w.turn = (SELECT min(o.turn) FROM waiting o) RETURNING k.queue, w.limits
+    ), counted AS (
+        -- What waits for them has its time from now on.
+        UPDATE orchestrator_token k SET wake_at = clock_timestamp() + make_interval(secs => (l->>'limit')::float8),
+            first_started_at = clock_timestamp(), xid = branchline_xid()
+        FROM freed f, jsonb_array_elements(f.limits) l WHERE k.id = (l->>'token')::bigint AND k.state = 'W'
     ) SELECT array_agg(f.queue::text) INTO v_queues FROM freed f;
     RETURN v_queues;
 END $$;
