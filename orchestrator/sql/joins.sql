@@ -9,12 +9,12 @@ DECLARE
     v_signals branchline_signal[] := '{}';
     v_queue text;
 BEGIN
-    FOR g IN SELECT q.run_id, q.gate, q.scope_id FROM orchestrator_gate q
+    FOR g IN SELECT q.run_id, q.gate, q.scope_id, q.generation FROM orchestrator_gate q
         WHERE q.deadline_at <= clock_timestamp() ORDER BY q.deadline_at LIMIT p_limit
     LOOP
         PERFORM branchline_share_run(g.run_id);
         -- Read after the lock. A run that is cancelled or closed needs no timer any more.
-        SELECT r.version_id, r.generation, r.priority, p.queue INTO v_run
+        SELECT r.version_id, r.priority, p.queue INTO v_run
         FROM orchestrator_run r JOIN orchestrator_plan_gate p ON p.version_id = r.version_id AND p.gate = g.gate
         WHERE r.id = g.run_id AND r.state IN ('running', 'paused') AND r.control <> 'C';
         IF NOT FOUND THEN
@@ -23,7 +23,7 @@ BEGIN
             CONTINUE;
         END IF;
         v_queue := v_run.queue;
-        v_signals := v_signals || ROW(g.run_id, g.scope_id, v_run.version_id, v_run.generation, v_run.priority, g.gate,
+        v_signals := v_signals || ROW(g.run_id, g.scope_id, v_run.version_id, g.generation, v_run.priority, g.gate,
             -1, 3, NULL)::branchline_signal;
     END LOOP;
     RETURN QUERY SELECT a.kind, a.run_id, a.queue FROM branchline_apply(v_signals, v_queue) a;

@@ -4,6 +4,8 @@ import threading
 from typing import Any
 from uuid import UUID
 
+from django.db.models.functions import Now
+
 from orchestrator.core.outcome import Done
 from orchestrator.engine.sandbox import Sandbox
 from orchestrator.models import Gate, Run, StepLog, Token
@@ -224,3 +226,22 @@ def test_a_cancelled_sub_workflow_step_takes_its_run_along(house: House, at_work
     child = house.end_of(Run.objects.get(parent_run=run).pk)
     assert (run.state, child.state) == ("succeeded", "cancelled")
     assert outcomes(run.pk) == {"b": "S", "cut": "S", "sub": "K"}
+
+
+def test_a_cancelled_join_does_not_start_by_its_deadline_after_a_rerun_of_another_step(
+    house: House, at_work: None
+) -> None:
+    join = step("x", "merge", join={"deadline": "PT1H", "on_deadline": "proceed"})
+    slow = step("slow", "delay", config={"for": "PT1H"})
+    raw = document([step("a"), slow, join, cut("x"), step("u")], "a > x", "slow > x")
+    version = house.publish(raw)
+    run_id = house.start(version)
+    wait_until(lambda: outcomes(run_id) == {"a": "S", "cut": "S", "u": "S"}, 10, "what is before the join")
+    rerun_step(run_id, "u", house.actor)
+    assert house.worker is not None
+    house.worker.poke()
+    wait_until(lambda: outcomes(run_id)["u"] == "SS", 10, "the step that is done again")
+    Gate.objects.filter(run_id=run_id, gate=version.plan["keys"].index("x")).update(deadline_at=Now())
+    wait_until(lambda: "x" in outcomes(run_id), 10, "the join's deadline")
+    assert outcomes(run_id)["x"] == "K"
+    assert list(breaches()) == []
