@@ -146,6 +146,9 @@ BEGIN
                     ELSE -(k.verdict = '')::int END,
                 lost = k.lost + (v_entry IS NOT NULL)::int,
                 verdict = CASE WHEN v_entry IS NOT NULL AND k.lost >= 4 THEN 'U' ELSE k.verdict END,
+                -- One that has never begun waits like any other: for its queue, in no time of its own.
+                first_started_at = CASE WHEN v_entry IS NOT NULL OR k.verdict <> '' OR k.phase > 0 OR k.lost > 0
+                    OR k.attempt > k.tried_before + 1 THEN k.first_started_at END,
                 deadline_at = NULL, xid = v_xid WHERE k.id = t.id;
             v_queues := v_queues || t.queue::text;
             RETURN QUERY SELECT t.id, 'back', t.node, t.epoch, v_entry, NULL::timestamptz, NULL::text[];
