@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from django.db import IntegrityError, connection, transaction
-from django.utils import timezone
 
 from orchestrator import audit
 from orchestrator.core.actor import Actor
@@ -24,6 +23,7 @@ from orchestrator.core.replay import Replayed, unhandled
 from orchestrator.core.states import FINAL_RUN, RunState, TokenState
 from orchestrator.engine import dispatch, statements
 from orchestrator.models import Run, RunRecord, Token, Version
+from orchestrator.services.deadlines import database_time
 from orchestrator.services.inside import open_inside
 from orchestrator.services.parked import Turn, child_to_retry, is_child_step, turn_of, wait_for_turn
 from orchestrator.services.plans import plan_of
@@ -236,10 +236,10 @@ def reopen(it: Opened, generation: int) -> None:
     elif run.control == "C":
         run.control = "P"
         changes |= {"control": run.control, "closing": None}
-    if run.deadline_at is not None and run.deadline_at <= timezone.now():
+    if run.deadline_at is not None and run.deadline_at <= (now := database_time()):
         # One that was given at the start has been used up.
         own = it.plan.deadline
-        changes["deadline_at"] = None if own is None else timezone.now() + timedelta(seconds=own)
+        changes["deadline_at"] = None if own is None else now + timedelta(seconds=own)
     try:
         with transaction.atomic():
             Run.objects.filter(pk=run.pk).update(**changes, xid=XID)

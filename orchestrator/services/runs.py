@@ -9,7 +9,6 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.utils import timezone
 
 from orchestrator.core.actor import Actor
 from orchestrator.core.errors import Conflict, InputInvalid
@@ -25,7 +24,7 @@ from orchestrator.engine.prepared import Seen, fetch_if_still, fetch_one
 from orchestrator.engine.sandbox import own_sandbox
 from orchestrator.engine.values import Packed
 from orchestrator.models import Version, Workflow
-from orchestrator.services.deadlines import deadline_at
+from orchestrator.services.deadlines import database_time, deadline_at
 from orchestrator.services.plans import plan_of
 
 DEFAULT_PRIORITY = 100
@@ -109,7 +108,7 @@ def start_run(  # noqa: PLR0913  keyword-only: the whole request
     row |= {"id": str(run_id), "correlation_id": correlation_id or str(run_id), "business_key": business_key}
     row["priority"] = place_in_line(known.priority if priority is None else priority)
     if deadline is not None:
-        row["deadline_at"] = deadline_at(deadline, timezone.now()).isoformat()
+        row["deadline_at"] = deadline_at(deadline, database_time()).isoformat()
     if known.plan.concurrency is not None:
         row |= limit_fields(known.plan.concurrency, input, own_sandbox())
     if idempotency_key is not None:
