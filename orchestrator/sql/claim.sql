@@ -47,7 +47,7 @@ BEGIN
     LOOP
         v_found := ARRAY(SELECT h.id FROM unnest(p_queues) q CROSS JOIN LATERAL (
                 SELECT k.id, k.priority, k.ready_at FROM orchestrator_token k
-                WHERE k.state = 'R' AND k.queue_limit_id IS NULL AND k.queue = q AND k.ready_at <= v_now
+                WHERE k.state = 'R' AND k.queue_limit_id IS NULL AND k.queue = q
                     AND (p_suspects OR k.lost < 2)
                 ORDER BY k.priority, k.ready_at, k.id LIMIT v_look) h
             ORDER BY h.priority, h.ready_at, h.id LIMIT v_look);

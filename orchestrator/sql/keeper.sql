@@ -112,10 +112,12 @@ CREATE FUNCTION branchline_overdue_runs(p_limit int) RETURNS SETOF uuid LANGUAGE
     ORDER BY r.deadline_at LIMIT p_limit
 $$;
 
--- Queues with a ready token that nobody took for a while: their wake-up was lost.
+-- Queues with a ready token that nobody took for a while: their wake-up was lost. One that became ready later than now did
+-- so before the clock was put back.
 CREATE FUNCTION branchline_neglected_queues(p_age float8) RETURNS TABLE(queue text, n bigint) LANGUAGE sql AS $$
     SELECT k.queue::text, count(*) FROM orchestrator_token k
-    WHERE k.state = 'R' AND k.queue_limit_id IS NULL AND k.ready_at < clock_timestamp() - make_interval(secs => p_age) GROUP BY 1
+    WHERE k.state = 'R' AND k.queue_limit_id IS NULL
+        AND k.ready_at NOT BETWEEN clock_timestamp() - make_interval(secs => p_age) AND clock_timestamp() GROUP BY 1
 $$;
 
 -- Open runs of sub-workflows whose step does not wait for them any more: it is gone, or has gone on (its token has another

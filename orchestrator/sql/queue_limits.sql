@@ -20,7 +20,7 @@ $$;
 
 -- Ready tokens of limited queues leave the common order for their lines, as far as they would keep a claim of p_n from
 -- others. Returns the limits.
-CREATE FUNCTION branchline_line_up(p_queues text[], p_n int, p_now timestamptz) RETURNS bigint[] LANGUAGE plpgsql AS $$
+CREATE FUNCTION branchline_line_up(p_queues text[], p_n int) RETURNS bigint[] LANGUAGE plpgsql AS $$
 DECLARE
     v_found bigint[];
     v_limits bigint[] := '{}';
@@ -30,7 +30,7 @@ BEGIN
     LOOP
         WITH head AS MATERIALIZED (
             SELECT k.id, k.run_id, k.queue FROM orchestrator_token k
-            WHERE k.state = 'R' AND k.queue_limit_id IS NULL AND k.queue = ANY(p_queues) AND k.ready_at <= p_now
+            WHERE k.state = 'R' AND k.queue_limit_id IS NULL AND k.queue = ANY(p_queues)
             ORDER BY k.priority, k.ready_at, k.id LIMIT v_size
         ), limited AS MATERIALIZED (
             -- Asked for one by one: a join of tables whose statistics are old might be planned to read all of them.
@@ -65,7 +65,7 @@ $$;
 CREATE FUNCTION branchline_lines(p_queues text[], p_n int, p_now timestamptz) RETURNS orchestrator_queue_limit[]
 LANGUAGE plpgsql AS $$
 DECLARE
-    v_limits bigint[] := branchline_line_up(p_queues, p_n, p_now);
+    v_limits bigint[] := branchline_line_up(p_queues, p_n);
     v_lines orchestrator_queue_limit[] := ARRAY(SELECT l FROM branchline_lock_lines(p_queues, v_limits, p_now) l);
 BEGIN
     -- A limit that has gone meanwhile leaves no line behind.
@@ -158,6 +158,7 @@ DECLARE
     l orchestrator_queue_limit;
     v_now timestamptz := clock_timestamp();
     v_line char;
+    v_used timestamptz;
 BEGIN
     UPDATE orchestrator_token k SET queue_limit_id = m.limit_id FROM (
         SELECT t.id, q.id AS limit_id FROM orchestrator_queue_limit q
@@ -168,9 +169,15 @@ BEGIN
     FOR l IN SELECT q.* FROM orchestrator_queue_limit q WHERE p_limit IS NULL OR q.id = p_limit
         ORDER BY q.id FOR UPDATE SKIP LOCKED
     LOOP
+        v_used := l.used_until;
+        -- It is never further ahead than that, unless the clock was put back.
+        IF v_used > v_now + make_interval(secs => l.burst * l.period / l.starts) THEN
+            l.used_until := v_now + make_interval(secs => l.burst * l.period / l.starts);
+        END IF;
         v_line := branchline_line_of(l, v_now);
-        UPDATE orchestrator_queue_limit q SET line = v_line, next_at = CASE v_line WHEN 'T' THEN branchline_next_start(l) END
-            WHERE q.id = l.id AND q.line <> v_line;
+        UPDATE orchestrator_queue_limit q SET line = v_line, used_until = l.used_until,
+            next_at = CASE v_line WHEN 'T' THEN branchline_next_start(l) END
+            WHERE q.id = l.id AND (q.line <> v_line OR l.used_until < v_used);
         IF v_line = 'O' THEN RETURN NEXT l.queue; END IF;
     END LOOP;
 END $$;

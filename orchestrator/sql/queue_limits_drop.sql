@@ -7,7 +7,7 @@ DROP FUNCTION branchline_line_of(orchestrator_queue_limit, timestamptz);
 DROP FUNCTION branchline_admit(orchestrator_queue_limit, int, boolean, timestamptz);
 DROP FUNCTION branchline_lines(text[], int, timestamptz);
 DROP FUNCTION branchline_lock_lines(text[], bigint[], timestamptz);
-DROP FUNCTION branchline_line_up(text[], int, timestamptz);
+DROP FUNCTION branchline_line_up(text[], int);
 DROP FUNCTION branchline_next_start(orchestrator_queue_limit);
 DROP FUNCTION branchline_starts_left(orchestrator_queue_limit, timestamptz);
 DROP FUNCTION branchline_places_left(orchestrator_queue_limit);
