@@ -47,21 +47,20 @@ class Aftermath:
         facts = self._facts(lease)
         observe.attempt_ended(attempt, facts, settled, row["status"])
         self._told(lease, task=settled is not None and settled.form is not None)
-        if row["status"] == "cancelled":
-            self._drain(lease)
-        elif self._may_undo(facts, row, settled):
-            self._write_ledgers(lease)
-        elif settled is not None and may_cancel(facts.plan, settled):
-            self.cancel_branches(lease)
+        try:
+            if row["status"] == "cancelled":
+                self._drain(lease)
+            elif self._may_undo(facts, row, settled):
+                self._write_ledgers(lease)
+            elif settled is not None and may_cancel(facts.plan, settled):
+                self.cancel_branches(lease)
+        except psycopg.Error as error:  # a deadlock, too: the commit stands, and so does the keeper behind the rest
+            log.warning("the rest is left to the keeper", run=str(lease.run.run_id), error=str(error).strip()[:200])
 
     def cancel_branches(self, lease: Lease) -> None:
-        """End what a join decided by this very commit no longer wants. The keeper stands behind this."""
-        try:
-            with self._pool.connection() as connection:
-                rows = connection.execute(statements.CANCEL_BRANCHES, (lease.run.run_id,)).fetchall()
-        except psycopg.Error as error:
-            log.warning("branches are left to the keeper", run=str(lease.run.run_id), error=str(error).strip()[:200])
-            return
+        """End what a join decided by this very commit no longer wants."""
+        with self._pool.connection() as connection:
+            rows = connection.execute(statements.CANCEL_BRANCHES, (lease.run.run_id,)).fetchall()
         for row in rows:
             self._unwanted(row["token_id"])
         if rows:

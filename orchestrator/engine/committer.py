@@ -16,14 +16,12 @@ import psycopg
 import structlog
 
 from orchestrator.engine import metrics, statements
-from orchestrator.engine.database import Connection, Row, connect
+from orchestrator.engine.database import TRY_AGAIN, Connection, Row, connect
 from orchestrator.engine.lost_reply import answers_of
 
 log = structlog.get_logger(__name__)
 MAX_BATCH = 64
 BEHIND = 32  # items that wait for the commit before theirs
-#: A serialisation failure or a deadlock rolled everything back: the fence makes calling again safe.
-TRY_AGAIN = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)
 LONGEST_PAUSE = 1.0  # seconds between tries while PostgreSQL is away
 
 Item = dict[str, Any]

@@ -13,6 +13,8 @@ from psycopg_pool import ConnectionPool
 Row = dict[str, Any]
 #: PostgreSQL does not answer; what was asked may or may not have happened.
 AWAY = (psycopg.OperationalError, psycopg.InterfaceError, OperationalError, InterfaceError)
+#: A serialisation failure or a deadlock rolled everything back: nothing has happened, so the call may be made again.
+TRY_AGAIN = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)
 Connection = psycopg.Connection[Row]
 
 

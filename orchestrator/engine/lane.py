@@ -18,7 +18,7 @@ from orchestrator.core.outcome import Fail, Outcome, StepFault
 from orchestrator.core.settle import Settlement, Tries, settle
 from orchestrator.engine import metrics, observe, statements
 from orchestrator.engine.attempt import Attempt
-from orchestrator.engine.database import AWAY
+from orchestrator.engine.database import AWAY, TRY_AGAIN
 from orchestrator.engine.items import fault_as_json, log_attempt, starts_as_json
 from orchestrator.engine.lease import Lease
 from orchestrator.engine.perform import Prepared, unexpected
@@ -225,10 +225,7 @@ class Lane:
         call = {"t": self._lease.token_id, "e": self._epoch, "lo": self._at, "ok": buffer.ok, "fail": buffer.fail}
         call |= {"rows": buffer.rows, "pay": buffer.payloads} | ({} if leave is None else {"leave": leave})
         self._attempt.calls += 1
-        with self._pool.connection() as connection:
-            row: dict[str, Any] = connection.execute(
-                statements.FLUSH, (self._session_id, json.dumps(call, ensure_ascii=False))
-            ).fetchone()
+        row = self._stored(json.dumps(call, ensure_ascii=False))
         self._stored_at = time.monotonic()
         metrics.in_lane(row["status"], retrying=leave is not None and "delay" in leave.get("token", {}))
         if row["status"] != "fenced":
@@ -237,6 +234,15 @@ class Lane:
         if row["status"] == "go":
             self._epoch, self._at, self._to = row["epoch"], row["lo"], row["hi"]
         return row
+
+    def _stored(self, call: str) -> dict[str, Any]:
+        with self._pool.connection() as connection:
+            while True:
+                try:
+                    row: dict[str, Any] = connection.execute(statements.FLUSH, (self._session_id, call)).fetchone()
+                except TRY_AGAIN:
+                    continue  # else all items since the last call would be done again
+                return row
 
     def _hand_back(self) -> list[str]:
         item = {"t": self._lease.token_id, "e": self._epoch, "then": "back"}

@@ -49,6 +49,7 @@ BEGIN
         UPDATE orchestrator_gate q SET cancel_pending = false WHERE q.run_id = p_run AND q.cancel_pending;
         RETURN;
     END IF;
+    PERFORM branchline_hold_containers(p_run);
     FOR g IN SELECT q.gate, q.scope_id, p.queue, p.branch, p.mode, p.mode = 'C' AND NOT p.cancels_late AS completes, q.generation,
             ARRAY(SELECT (b->>'node')::int FROM jsonb_array_elements(p.branch) b) AS nodes
         FROM orchestrator_gate q JOIN orchestrator_run r ON r.id = q.run_id
@@ -86,6 +87,17 @@ BEGIN
                 -- One that is resumed ends by itself.
                 AND NOT (g.completes AND k.phase = 1 AND k.state IN ('R', 'L')));
     END LOOP;
+END $$;
+
+-- What closing the containers of unwanted branches needs, before any token or gate: a step that opens a scope with a lock has
+-- that before gates, and a lane that ends has its block before its container's token.
+CREATE FUNCTION branchline_hold_containers(p_run uuid) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended(o.lock, uuid_hash_extended(p_run, 11))) FROM (
+        SELECT DISTINCT s.lock FROM orchestrator_scope s WHERE s.run_id = p_run AND s.lock IS NOT NULL AND s.state = 'O'
+        ORDER BY s.lock) o;
+    PERFORM FROM orchestrator_scope s WHERE s.run_id = p_run AND s.state = 'O' AND s.parent IN (
+        SELECT q.scope_id FROM orchestrator_gate q WHERE q.run_id = p_run AND q.cancel_pending) ORDER BY s.id FOR UPDATE;
 END $$;
 
 -- Let a for-each end with the items it has. NULL for one that has not begun with them, or has ended.
