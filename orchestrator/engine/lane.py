@@ -73,6 +73,8 @@ class Lane:
         self._at, self._to = signal["lo"], signal["hi"]
         self._buffer = _Buffer()
         self._item: _Item | None = None
+        # The watch may give up the handler under way, and must not meet what comes after it.
+        self._deciding = threading.Lock()
         self._stored_at = time.monotonic()
         # One of the items may be what kills workers, or cannot be stored: find it by storing each alone.
         self._batch = BATCH if lease.lost == 0 else 1
@@ -93,6 +95,12 @@ class Lane:
                 return [queue for queue in row["queues"] or [] if queue]
             if self._must_stop():
                 return self._hand_back()
+
+    def settle_late(self) -> bool:
+        """Decide the end of the handler under way, if it still is and takes too long."""
+        with self._deciding:
+            deadline = self._attempt.deadline
+            return deadline is not None and time.monotonic() > deadline and self._attempt.settle()
 
     def overstayed(self) -> list[str]:
         """The handler under way takes too long: its item leaves, and ends elsewhere as timed out."""
@@ -172,7 +180,8 @@ class Lane:
         except Exception as error:
             ready.context.note(error)
             outcome = unexpected(error)
-        self._attempt.deadline = None
+        with self._deciding:
+            self._attempt.deadline = None
         return outcome
 
     def _settled(self, item: _Item, outcome: Outcome, ready: Prepared | None, began: float) -> Settlement:

@@ -430,7 +430,7 @@ class Worker:
     def _overstayed(self, attempt: Attempt) -> None:
         lease = attempt.lease
         step = self._facts(lease).plan.step(lease.node)
-        if attempt.thread_id is None or not attempt.settle():
+        if attempt.thread_id is None or not (attempt.settle() if attempt.lane is None else attempt.lane.settle_late()):
             return
         attempt.stop.set()
         self._slots.give_up(attempt.thread_id)

@@ -1,5 +1,6 @@
 """How long a lane of a for-each stays with its worker, and what the items in it hear of that."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -12,9 +13,10 @@ from django.db.models import F
 from orchestrator.core.kinds import Kinds
 from orchestrator.core.outcome import Done, Fail, Outcome, StepFault
 from orchestrator.engine import lane as lanes
+from orchestrator.engine.attempt import Attempt
 from orchestrator.engine.lease import LANE
 from orchestrator.engine.sandbox import Sandbox
-from orchestrator.models import Run, Token
+from orchestrator.models import Run, StepLog, Token
 from orchestrator.models.scope import BLOCK
 from orchestrator.queries.fsck import breaches
 from orchestrator.services.reopen import retry_run
@@ -167,3 +169,29 @@ def looked_after(house: House) -> None:
     assert house.worker is not None
     with house.worker._pool.connection() as connection:
         house.worker._upkeep.stop_cancelled(connection)
+
+
+def test_a_handler_that_ends_just_as_it_is_given_up_costs_no_other_its_time(
+    house: House, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late, after, given_up = Held(listens=False), Held(), threading.Event()
+    held = {"a": late, "b": after}
+    known = kinds(told=Told(lambda context: held[context.step_key].run(context, context)))
+    inside = step("a", "told", timeout="PT0.2S"), step("b", "told", timeout="PT5M")
+    version = house.publish(drawing(*inside, lines=("a > b",)), kinds=known)
+    with worker_at_work(make_tools(sandbox, known)) as house.worker:
+        overstayed = house.worker._overstayed
+
+        def just_ended(attempt: Attempt) -> None:
+            late.release.set()
+            after.enter()
+            overstayed(attempt)
+            given_up.set()
+
+        monkeypatch.setattr(house.worker, "_overstayed", just_ended)
+        run_id = house.start(version)
+        assert given_up.wait(20)
+        monkeypatch.setattr(house.worker, "_overstayed", overstayed)
+        after.release.set()
+        assert output(ended(house, run_id)) == ["held"] * 3
+    assert set(StepLog.objects.filter(run_id=run_id).values_list("outcome", flat=True)) == {"S"}
