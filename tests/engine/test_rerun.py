@@ -72,8 +72,9 @@ def test_a_step_and_what_is_behind_it_run_again_under_new_keys(house: House, san
 @pytest.mark.parametrize("state", ["failed", "cancelled"])
 def test_an_ended_run_is_opened_again(house: House, sandbox: Sandbox, state: str) -> None:
     switch = Switch(**({"c": fails} if state == "failed" else {}))
+    switch.answers["b"] = lambda context: Done("PT1H" if state == "cancelled" else "PT0.1S")
     known = kinds(told=Told(switch))
-    steps = [told("a"), told("b"), told("c"), step("wait", "delay", config={"for": "PT0.1S"})]
+    steps = [told("a"), told("b"), told("c"), step("wait", "delay", config={"for": {"$": "steps.b"}})]
     version = house.publish(document(steps, "a > b > wait > c"), kinds=known)
     with at_work(house, sandbox, known):
         run_id = house.start(version)
@@ -81,7 +82,7 @@ def test_an_ended_run_is_opened_again(house: House, sandbox: Sandbox, state: str
             wait_until(Token.objects.filter(run_id=run_id, state="W").exists, 10, "the delay")
             cancel_run(run_id, house.actor)
         ended(house, run_id, state)
-        switch.answers.clear()
+        switch.answers = {"b": lambda context: Done("PT0.1S")}
         again(house, lambda: rerun_step(run_id, "b", house.actor))
         run = ended(house, run_id, "succeeded")
     assert (run.error, run.control, run.closing) == (None, "-", None)
@@ -125,7 +126,10 @@ def test_an_open_run_takes_away_what_is_behind(house: House, sandbox: Sandbox) -
         held.enter()
         wait_until(HumanTask.objects.waiting().filter(run_id=run_id).exists, 10, "the form")
         first = HumanTask.objects.get(run_id=run_id)
-        own = Token.objects.get(run_id=run_id, node=version.plan["keys"].index("own"))
+        # It began beside the step: only when it waits has it made its last move.
+        parked = Token.objects.filter(run_id=run_id, node=version.plan["keys"].index("own"), state="W")
+        wait_until(parked.exists, 10, "the independent delay")
+        own = parked.get()
         again(house, lambda: rerun_step(run_id, "a", house.actor))
         held.enter()
         first.refresh_from_db()
@@ -152,7 +156,8 @@ def test_a_late_branch_fires_the_join_in_the_new_generation(house: House, sandbo
     with at_work(house, sandbox, known):
         run_id = house.start(version)
         held.enter()
-        wait_until(lambda: switch.attempts("last"), 10, "the join to fire early")
+        # The row, not the attempt: a pure step begins ahead of the commit that led to it.
+        wait_until(StepLog.objects.filter(run_id=run_id, node=3, outcome="S").exists, 10, "the join to fire early")
         pause_run(run_id, house.actor)
         rerun_step(run_id, "a", house.actor)
         assert states(run_id)["last"] == "waiting"
