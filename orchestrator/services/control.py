@@ -12,6 +12,7 @@ from orchestrator.core.json_types import JsonObject
 from orchestrator.core.states import FINAL_RUN, RunState
 from orchestrator.engine import dispatch, statements
 from orchestrator.models import Run, Token
+from orchestrator.services.patience import patient
 
 
 class RunEnding(Conflict):
@@ -20,11 +21,12 @@ class RunEnding(Conflict):
     code = "run_ending"
 
 
+@patient
 def cancel_run(run_id: UUID, actor: Actor, reason: str = "", *, hard: bool = False) -> RunState:
     """Let nothing more start; what runs hears of it and has ten seconds. The state reached so far is returned.
 
     `hard`: take the steps that run away at once, whatever they are doing, those of sub-workflows too.
-    Raises NotFound, RunAlreadyClosed, RunEnding.
+    Raises NotFound, RunAlreadyClosed, RunEnding, RunBusy.
     """
     with transaction.atomic():
         state = _change(
@@ -38,13 +40,15 @@ def cancel_run(run_id: UUID, actor: Actor, reason: str = "", *, hard: bool = Fal
         return RunState(_state_now(run_id))
 
 
+@patient
 def pause_run(run_id: UUID, actor: Actor, reason: str = "") -> RunState:
-    """Let steps that run end, and hold what follows. Raises NotFound, RunAlreadyClosed, RunEnding."""
+    """Let steps that run end, and hold what follows. Raises NotFound, RunAlreadyClosed, RunEnding, RunBusy."""
     return _change(run_id, actor, control="P", closing=None, kind="paused", reason=reason)
 
 
+@patient
 def resume_run(run_id: UUID, actor: Actor, reason: str = "") -> RunState:
-    """Go on where the run was paused. Raises NotFound, RunAlreadyClosed, RunEnding."""
+    """Go on where the run was paused. Raises NotFound, RunAlreadyClosed, RunEnding, RunBusy."""
     return _change(run_id, actor, control="-", closing=None, kind="resumed", reason=reason)
 
 

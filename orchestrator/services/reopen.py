@@ -4,12 +4,12 @@ Each is one transaction under the run's exclusive lock: rows, record and audit e
 Of two operators at once one wins; the other finds nothing left to do and is told so.
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, connection, transaction
@@ -26,13 +26,12 @@ from orchestrator.models import Run, RunRecord, Token, Version
 from orchestrator.services.deadlines import database_time
 from orchestrator.services.inside import open_inside
 from orchestrator.services.parked import Turn, child_to_retry, is_child_step, turn_of, wait_for_turn
+from orchestrator.services.patience import patiently
 from orchestrator.services.plans import plan_of
 from orchestrator.services.run_above import require_own
+from orchestrator.services.run_limit import require_not_replaced
 from orchestrator.services.runs import BusinessKeyOpen, settle_limit
-from orchestrator.services.standing import XID, RunBusy, Scope
-
-T = TypeVar("T")
-MOST_TRIES = 5
+from orchestrator.services.standing import XID, Scope
 
 
 class RunNotFailed(Conflict):
@@ -71,7 +70,7 @@ class Opened:
 def retry_run(run_id: UUID, actor: Actor, reason: str = "") -> RunState:
     """Try again what failed, under the same idempotency keys and with a fresh retry budget.
 
-    Raises NotFound, RunNotFailed, RunNotRepeatable, RunOfSubWorkflow, BusinessKeyOpen, RunBusy.
+    Raises NotFound, RunNotFailed, RunNotRepeatable, RunOfSubWorkflow, BusinessKeyOpen, NewerRunOpen, RunBusy.
     """
 
     def change() -> RunState:
@@ -211,19 +210,10 @@ def node_of(plan: Plan, run_id: UUID, key: str) -> int:
     return plan.node_of[key]
 
 
-def patiently(change: Callable[[], T]) -> T:
-    """Make a change; when a step was in the middle of a move, let it pass and begin anew."""
-    for _ in range(MOST_TRIES - 1):
-        try:
-            return change()
-        except RunBusy:
-            continue  # the lock was given up: whoever waited for it goes first
-    return change()
-
-
 def reopen(it: Opened, generation: int) -> None:
-    """Take a closed run back into the open ones; an open one keeps its state. Raises BusinessKeyOpen."""
+    """Take a closed run back into the open ones; an open one keeps its state. Raises BusinessKeyOpen, NewerRunOpen."""
     run = it.run
+    require_not_replaced(run, run.concurrency_key)
     changes: dict[str, Any] = {"generation": generation}
     if run.state in FINAL_RUN:
         run.state, run.control = RunState.RUNNING, "-"
@@ -232,7 +222,8 @@ def reopen(it: Opened, generation: int) -> None:
         if run.concurrency_key is not None:
             # It had given its slot away: it waits for one like a new run.
             run.queued = changes["queued"] = True
-            transaction.on_commit(partial(settle_limit, run.workflow_id, run.concurrency_key))
+            settle = partial(settle_limit, run.workflow_id, run.concurrency_key)
+            transaction.on_commit(settle, robust=True)  # what fails there the keeper does
     elif run.control == "C":
         run.control = "P"
         changes |= {"control": run.control, "closing": None}

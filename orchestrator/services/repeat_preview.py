@@ -13,18 +13,18 @@ from orchestrator.core.plan import PlanStep
 from orchestrator.core.replay import descendants
 from orchestrator.core.states import AttemptOutcome
 from orchestrator.models import Run, Version
+from orchestrator.services.patience import patiently
 from orchestrator.services.reopen import (
     Opened,
     node_of,
     opened,
-    patiently,
     root_of_step,
     roots_of_run,
     standing_without,
 )
 from orchestrator.services.repeat_rows import Had, begun_anew, had_inside, inside
 from orchestrator.services.rerun import worked_out
-from orchestrator.services.run_limit import changed_limit, input_of
+from orchestrator.services.run_limit import changed_limit, input_of, require_not_replaced
 from orchestrator.services.standing import Scope
 from orchestrator.steps.registered import function_named
 from orchestrator.steps.registry import KINDS
@@ -112,8 +112,8 @@ def preview_rerun(run_id: UUID, key: str, actor: Actor, *, newest: bool = False)
     with transaction.atomic(), opened(run_id, actor) as it:
         repeat = worked_out(it, node_of(it.plan, run_id, key), newest=newest)
         it.plan = repeat.plan
-        if repeat.version is not None:
-            changed_limit(it.run, repeat.plan, input_of(it.run))
+        changes = {} if repeat.version is None else changed_limit(it.run, repeat.plan, input_of(it.run))
+        require_not_replaced(it.run, changes.get("concurrency_key", it.run.concurrency_key))
         number = repeat.version.number if repeat.version else _number(it.run)
         told = _Told(it, frozenset(step.node for step in it.plan.steps))
         behind = told.all(repeat.again - {repeat.node})

@@ -13,8 +13,9 @@ from orchestrator.core.states import RunState
 from orchestrator.engine.identity import uuid7
 from orchestrator.engine.values import Packed
 from orchestrator.models import Payload, Run, Token, Version, Workflow
+from orchestrator.services.patience import patiently
 from orchestrator.services.plans import plan_of
-from orchestrator.services.reopen import Opened, finish, node_of, opened, patiently, reopen
+from orchestrator.services.reopen import Opened, finish, node_of, opened, reopen
 from orchestrator.services.run_limit import change_limit, input_of
 from orchestrator.services.standing import Scope
 
@@ -67,7 +68,8 @@ def rerun_step(
     """Run a step and everything behind it again. `newest`: by the live version; `input`: with another run input.
 
     Raises NotFound, StepNeverRan, VersionDiffers, StepRunning, InputInvalid, ExpressionFailed and LimitDiffers (by
-    the limit that then holds), RunNotRepeatable, RunOfSubWorkflow, BusinessKeyOpen, RunBusy.
+    the limit that then holds), RunNotRepeatable, RunOfSubWorkflow, BusinessKeyOpen, NewerRunOpen,
+    RunBusy.
     """
 
     def change() -> RunState:

@@ -5,7 +5,7 @@ from typing import Any
 from orchestrator.core.errors import Conflict
 from orchestrator.core.json_types import Json
 from orchestrator.core.plan import Plan
-from orchestrator.core.states import FINAL_RUN
+from orchestrator.core.states import FINAL_RUN, RunState
 from orchestrator.engine.limits import limit_fields
 from orchestrator.engine.sandbox import own_sandbox
 from orchestrator.models import Payload, Run
@@ -15,6 +15,25 @@ class LimitDiffers(Conflict):
     """An open run would fall under another limit: it may be at work and cannot change the line it stands in."""
 
     code = "limit_differs"
+
+
+class NewerRunOpen(Conflict):
+    """Newer runs have replaced this one: they would replace it again as soon as it were open."""
+
+    code = "newer_run_open"
+
+
+def require_not_replaced(run: Run, key: str | None) -> None:
+    """See that newer runs under this key of its limit leave room for it, where they replace. Raises NewerRunOpen."""
+    if key is None or run.state not in FINAL_RUN:
+        return
+    newer = Run.objects.filter(
+        workflow_id=run.workflow_id, concurrency_key=key, state__in=(RunState.RUNNING, RunState.PAUSED), pk__gt=run.pk
+    ).order_by("-pk")
+    newest = newer.first()
+    if newest is not None and newest.replaces and newer.count() >= (newest.concurrency_limit or 0):
+        message = f"Run {run.pk} has been replaced by a newer run of its workflow that is open, run {newest.pk}."
+        raise NewerRunOpen(f"{message} Wait for its end or cancel it.", details={"run": str(newest.pk)})
 
 
 def changed_limit(run: Run, plan: Plan, value: Json) -> dict[str, Any]:

@@ -132,7 +132,7 @@ def start_run(  # noqa: PLR0913  keyword-only: the whole request
     _tell(known.plan, workflow.workspace_id, run_id)
     transaction.on_commit(metrics.RUNS_STARTED.labels(trigger).inc)
     if status == "queued":
-        transaction.on_commit(partial(settle_limit, workflow.pk, row["concurrency_key"]))
+        transaction.on_commit(partial(settle_limit, workflow.pk, row["concurrency_key"]), robust=True)
     beginning = Beginning(version=chosen.number, started_at=began_at, seq=seq)
     # Under a limit more may have happened since: it is read.
     return Started(run_id=started, created=True, beginning=None if "concurrency_key" in row else beginning)

@@ -21,6 +21,7 @@ from orchestrator.engine import statements
 from orchestrator.engine.items import starts_as_json
 from orchestrator.engine.values import Packed
 from orchestrator.models import HumanTask, Run, Token
+from orchestrator.services.patience import patiently
 from orchestrator.services.reopen import (
     Opened,
     RunNotRepeatable,
@@ -28,7 +29,6 @@ from orchestrator.services.reopen import (
     failed_steps,
     finish,
     opened,
-    patiently,
     reopen,
 )
 from orchestrator.services.rerun import StepRunning

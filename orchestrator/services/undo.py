@@ -13,6 +13,7 @@ from orchestrator.core.states import FINAL_RUN, RunState
 from orchestrator.core.undo import NEEDS_PERSON
 from orchestrator.engine import dispatch, metrics, statements
 from orchestrator.models import Run, UndoItem
+from orchestrator.services.patience import patient
 
 How = Literal["retry", "skip", "by_hand"]
 
@@ -29,6 +30,7 @@ class UndoItemNotStuck(Conflict):
     code = "undo_item_not_stuck"
 
 
+@patient
 def undo_run(run_id: UUID, actor: Actor, reason: str = "") -> RunState:
     """Undo what happened in a run, in reverse causal order. An open run is stopped first. The state reached so far.
 
@@ -68,6 +70,7 @@ def _begin(run: Run, actor: Actor, detail: str) -> str | None:
     return state
 
 
+@patient
 def settle_undo(run_id: UUID, entry: int, how: How, actor: Actor, reason: str = "") -> None:
     """Try a stuck item of the ledger again, skip it, or note that it was done by hand. Others go on from there.
 
