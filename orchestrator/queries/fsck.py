@@ -219,7 +219,9 @@ INVARIANTS = (
         "What waits or is at work in a closed container is known to be left there: the next sweep takes it away.",
         """SELECT t.run_id::text, 'token ' || t.id FROM orchestrator_token t
         JOIN orchestrator_scope s ON s.id = branchline_block(t.scope_id) AND s.state = 'C' AND s.draining_since IS NULL
-        WHERE t.scope_id <> 0 AND t.node >= 0 AND t.state IN ('W', 'L')""",
+        WHERE t.scope_id <> 0 AND t.node >= 0 AND t.state IN ('W', 'L')
+            -- After a retry: its container is closed until it has its lock.
+            AND NOT (t.state = 'W' AND coalesce(t.waiting ? 'turn', false))""",
     ),
     Invariant(
         "I13 closed containers drain",
