@@ -20,8 +20,8 @@ FIRST = Tries(attempt=1, spent=0.0, draw=0.0)  # a step that succeeds is not tri
 def follows_of(plan: Plan, lease: Lease, form: TaskForm, config: Json) -> dict[str, Any]:
     """What `branchline_open_task` keeps: by outcome, the part of an item of `branchline_advance` no answer changes.
 
-    Nothing, or not all outcomes, where a worker is needed: the run may end, others may be cancelled, or the evaluated
-    config is too large to be kept with the task.
+    Nothing, or not all outcomes, where a worker is needed: this is the run's only end, others may be cancelled, or the
+    evaluated config is too large to be kept with the task.
     """
     if lease.node < 0:
         return {}

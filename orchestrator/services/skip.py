@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.models import F
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from orchestrator.core.actor import Actor
@@ -178,6 +179,7 @@ def _advance(it: Opened, token: Token, step: PlanStep, ports: tuple[str, ...], o
         attempt=token.attempt + 1,
         verdict="",
         wake_at=None,
+        ready_at=Now(),  # what follows has not waited for a worker before
         # A wait belongs to its attempt, which the skip ends.
         started_at=token.first_started_at if token.phase == 1 and token.attempt == 0 else now,
         first_started_at=token.first_started_at or now,

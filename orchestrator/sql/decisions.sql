@@ -12,7 +12,7 @@ DECLARE
 BEGIN
     IF v_item IS NULL OR octet_length(p_answer::text) > 2000 THEN RETURN NULL; END IF;
     UPDATE orchestrator_token k SET state = 'L', session_id = 0, epoch = k.epoch + 1, attempt = k.attempt + 1,
-        started_at = clock_timestamp(), wake_at = NULL, xid = branchline_xid()
+        started_at = clock_timestamp(), ready_at = clock_timestamp(), wake_at = NULL, xid = branchline_xid()
     FROM orchestrator_run q
     WHERE k.id = p_token AND k.epoch = p_epoch AND k.state = 'W' AND k.node = (p_follows->>'node')::int
         AND k.version_id = (p_follows->>'version')::bigint AND q.id = k.run_id AND q.control = '-'

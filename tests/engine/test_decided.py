@@ -153,12 +153,14 @@ def test_nobody_has_the_next_step_in_hand(house: House, sandbox: Sandbox) -> Non
     with at_work(house, sandbox):
         run_id, task = opened(house, house.publish(DRAWINGS["a split"]))
     house.worker = None
+    Token.objects.update(ready_at="2020-01-01T00:00Z")
     counted = metrics.ATTEMPTS.labels("human_task", "succeeded")
     before = counted._value.get()
     with patch.object(dispatch, "wake", lambda queue, count: queues.extend([queue] * count)):
         decide(house, task)
     tokens = list(Token.objects.filter(run_id=run_id).values_list("state", "session_id", "attempt", "phase"))
     assert tokens == [("R", None, 0, 0)] * 2
+    assert not Token.objects.filter(ready_at__lt=task.opened_at).exists(), "it waits for a worker since now"
     assert queues == ["default"] * 2
     assert counted._value.get() == before + 1
     assert session_of_answer(run_id) == BY_DECISION
