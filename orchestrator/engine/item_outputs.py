@@ -29,18 +29,23 @@ def outputs_of(pool: Any, plan: Plan, lease: Lease, *, block: int, total: int) -
     Args: `block` is its scope's number, `total` how many items it has.
     """
     exits = tuple((node, plan.steps[node].key) for node in plan.exits_to(plan.bodies[lease.node].end))
+    most = MOST_WHOLE - total * _around(exits)
     asked = {
-        "most": MOST_WHOLE - total * _around(exits),
+        "most": most,
         "run": lease.run.run_id,
         "nodes": [node for node, _ in exits],
         "first": block + 1,
         "last": block + total,
     }
     with pool.connection() as connection:
-        rows = connection.execute(statements.ITEM_OUTPUTS, asked).fetchall()
-        if not rows or rows[-1]["so_far"] <= asked["most"]:
-            return in_order(exits, block + 1, total, rows)
+        # Below 0 the keys alone are too much, and the statement would give no row whatever there is.
+        if most >= 0:
+            rows = connection.execute(statements.ITEM_OUTPUTS, asked).fetchall()
+            if not rows or rows[-1]["so_far"] <= most:
+                return in_order(exits, block + 1, total, rows)
         sizes = connection.execute(statements.ITEM_BYTES, asked).fetchone()
+    if sizes["bytes"] is None:
+        return in_order(exits, block + 1, total, [])
     return ItemOutputs(
         step=plan.steps[lease.node].key,
         run=str(lease.run.run_id),

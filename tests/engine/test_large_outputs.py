@@ -152,6 +152,41 @@ def test_items_with_several_last_steps_stream_one_object_each(house: House, sand
     assert output(run_of(house, sandbox, raw)) == [[n, ["x", "y", "z"]] for n in range(9)]
 
 
+def forked(total: int) -> dict[str, Any]:
+    """A for-each `fat` with three last steps, and one over its outputs."""
+    raw = fat(total, *(step(key, "told", parent="fat") for key in "xyz"), each("thin", "steps.fat"))
+    raw["steps"].append(value("b", "item and item.x.n", parent="thin"))
+    return {**raw, "edges": document([], "a > x", "a > y", "a > z", "fat > thin")["edges"]}
+
+
+def leave_beside_keys(monkeypatch: pytest.MonkeyPatch, spare: int) -> None:
+    """Let the keys of nine items of `forked` leave so many bytes for their values."""
+    around = item_outputs._around([(2, "x"), (3, "y"), (4, "z")])
+    monkeypatch.setattr(item_outputs, "MOST_WHOLE", 9 * around + spare)
+
+
+@pytest.mark.parametrize("spare", [-100, -1, 0, 1])
+def test_no_output_is_lost_where_the_keys_alone_are_too_much(
+    house: House, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, spare: int
+) -> None:
+    leave_beside_keys(monkeypatch, spare)
+    run = run_of(house, sandbox, forked(9), lambda context: Done({"n": place(context)}))
+    assert reference_of(run)["total"] == 9
+    assert output(run) == list(range(9))
+
+
+@pytest.mark.parametrize("spare", [-1, 0])
+def test_items_that_all_gave_nothing_are_a_list_of_nulls(
+    house: House, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, spare: int
+) -> None:
+    leave_beside_keys(monkeypatch, spare)
+    raw = forked(9)
+    raw["steps"][0]["config"]["tolerate"] = {"count": 9}
+    run = run_of(house, sandbox, raw, lambda _: Fail(StepFault(code="no", message="none of them")))
+    row = StepLog.objects.get(run=run, node=0, outcome="S")
+    assert (row.output, row.output_ref) == ([None] * 9, None)
+
+
 @pytest.mark.usefixtures("little")
 def test_for_eaches_in_a_for_each_stream_level_by_level(house: House, sandbox: Sandbox) -> None:
     raw = document(
