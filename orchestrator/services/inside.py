@@ -61,6 +61,8 @@ def _behind_lock(run: Run, plan: Plan, token: Token, block: Scope) -> list[Token
             if inside.state in {TokenState.READY, TokenState.HELD}:
                 wait_for_turn(inside, block.pk, 0, kind="lock", text=f'Waiting for its turn at "{block.lock}"')
         Token.objects.filter(pk=token.pk).update(inner_scope=scope_id)
+        # Nothing of before is left, see `_clear`: a sweep that had yet to find that would take what is here now.
+        Scope.objects.filter(pk=block.pk).update(draining_since=None)
     elif is_over and was_cut(token):
         go_on(token, scope_id, _waiting(block), {"state": "succeeded", "scope": scope_id})
     return [token, *made]

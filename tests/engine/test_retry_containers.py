@@ -3,7 +3,9 @@
 from typing import Any
 
 import pytest
+from django.db.models.functions import Now
 
+from orchestrator.engine import statements
 from orchestrator.engine.sandbox import Sandbox
 from orchestrator.models import Scope, StepLog, Token
 from orchestrator.queries.fsck import breaches
@@ -14,6 +16,7 @@ from orchestrator.services.skip import skip_step
 from tests.engine.drawings import document, step
 from tests.engine.house import House, leftovers, output
 from tests.engine.kinds import Told, kinds
+from tests.engine.rows import rows
 from tests.engine.test_retry_run import Switch, again, at_work, ended, fails, told
 from tests.waiting import wait_until
 
@@ -85,6 +88,22 @@ def test_a_scope_with_a_lock_goes_on_inside_once_it_has_the_lock_again(house: Ho
     rows = StepLog.objects.filter(run_id=run_id, outcome="S", node__in=[keys.index("b"), keys.index("d")])
     spans: list[Any] = sorted(rows.values_list("started_at", "finished_at"))
     assert spans[0][1] <= spans[1][0]
+    assert list(breaches()) == []
+
+
+def test_a_sweep_spares_what_was_retried_in_a_scope_that_waits_for_its_lock(house: House, sandbox: Sandbox) -> None:
+    """Something had been left in the scope when it closed, and nobody has swept since."""
+    known = kinds(told=Told(Switch(b=fails)))
+    version = house.publish(
+        document([step("box", "scope", config={"lock": "bench"}), told("b", parent="box")]), kinds=known
+    )
+    with at_work(house, sandbox, known):
+        run_id = house.start(version)
+        ended(house, run_id, "failed")
+    Scope.objects.filter(run_id=run_id).update(draining_since=Now())
+    retry_run(run_id, house.actor)
+    assert rows(statements.DRAIN_SCOPES, 100) == []
+    assert Token.objects.filter(run_id=run_id, state="W").exclude(scope_id=0).count() == 1
     assert list(breaches()) == []
 
 
