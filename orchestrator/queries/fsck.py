@@ -128,6 +128,13 @@ INVARIANTS = (
                 AND (t.inner_scope IS NOT NULL OR t.waiting ? 'turn' OR t.waiting->>'kind' = 'child'))""",
     ),
     Invariant(
+        "I4 queued runs have a limit",
+        "An open run that is queued stands under a limit: else nobody lets it go.",
+        """SELECT r.id::text, r.state FROM orchestrator_run r
+        WHERE r.queued AND r.concurrency_key IS NULL
+        AND r.state NOT IN ('succeeded', 'failed', 'cancelled', 'undone', 'undo_stuck')""",
+    ),
+    Invariant(
         "I5 leases have an owner",
         "A leased token names a session; a waiting one waits for something.",
         """SELECT t.run_id::text, 'token ' || t.id FROM orchestrator_token t

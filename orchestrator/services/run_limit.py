@@ -49,6 +49,8 @@ def changed_limit(run: Run, plan: Plan, value: Json) -> dict[str, Any]:
         "concurrency_key": key,
         "concurrency_limit": fields.get("concurrency_limit"),
         "replaces": fields.get("on_limit") == "replace",
+        # It may have ended in the line of its former limit. `reopen` puts it into that of the new one.
+        "queued": False,
     }
 
 
@@ -57,7 +59,7 @@ def change_limit(run: Run, plan: Plan, value: Json) -> None:
     changes = changed_limit(run, plan, value)
     if changes:
         Run.objects.filter(pk=run.pk).update(**changes)
-        run.concurrency_key = changes["concurrency_key"]
+        run.concurrency_key, run.queued = changes["concurrency_key"], False
 
 
 def input_of(run: Run) -> Json:

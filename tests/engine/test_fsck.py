@@ -133,6 +133,10 @@ def queued_at_work(run: UUID) -> None:
     Run.objects.filter(pk=run).update(queued=True, concurrency_key="")
 
 
+def queued_without_limit(run: UUID) -> None:
+    Run.objects.filter(pk=run).update(queued=True)
+
+
 def no_payload(run: UUID) -> None:
     row = StepLog.objects.filter(run_id=run).values().first()
     assert row is not None
@@ -223,6 +227,7 @@ FAULTS: dict[str, Callable[[UUID], None]] = {
     "I4 cancelled runs drain": never_drains,
     "I4 only a pause holds": held_for_ever,
     "I4 a queued run begins nothing": queued_at_work,
+    "I4 queued runs have a limit": queued_without_limit,
     "I9 payloads are there": no_payload,
     "I9 outputs are there": outputs_of_nobody,
     "I10 state and control agree": paused_without_control,

@@ -363,6 +363,19 @@ def test_a_rerun_by_the_newest_version_falls_under_its_limit(house: House, remov
     assert queued(ada, long) == [False, False]
 
 
+def test_a_run_that_ended_in_the_queue_waits_for_nothing_under_a_version_without_a_limit(house: House) -> None:
+    version = house.publish(limited(1))
+    first, second = house.start(version), house.start(version)
+    cancel_run(second, house.actor)
+    raw = document([FOREVER])
+    publish_version(
+        workflow=version.workflow, document=parse_document(raw), raw=raw, note="", actor=house.actor, kinds=KINDS
+    )
+    rerun_step(second, "a", house.actor, newest=True)
+    assert (queued(first, second), states(second)) == ([False, False], ["R"])
+    assert list(breaches(everything=True)) == []
+
+
 def test_a_lower_limit_is_reached_by_ends_only(house: House) -> None:
     version = house.publish(limited(3))
     runs = [house.start(version) for _ in range(3)]
