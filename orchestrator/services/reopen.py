@@ -28,7 +28,7 @@ from orchestrator.services.inside import open_inside
 from orchestrator.services.parked import Turn, child_to_retry, is_child_step, turn_of, wait_for_turn
 from orchestrator.services.patience import patiently
 from orchestrator.services.plans import plan_of
-from orchestrator.services.run_above import require_own
+from orchestrator.services.run_above import has_failed, require_own
 from orchestrator.services.run_limit import require_not_replaced
 from orchestrator.services.runs import BusinessKeyOpen, settle_limit
 from orchestrator.services.standing import XID, Scope
@@ -119,11 +119,6 @@ def standing_without(it: Opened, roots: frozenset[int]) -> Replayed:
 def failed_steps(scope: Scope) -> frozenset[int]:
     """The steps whose failure nobody took and no join has swallowed."""
     return unhandled(scope.plan, scope.ports(), scope.replayed())
-
-
-def has_failed(run: Run) -> bool:
-    """Whether the run itself has failed, perhaps while it was paused: then its undo is held."""
-    return run.state == RunState.FAILED or (run.state == RunState.PAUSED and run.control == "C")
 
 
 def cut_short(scope: Scope, node: int) -> bool:

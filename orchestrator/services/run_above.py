@@ -19,11 +19,16 @@ def require_own(run: Run) -> None:
         return
     top, below = _top_of(run)
     message = f"Run {run.pk} was started by run {top.pk} and has ended: it does not go on alone. "
-    if RunState.SUCCEEDED in (run.state, top.state):
-        message += f'Re-run step "{_step_at(top, below)}" of run {top.pk}; it starts this workflow anew.'
-    else:
+    if has_failed(top) and run.state != RunState.SUCCEEDED:
         message += f"Retry run {top.pk}; it goes on from where this one failed."
+    else:
+        message += f'Re-run step "{_step_at(top, below)}" of run {top.pk}; it starts this workflow anew.'
     raise RunOfSubWorkflow(message, details={"top": str(top.pk)})
+
+
+def has_failed(run: Run) -> bool:
+    """Whether the run itself has failed, perhaps while it was paused: then its undo is held."""
+    return run.state == RunState.FAILED or (run.state == RunState.PAUSED and run.control == "C")
 
 
 def _top_of(run: Run) -> tuple[Run, Run]:

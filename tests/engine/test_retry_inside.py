@@ -8,9 +8,10 @@ import pytest
 from orchestrator.core.errors import BranchlineError
 from orchestrator.core.outcome import Done, Fail, Outcome, StepFault
 from orchestrator.engine.sandbox import Sandbox
-from orchestrator.models import Run, Scope, StepLog
+from orchestrator.models import Run, Scope, StepLog, Token
 from orchestrator.queries.fsck import breaches
 from orchestrator.services.bulk import change_runs
+from orchestrator.services.control import cancel_run
 from orchestrator.services.reopen import retry_run, retry_step
 from orchestrator.services.repeat_preview import preview_rerun, preview_retry
 from orchestrator.services.rerun import rerun_step
@@ -201,6 +202,46 @@ def test_it_is_refused_though_the_run_above_has_handled_the_failure(house: House
     with pytest.raises(BranchlineError, match=f'Re-run step "sub" of run {top.pk}') as refused:
         retry_run(child.pk, house.actor)
     assert refused.value.error_code == "run_of_sub_workflow"
+
+
+def waiting_family(house: House) -> tuple[Run, Run, Run]:
+    """A run, its sub-workflow in a scope and that one's own: the innermost waits for an hour."""
+    known = house.kinds  # type: ignore[attr-defined]
+    house.publish(document([step("wait", "delay", config={"for": "PT1H"})]), slug="child", kinds=known)
+    house.publish(document([step("low", "sub_workflow", config={"workflow": "child"})]), slug="middle", kinds=known)
+    raw = document([step("box", "scope"), step("sub", "sub_workflow", config={"workflow": "middle"}, parent="box")])
+    run_id = house.start(house.publish(raw, kinds=known))
+    wait_until(Run.objects.filter(root_run=run_id, depth=2, tokens__state="W").exists, 20, "the child to wait")
+    middle = Run.objects.get(parent_run=run_id)
+    return Run.objects.get(pk=run_id), middle, Run.objects.get(parent_run=middle)
+
+
+def test_below_a_cancelled_run_it_names_the_step_to_run_again(house: House, busy: None) -> None:
+    top, middle, child = waiting_family(house)
+    cancel_run(top.pk, house.actor)
+    for run in (top, middle, child):
+        assert house.end_of(run.pk).state == "cancelled"
+    for run in (middle, child):
+        with pytest.raises(BranchlineError, match=f'Re-run step "box" of run {top.pk}') as refused:
+            retry_run(run.pk, house.actor)
+        assert refused.value.error_code == "run_of_sub_workflow"
+    rerun_step(top.pk, "box", house.actor)  # the way that it names is open
+    assert Run.objects.get(pk=top.pk).state == "running"
+    cancel_run(top.pk, house.actor)
+
+
+def test_below_a_run_that_goes_on_it_names_the_step_to_run_again(house: House, busy: None) -> None:
+    """The step took its error port: the run above has no failure that a retry could begin with."""
+    known = house.kinds  # type: ignore[attr-defined]
+    house.publish(document([told("a"), told("bad")], "a > bad"), slug="child", kinds=known)
+    steps = [step("sub", "sub_workflow", config={"workflow": "child"}), step("wait", "delay", config={"for": "PT1H"})]
+    run_id = house.start(house.publish(document(steps, "sub.error > wait"), kinds=known))
+    wait_until(Token.objects.filter(run_id=run_id, state="W", node=1).exists, 20, "the run above to go on")
+    with pytest.raises(BranchlineError, match=f'Re-run step "sub" of run {run_id}') as refused:
+        retry_run(Run.objects.get(parent_run=run_id).pk, house.actor)
+    assert refused.value.error_code == "run_of_sub_workflow"
+    rerun_step(run_id, "sub", house.actor)  # the way that it names is open
+    cancel_run(run_id, house.actor)
 
 
 def test_a_run_goes_on_without_a_step_while_the_one_above_still_waits(house: House, busy: None) -> None:
