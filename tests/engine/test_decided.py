@@ -10,7 +10,7 @@ from unittest.mock import patch
 from uuid import UUID
 
 import pytest
-from django.db import connections
+from django.db import connection, connections
 from django.db.models import F
 
 from orchestrator.core.actor import Actor
@@ -95,6 +95,17 @@ def at_work(house: House, sandbox: Sandbox) -> Iterator[None]:
         keeper_at_work(house.worker.poke),
     ):
         yield
+
+
+@contextmanager
+def no_longer_than(time: str) -> Iterator[None]:
+    """Who waits longer for a lock on the test's own connection fails."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('lock_timeout', %s, false)", [time])
+        try:
+            yield
+        finally:
+            cursor.execute("RESET lock_timeout")
 
 
 def session_of_answer(run_id: UUID) -> int | None:
@@ -219,9 +230,8 @@ def test_it_never_waits_for_the_run(house: House, sandbox: Sandbox) -> None:
     """Who cancels or pauses holds the run's lock and may wait for the task: a decision must not wait for that lock."""
     with at_work(house, sandbox):
         run_id, task = opened(house, house.publish(DRAWINGS["a line"]))
-        with own_connection() as other, other.transaction():
+        with own_connection() as other, other.transaction(), no_longer_than("5s"):
             other.execute("SELECT branchline_lock_run(%s)", (run_id,))
-            other.execute("SET LOCAL lock_timeout = '5s'")
             decide(house, task)
             assert Token.objects.filter(run_id=run_id, node=0).exists(), "a worker is to end it"
         assert house.worker is not None
