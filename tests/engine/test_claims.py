@@ -51,3 +51,15 @@ def test_each_lease_knows_its_own_run(house: House) -> None:
     assert leases[0].run is leases[3].run
     leases[0].seen[0] = ("one", None)
     assert not leases[3].seen, "branches of a run do not share what they have seen"
+
+
+def test_the_next_step_of_a_chain_knows_what_the_chain_has_seen(house: House) -> None:
+    """Its steps may not be in the rows yet: they begin ahead of the commits before them."""
+    house.start(house.publish(document([step("a"), step("b")], "a > b")))
+    beat(1)
+    (lease,) = leases_of(claim(1))
+    lease.seen[0], lease.outer[9] = ("a", None), ("around", None)
+    moved = lease.moved(node=1, epoch=lease.epoch + 1, started_at=lease.started_at)
+    assert moved.seen is lease.seen
+    assert moved.outer is lease.outer
+    assert moved.run is lease.run
