@@ -3,6 +3,7 @@
 A message may be lost, repeated or late: whoever hears looks at the rows, and looks again from time to time anyway.
 """
 
+import asyncio
 import json
 import os
 from collections.abc import AsyncIterator, Iterable
@@ -55,6 +56,7 @@ class Ear:
     async def next(self, seconds: float) -> News | None:
         """The next news; None when there is none for so long. Raises one of `DEAF`."""
         message = await self._channel.get_message(ignore_subscribe_messages=True, timeout=seconds)
+        _heed_cancellation()
         if message is None:
             return None
         said = json.loads(message["data"])
@@ -76,7 +78,18 @@ async def hearing(workspace_id: int) -> AsyncIterator[Ear]:
         await channel.subscribe(f"{PREFIX}{workspace_id}")
         if await channel.get_message(timeout=CONNECT) is None:
             raise TimeoutError("Valkey does not answer.")
+        _heed_cancellation()
         yield Ear(channel)
     finally:
         await channel.aclose()  # type: ignore[no-untyped-call]
         await client.aclose()
+
+
+def _heed_cancellation() -> None:
+    """Before Python 3.12 `asyncio.wait_for`, by which a command is sent, may swallow a cancellation.
+
+    Whoever cancelled this task would wait for its end for ever.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError

@@ -1,5 +1,6 @@
 """What is announced is heard in its workspace, a lost connection shows, and without Valkey nobody waits."""
 
+import asyncio
 from typing import Any
 from uuid import uuid4
 
@@ -34,6 +35,23 @@ async def test_whoever_lost_the_connection_hears_of_that(valkey: str) -> None:
         with pytest.raises(DEAF):
             await ear.next(PATIENCE)
     wait_until(lambda: client.pubsub_numsub(f"{PREFIX}{HERE}")[0][1] == 0, PATIENCE, "Valkey to forget who left")
+
+
+async def test_whoever_is_cancelled_stops_listening(valkey: str) -> None:
+    """At any moment, one in the middle of a command included."""
+
+    async def listen() -> None:
+        async with hearing(HERE) as ear:
+            while True:
+                await ear.next(PATIENCE)
+
+    for moment in list(range(60)) * 5:  # turns of the event loop
+        listening = asyncio.create_task(listen())
+        for _ in range(moment):
+            await asyncio.sleep(0)
+        listening.cancel()
+        await asyncio.wait([listening], timeout=PATIENCE)
+        assert listening.cancelled(), moment
 
 
 async def test_without_valkey_nobody_hears_and_telling_costs_nothing(
