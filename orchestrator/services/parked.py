@@ -68,9 +68,13 @@ def _stand(token: Token, inner_scope: int | None, waiting: JsonObject, **more: o
     token.phase, token.waiting = 1, waiting
 
 
+#: How a step ended that was taken away before its end.
+CUT = (None, AttemptOutcome.CANCELLED)
+
+
 def was_cut(token: Token) -> bool:
     """Whether the step was taken away before it ended: by what failed around it, not by itself."""
-    return _last_outcome(token, token.generation) in (None, AttemptOutcome.CANCELLED)
+    return _last_outcome(token, token.generation) in CUT
 
 
 def _last_outcome(token: Token, generation: int) -> str | None:
@@ -102,7 +106,8 @@ def child_to_retry(run: Run, plan: Plan, token: Token) -> Run | None:
     child = Run.objects.filter(parent_run_id=run.pk, parent_node=token.node, parent_scope=token.scope_id).last()
     if child is None or not _is_of(token, child):
         return None
-    cut = was_cut(token)
+    before = _last_outcome(token, token.generation)
+    cut = before in CUT
     waiting: JsonObject = {
         "kind": "child",
         "text": f'Waiting for the run of "{plan.steps[token.node].name}"',
@@ -114,7 +119,9 @@ def child_to_retry(run: Run, plan: Plan, token: Token) -> Run | None:
         go_on(token, None, waiting, {"state": child.state, "run": str(child.pk)})
         Run.objects.filter(pk=child.pk).update(parent_generation=token.generation)
         return None
-    if child.state != RunState.FAILED and not (cut and child.state == RunState.CANCELLED):
+    # A step that ran out of its time failed by itself, and its run was cancelled for that.
+    is_stopped = child.state == RunState.CANCELLED and before != AttemptOutcome.TIMEOUT
+    if child.state != RunState.FAILED and not is_stopped:
         return None
     park(run, plan, token, None, waiting)
     place = {"parent_token": token.pk, "parent_epoch": token.epoch, "parent_generation": token.generation}
