@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from orchestrator.core.drawing import Drawing
 from orchestrator.core.fixes import removal, setting
 from orchestrator.core.problem import Fix, Problem, Severity
-from orchestrator.core.regions import RegionView
+from orchestrator.core.regions import Fork, RegionView
 
 
 def region_problems(drawing: Drawing) -> Iterator[Problem]:
@@ -93,13 +93,21 @@ def _parallel_problems(view: RegionView) -> Iterator[Problem]:
         fix = setting("Declare it a sequence", f"/regions/{view.index}/pattern", "sequence")
         yield _of(view, "region_not_parallel", text, fix=fix, is_warning=True)
     for fork in view.forks:
-        outside = [edge.target for edge in fork.edges if not view.holds(edge.target)]
-        exits = view.exits_after(fork)
-        if outside or len(exits) > 1:
-            where = _named(outside or exits)
-            what = f"one goes straight to {where}" if outside else f"they leave it at {where}"
+        if what := _escape(view, fork):
             text = f'opens branches at "{fork.step}", but {what}. Let them meet inside the region, or end there.'
             yield _of(view, "region_branch_escapes", text, step=fork.step)
+
+
+def _escape(view: RegionView, fork: Fork) -> str | None:
+    """How branches of a fork leave the region without having met, if they do."""
+    if outside := [edge.target for edge in fork.edges if not view.holds(edge.target)]:
+        return f"one goes straight to {_named(outside)}"
+    exits = view.exits_after(fork)
+    if len(exits) > 1:
+        return f"they leave it at {_named(exits)}"
+    if exits and view.branches_to(exits[0], fork) == 1:
+        return f"one leaves it at {_named(exits)} without the others"
+    return None
 
 
 def _event_problems(view: RegionView) -> Iterator[Problem]:

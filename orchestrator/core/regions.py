@@ -25,6 +25,7 @@ class RegionView:
         self.region = region
         self.steps = [key for key in dict.fromkeys(region.steps) if key in drawing.steps]
         self._members = frozenset(self.steps)
+        self._found_before: dict[str, frozenset[str]] = {}
 
     @cached_property
     def entries(self) -> list[str]:
@@ -52,6 +53,22 @@ class RegionView:
                     reached.add(target)
                     work.append(target)
         return [key for key in self.steps if key in reached and key in self._exits]
+
+    def branches_to(self, key: str, fork: Fork) -> int:
+        """How many of the edges of a fork lead to a step by ways inside the region."""
+        return sum(edge.target in self._before(key) for edge in fork.edges)
+
+    def _before(self, key: str) -> frozenset[str]:
+        """The step, and those that lead to it by ways inside the region. Found once for each step."""
+        if key not in self._found_before:
+            reached, work = {key}, deque([key])
+            while work:
+                for edge in self.drawing.incoming[work.popleft()]:
+                    if self.holds(edge.source) and edge.source not in reached:
+                        reached.add(edge.source)
+                        work.append(edge.source)
+            self._found_before[key] = frozenset(reached)
+        return self._found_before[key]
 
     def holds(self, key: str) -> bool:
         """Whether a step is a member."""

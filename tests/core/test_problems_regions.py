@@ -72,6 +72,9 @@ def test_a_sequence_is_one_line(steps: str, lines: tuple[str, ...], kinds: dict[
         ("abc", ("a > b > x", "a > c > y"), "region_branch_escapes"),
         ("abc", ("a > b > x", "a > c > x"), "region_branch_escapes"),  # joined, but outside
         ("abcd", ("a > b > d", "a > c > d", "a > x"), "region_branch_escapes"),
+        ("abc", ("a > b > x", "a > c"), "region_branch_escapes"),  # one leaves alone while the other is at work
+        ("abcdef", ("a > b", "a > c > d > f > x", "c > e > f"), "region_branch_escapes"),  # with its own branches
+        ("abcde", ("a > b > d > x", "a > c > d", "a > e"), None),  # two meet, the third ends
         ("abcdef", ("a > b > d", "a > c > d", "b > e > f", "b > f", "d > x", "f > y"), "region_branch_escapes"),
         ("bc", ("a > b", "x > c"), "region_second_entry"),  # opened at two places
         ("abc", ("a > b > c",), "region_not_parallel"),
