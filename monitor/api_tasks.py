@@ -15,6 +15,7 @@ from orchestrator.api import (
     Actor,
     Json,
     JsonObject,
+    Seen,
     card_for,
     claim_task,
     decide_task,
@@ -111,12 +112,14 @@ class TaskDecideView(OneTaskView):
         return Response(decide(self.actor, self.id_of("task"), request.data))
 
 
-def decide(actor: Actor, task_id: UUID, body: Json, seen: Sequence[Any] | None = None) -> JsonObject:
+def decide(
+    actor: Actor, task_id: UUID, body: Json, seen: Sequence[Any] | None = None, still: Seen | None = None
+) -> JsonObject:
     """Decide as the body says. Raises what `decide_task` does, ValidationError."""
     answer = _DECISION.run_validation({} if body is None else body)
-    return asdict(decide_task(task_id=task_id, actor=actor, seen=seen, **answer))
+    return asdict(decide_task(task_id=task_id, actor=actor, seen=seen, still=still, **answer))
 
 
 def decide_directly(asked: Asked) -> tuple[int, JsonObject]:
     """As TaskDecideView.post does it, for orchestrator.project.direct; `seen_along` was read along."""
-    return 200, decide(asked.actor, UUID(asked.parts["task"]), asked.body, asked.along)
+    return 200, decide(asked.actor, UUID(asked.parts["task"]), asked.body, asked.along, asked.seen)

@@ -60,12 +60,12 @@ def see(statement: str, parameters: Sequence[str | int | bytes | UUID]) -> tuple
     return None if row is None else (row[:-1], Seen(statement=statement, parameters=tuple(parameters), row=row[-1]))
 
 
-def fetch_if_still(seen: Seen, function: str, arguments: Sequence[str]) -> tuple[Any, ...]:
-    """The row of a function of JSON arguments, called only if `seen` still reads so: in one statement, of one snapshot.
+def fetch_if_still(seen: Seen, function: str, types: Sequence[str], arguments: Sequence[Any]) -> tuple[Any, ...]:
+    """The row of a function, called only if `seen` still reads so: in one statement, of one snapshot.
 
-    Raises SeenOtherwise, with nothing done.
+    `types`: of its arguments, in SQL. Raises SeenOtherwise, with nothing done.
     """
-    given = ", ".join(f"%s::jsonb AS a{number}" for number in range(len(arguments)))
+    given = ", ".join(f"%s::{type_} AS a{number}" for number, type_ in enumerate(types))
     names = ", ".join(f"still.a{number}" for number in range(len(arguments)))
     # The arguments come through the rows that read so: without one the function is not called, whatever the plan.
     statement = (

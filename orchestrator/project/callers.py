@@ -11,7 +11,8 @@ from orchestrator.rest import throttle
 from orchestrator.rest.authentication import bearer_of
 from orchestrator.services.tokens import is_use_noted
 
-REMEMBERED: Final = 500  # callers of a workflow
+REMEMBERED: Final = 500  # callers of a workflow; as many are foreseen
+LONGEST_FORESEEN: Final = 20_000  # characters of a row
 
 
 class Memory(Enum):
@@ -21,6 +22,8 @@ class Memory(Enum):
     USE = auto()
     #: What was remembered was wrong.
     RENEW = auto()
+    #: What was read ahead for this one request, see `Callers.foresee`.
+    FORESEEN = auto()
 
 
 class Callers:
@@ -32,6 +35,7 @@ class Callers:
 
     def __init__(self) -> None:
         self._known: dict[tuple[object, ...], Bearer] = {}
+        self._foreseen: dict[tuple[object, ...], Bearer] = {}
 
     def admitted(
         self, name: str, value: str, parts: Mapping[str, str], along: Along, memory: Memory
@@ -40,19 +44,41 @@ class Callers:
 
         None: the whole way is to say why not.
         """
-        key = (name, token_digest(value), *parts.values())
-        bearer = self._known.get(key) if memory is Memory.USE else None
+        key = _key(name, value, parts)
+        bearer = self._remembered(key, memory)
         seen = None if bearer is None else bearer.seen
+        again = memory in (Memory.USE, Memory.RENEW)
         if bearer is None:
-            bearer = bearer_of(value, parts["workspace"], along, to_be_seen_again=memory is not Memory.NONE)
+            bearer = bearer_of(value, parts["workspace"], along, to_be_seen_again=again)
         if bearer is None or bearer.actor is None or not is_use_noted(bearer.token):
             self._known.pop(key, None)
             return None
-        if memory is not Memory.NONE and seen is None:
-            if len(self._known) >= REMEMBERED:
-                self._known.clear()
-            self._known[key] = bearer
+        if again and seen is None:
+            _keep(self._known, key, bearer)
         need = ROUTES[name]["POST"]
         if not isinstance(need, Action) or not may(bearer.actor, need):
             return None
         return (bearer, seen) if throttle.admits(throttle.name_of(bearer), throttle.PER_CALLER) else None
+
+    def foresee(self, name: str, value: str, parts: Mapping[str, str], along: Along) -> None:
+        """Read what a request at the route `name` would rest on, which its caller is likely to make next."""
+        bearer = bearer_of(value, parts["workspace"], along, to_be_seen_again=True)
+        if bearer is not None and bearer.seen is not None and len(bearer.seen.row) <= LONGEST_FORESEEN:
+            _keep(self._foreseen, _key(name, value, parts), bearer)
+
+    def _remembered(self, key: tuple[object, ...], memory: Memory) -> Bearer | None:
+        if memory is Memory.USE:
+            return self._known.get(key)
+        bearer = self._foreseen.pop(key, None) if memory is Memory.FORESEEN else None
+        # Long ago its use was noted: by now it may have been noted again, or is to be.
+        return bearer if bearer is not None and is_use_noted(bearer.token) else None
+
+
+def _key(name: str, value: str, parts: Mapping[str, str]) -> tuple[object, ...]:
+    return (name, token_digest(value), *parts.values())
+
+
+def _keep(memory: dict[tuple[object, ...], Bearer], key: tuple[object, ...], bearer: Bearer) -> None:
+    if len(memory) >= REMEMBERED:
+        memory.clear()
+    memory[key] = bearer

@@ -7,7 +7,7 @@ import re
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any, Final
@@ -70,8 +70,10 @@ class Route:
     #: What is read along with who asks, by the parts of the address.
     along: Callable[[Mapping[str, str]], Along]
     deed: Deed
-    #: Whether the deed heeds `Asked.seen`, so that who asks for the same again may be remembered.
-    sees_again: bool = False
+    #: What is made of earlier reads, by a deed that heeds `Asked.seen`.
+    memory: Memory = Memory.NONE
+    #: The page, by GET, of what the deed acts on: whoever has seen it is likely to ask for the deed next.
+    shown_at: re.Pattern[str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +113,7 @@ class Direct:
         self._free = min(THREADS, settings.DATABASE_POOL["max_size"] // 4)
         self._render = JSONRenderer().render
         self._callers = Callers()
+        self._ahead: Future[None] | None = None
 
     def plain(self, scope: Mapping[str, Any]) -> Plain | None:
         """The request if it may go the short way."""
@@ -136,11 +139,32 @@ class Direct:
         finally:
             self._free += 1
 
+    def foresee(self, scope: Mapping[str, Any]) -> None:
+        """This request was answered: read ahead, on a thread of ours, what the deed on what was shown would rest on.
+
+        One at a time: where many ask, nobody is kept waiting for that.
+        """
+        if scope["method"] != "GET" or not self._free or (self._ahead is not None and not self._ahead.done()):
+            return
+        for route in self._routes:
+            if route.shown_at is not None and (match := route.shown_at.fullmatch(scope["path"])):
+                value = dict(scope["headers"]).get(b"authorization", b"").decode("latin-1")
+                if value.startswith(BEARER):
+                    self._ahead = self._threads.submit(
+                        self._foresee, route, match.groupdict(), value.removeprefix(BEARER)
+                    )
+
+    def _foresee(self, route: Route, parts: Mapping[str, str], value: str) -> None:
+        try:
+            self._callers.foresee(route.name, value, parts, route.along(parts))
+        except Exception:  # nobody waits for it; a connection may have broken while nobody used it
+            connection.close()
+
     def _outcome(self, plain: Plain, body: bytes) -> Outcome:
         try:
-            return self._answered(plain, body, Memory.USE if plain.route.sees_again else Memory.NONE)
+            return self._answered(plain, body, plain.route.memory)
         except SeenOtherwise:  # what was remembered is not so, or does not allow it: nothing was done
-            return self._answered(plain, body, Memory.RENEW)
+            return self._answered(plain, body, Memory.RENEW if plain.route.memory is Memory.USE else Memory.NONE)
 
     def _answered(self, plain: Plain, body: bytes, memory: Memory) -> Outcome:
         began = time.perf_counter()

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from http import HTTPStatus
 from io import BytesIO
 from typing import IO, Any
 
@@ -74,6 +75,8 @@ class Pages(ASGIHandler):
                 await loop.run_in_executor(self._threads, response.close)
         else:
             await self.send_response(response, send)
+            if self._direct is not None and response.status_code == HTTPStatus.OK:
+                self._direct.foresee(scope)
         body.close()
 
     def _respond(self, scope: MutableMapping[str, Any], body: "IO[bytes]") -> HttpResponseBase:

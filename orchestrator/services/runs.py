@@ -225,7 +225,7 @@ def _insert(row: dict[str, Any], starts: list[dict[str, Any]], seen: Seen | None
     """(run id, status, started at, seq); see sql/start.sql."""
     arguments = [check_json(row), json.dumps(starts)]
     if seen is not None:
-        return fetch_if_still(seen, statements.START_FUNCTION, arguments)
+        return fetch_if_still(seen, statements.START_FUNCTION, ("jsonb", "jsonb"), arguments)
     found = fetch_one(statements.START_RUN, arguments)
     assert found is not None, "the function answers every call with one row"
     return found

@@ -28,7 +28,8 @@ ENDED = {
     "cancelled": "The run ended or was cancelled, so nothing waits for this decision any more.",
 }
 
-_FIELDS = [field for field in HumanTask._meta.concrete_fields if field.attname != "follows"]  # the rows' own business
+_OWN = ("follows", "notified_at")  # columns that are the rows' own business
+_FIELDS = [field for field in HumanTask._meta.concrete_fields if field.attname not in _OWN]
 _COLUMNS = ", ".join(f'h."{field.column}"' for field in _FIELDS)
 # Whether its token still waits for it. Served by the primary key.
 _WAITS = f"""EXISTS (SELECT 1 FROM orchestrator_token k

@@ -22,7 +22,7 @@ from orchestrator.core.errors import BranchlineError
 from orchestrator.core.forms import check_values
 from orchestrator.core.json_types import Json, JsonObject
 from orchestrator.engine import dispatch, metrics
-from orchestrator.engine.prepared import fetch_one
+from orchestrator.engine.prepared import Seen, SeenOtherwise, fetch_if_still, fetch_one
 from orchestrator.models import HumanTask
 from orchestrator.models.ballot import digest_of
 from orchestrator.policy import Action, Actor, require
@@ -50,7 +50,7 @@ class Decided:
     quorum: int
 
 
-def decide_task(
+def decide_task(  # noqa: PLR0913  keyword-only: the whole request
     *,
     task_id: UUID,
     actor: Actor,
@@ -59,13 +59,16 @@ def decide_task(
     comment: str = "",
     digest: str,
     seen: Sequence[Any] | None = None,
+    still: Seen | None = None,
 ) -> Decided:
     """Record the actor's decision; when the quorum agrees, close the task and wake its step in the same transaction.
 
-    `seen`: what was read along with who the actor is (`seen_along`); else it is read here.
+    `seen`: what was read along with who the actor is (`seen_along`); else it is read here. `still`: given where that
+    was for an earlier request: it decides only if all of it is still so.
 
     Raises NotFound, Forbidden (forbidden, not_eligible, self_approval), TaskConflict (not_waiting, already_decided,
-    claimed), ContentChanged, ValuesInvalid, AnswerInvalid (unknown_outcome, comment_required, comment_invalid).
+    claimed), ContentChanged, ValuesInvalid, AnswerInvalid (unknown_outcome, comment_required, comment_invalid);
+    SeenOtherwise, if nothing was decided for that.
     """
     require(actor, Action.TASK_DECIDE)
     given = Answer(outcome, values, comment, digest)
@@ -74,8 +77,10 @@ def decide_task(
         vote = _checked(task, actor, given, require_may_decide(task, actor, standing))
     except BranchlineError:
         vote = None  # refused below, if it is so under the lock too
-    if vote is not None and (decided := _decide_as_seen(vote, standing)) is not None:
+    if vote is not None and (decided := _decide_as_seen(vote, standing, still)) is not None:
         return decided
+    if still is not None:
+        raise SeenOtherwise
     with denials_recorded(actor, Action.TASK_DECIDE, task_id), transaction.atomic():
         task = locked_task(task_id, actor)
         return _decide(_checked(task, actor, given, require_may_decide(task, actor)))
@@ -165,17 +170,20 @@ def _checked_answer(task: HumanTask, outcome: str, values: JsonObject, comment: 
 
 # One statement for all that a decision writes.
 _DECIDE = "SELECT queues FROM branchline_decide(false, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s, %s)"
-_DECIDE_AS_SEEN = """
-SELECT as_seen, queues, ended
-FROM branchline_decide_as_seen(%s, %s::jsonb, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s, %s)
-"""
+_AS_SEEN = "branchline_decide_as_seen"
+_TYPES = ("int", "jsonb", "uuid", "bigint", "boolean", "bigint", *["text"] * 4, "jsonb", "text", "text")
+_DECIDE_AS_SEEN = f"SELECT as_seen, queues, ended FROM {_AS_SEEN}({', '.join(f'%s::{one}' for one in _TYPES)})"
 
 
-def _decide_as_seen(vote: Vote, standing: str) -> Decided | None:
+def _decide_as_seen(vote: Vote, standing: str, still: Seen | None) -> Decided | None:
     """Decide when nothing has changed since it was read; None, and nothing written, when something has."""
     began = time.monotonic()
+    arguments = [vote.task.version, standing, *vote.written()]
     try:
-        row = fetch_one(_DECIDE_AS_SEEN, [vote.task.version, standing, *vote.written()])
+        if still is None:
+            row = fetch_one(_DECIDE_AS_SEEN, arguments)
+        else:
+            row = fetch_if_still(still, _AS_SEEN, _TYPES, arguments)
     except OperationalError as error:
         if isinstance(error.__cause__, DeadlockDetected):  # with a run that ends right now
             return None

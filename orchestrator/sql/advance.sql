@@ -219,7 +219,7 @@ BEGIN
                     FROM jsonb_to_recordset(i->'starts') AS s(node int, queue text)
                     WHERE v_move IS NULL OR s.node <> (v_move->>'node')::int);
             END IF;
-            IF v_move IS NOT NULL AND v_ctl <> 'P' AND t.queue_limit_id IS NULL THEN
+            IF v_move IS NOT NULL AND v_ctl <> 'P' AND t.queue_limit_id IS NULL AND p_session <> 0 THEN
                 t := branchline_carried(t, (v_move->>'node')::int, (v_move->>'timeout')::float8, ARRAY[v_entry], v_now);
                 v_carried := true;
                 token_id := t.id; status := 'moved'; node := t.node; epoch := t.epoch; entry := v_entry; started_at := v_now;
@@ -227,7 +227,7 @@ BEGIN
             ELSIF v_move IS NOT NULL THEN
                 RETURN QUERY SELECT * FROM branchline_carry(t, v_ctl, (v_move->>'node')::int,
                     (v_move->>'timeout')::float8, ARRAY[v_entry], v_entry, v_now, false);
-                IF t.queue_limit_id IS NOT NULL THEN v_queues := v_queues || t.queue::text; END IF;
+                IF t.queue_limit_id IS NOT NULL OR p_session = 0 THEN v_queues := v_queues || t.queue::text; END IF;
             ELSE
                 v_idle := v_idle || t; v_idle_ctl := v_idle_ctl || v_ctl::text; v_idle_entry := v_idle_entry || v_entry;
             END IF;
@@ -257,7 +257,7 @@ BEGIN
                 t := v_idle[v_n];
                 RETURN QUERY SELECT * FROM branchline_carry(t, v_idle_ctl[v_n]::char, s.node, s.timeout, s.cause,
                     v_idle_entry[v_n], v_now, s.kind = 'end');
-                IF t.queue_limit_id IS NOT NULL THEN v_queues := v_queues || t.queue::text; END IF;
+                IF t.queue_limit_id IS NOT NULL OR p_session = 0 THEN v_queues := v_queues || t.queue::text; END IF;
             ELSE
                 SELECT r.control INTO v_ctl FROM orchestrator_run r WHERE r.id = s.run_id;
                 INSERT INTO orchestrator_token (run_id, version_id, node, scope_id, generation, state, queue, priority,

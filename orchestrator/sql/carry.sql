@@ -17,15 +17,15 @@ BEGIN
     WHERE k.id = t.id;
 END $$;
 
--- The token goes on to its next step in the same hands, or is held, or is ready where its queue is limited: the next step
--- takes its turn like others. p_ends: it goes to the run's end, which is no step.
+-- The token goes on to its next step in the same hands, or is held, or is ready where its queue is limited (the next step
+-- takes its turn like others) or no worker has it (session 0). p_ends: it goes to the run's end, which is no step.
 CREATE FUNCTION branchline_carry(t orchestrator_token, p_ctl char, p_node int, p_timeout float8, p_cause bigint[],
     p_entry bigint, p_now timestamptz, p_ends boolean)
 RETURNS TABLE(token_id bigint, status text, node int, epoch int, entry bigint, started_at timestamptz, queues text[])
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 BEGIN
-    IF p_ctl = 'P' OR t.queue_limit_id IS NOT NULL AND NOT p_ends THEN
+    IF p_ctl = 'P' OR t.queue_limit_id IS NOT NULL AND NOT p_ends OR t.session_id = 0 THEN
         UPDATE orchestrator_token k SET node = p_node, state = CASE p_ctl WHEN 'P' THEN 'H' ELSE 'R' END, ready_at = p_now,
             session_id = NULL, queue_limit_id = NULL, epoch = t.epoch + 1, attempt = 0,
             timeout = p_timeout, lost = 0, tried_before = 0, phase = 0, verdict = '', waiting = NULL, signal = NULL,

@@ -7,8 +7,6 @@ CREATE FUNCTION branchline_end_decided(p_token bigint, p_epoch int, p_follows js
 LANGUAGE plpgsql AS $$
 DECLARE
     v_item jsonb := p_follows->'by_outcome'->(p_answer->>'outcome');
-    v_queues text[] := '{}';
-    r record;
 BEGIN
     IF v_item IS NULL OR octet_length(p_answer::text) > 2000 THEN RETURN NULL; END IF;
     UPDATE orchestrator_token k SET state = 'L', session_id = 0, epoch = k.epoch + 1, attempt = k.attempt + 1,
@@ -20,14 +18,7 @@ BEGIN
     IF NOT FOUND THEN RETURN NULL; END IF;
     v_item := v_item || jsonb_build_object('t', p_token, 'e', p_epoch + 1, 'n', p_follows->'node', 'then', 'go', 'o', 'S',
         'out', p_answer);
-    FOR r IN SELECT * FROM branchline_advance(0, jsonb_build_array(v_item)) LOOP
-        v_queues := v_queues || r.queues;
-        IF r.status = 'moved' THEN  -- it stays in nobody's hands
-            v_queues := v_queues || ARRAY(SELECT unnest(a.queues) FROM branchline_advance(0, jsonb_build_array(
-                jsonb_build_object('t', r.token_id, 'e', r.epoch, 'then', 'back'))) a);
-        END IF;
-    END LOOP;
-    RETURN v_queues;
+    RETURN ARRAY(SELECT unnest(a.queues) FROM branchline_advance(0, jsonb_build_array(v_item)) a);
 END $$;
 
 -- A person's answer to a waiting human task, with its record in the audit trail. When it closes the task (p_closes), the
