@@ -161,6 +161,8 @@ BEGIN
                     THEN jsonb_build_object('memo', k.waiting->'memo') ELSE '{}' END,
                 -- A resumed step is asked to go on. The wait is part of the same attempt.
                 phase = CASE WHEN v_then = 'wait' THEN 1 ELSE k.phase END,
+                -- Whoever comes back from a wait has killed nobody in what it does next.
+                lost = CASE v_then WHEN 'wait' THEN 0 ELSE k.lost END,
                 attempt = k.attempt - (v_then = 'wait')::int, xid = v_xid WHERE k.id = t.id;
             IF i ? 'form' THEN
                 PERFORM branchline_open_task(t, i->'form', (i->>'until')::timestamptz);

@@ -83,7 +83,7 @@ DECLARE
 BEGIN
     FOR t IN SELECT k.* FROM orchestrator_token k JOIN orchestrator_run r ON r.id = k.run_id
         WHERE (r.state = 'cancelling' OR r.state = 'undoing' AND k.node >= 0) AND (k.state <> 'L' OR EXISTS (SELECT 1 FROM orchestrator_runrecord c
-            WHERE c.run_id = r.id AND c.kind IN ('cancel_requested', 'deadline_passed', 'undo_requested')
+            WHERE c.run_id = r.id AND c.kind IN ('cancel_requested', 'deadline_passed', 'undo_requested', 'undo_started')
               AND c.at < clock_timestamp() - make_interval(secs => p_grace)
               -- Not the one before an operator let the run go on.
               AND NOT EXISTS (SELECT FROM orchestrator_runrecord o WHERE o.run_id = r.id AND o.id > c.id

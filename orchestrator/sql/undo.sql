@@ -291,7 +291,7 @@ BEGIN
         v_state := branchline_begin_undo(v_child, '{}', '', 'undo_requested', jsonb_build_object('by_run', t.run_id));
     END IF;
     UPDATE orchestrator_token k SET state = 'W', session_id = NULL, queue_limit_id = NULL, epoch = k.epoch + 1,
-        deadline_at = NULL, verdict = '',
+        deadline_at = NULL, lost = 0, verdict = '',
         signal = NULL, phase = 1, attempt = k.attempt - 1, wake_at = NULL, waiting = v_waiting, xid = branchline_xid()
         WHERE k.id = t.id;
     -- No such run, or undone or stuck before: there is nothing to wait for.

@@ -1,5 +1,6 @@
 """Each time that a run is stopped its steps have the grace, however long ago it was stopped before."""
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from uuid import UUID
@@ -16,6 +17,7 @@ from orchestrator.services.rerun import rerun_step
 from tests.engine.drawings import document, step
 from tests.engine.house import House
 from tests.engine.rows import beat, claim, rows
+from tests.engine.test_undo import UNDO
 
 A = 11
 
@@ -59,3 +61,18 @@ def test_a_run_that_is_stopped_again(
     assert Token.objects.filter(run_id=run_id, state="L").count() == 1
     sweep(0)
     assert Run.objects.get(pk=run_id).state == "cancelled"
+
+
+ENDS_ALL = {"then": "go", "o": "S", "end": {"state": "failed", "error": {"code": "broken", "message": "as told"}}}
+
+
+def test_an_undo_that_begins_by_itself_waits_for_what_is_at_work_that_long_only(house: House) -> None:
+    run_id = house.start(house.publish(document([step("a"), step("b")], **UNDO)))
+    beat(A)
+    _, other = claim(A, 2)
+    rows(statements.ADVANCE, A, json.dumps([{"t": other["id"], "e": other["epoch"], **ENDS_ALL}]))
+    assert Run.objects.get(pk=run_id).state == "undoing"
+    sweep(10)
+    assert Token.objects.filter(run_id=run_id, state="L").count() == 1
+    sweep(0)
+    assert not Token.objects.filter(run_id=run_id).exists()

@@ -5,6 +5,7 @@ import threading
 import time
 from typing import Any
 
+import pytest
 from django.utils import timezone
 
 from orchestrator.core.outcome import Done
@@ -148,3 +149,17 @@ def test_a_suspect_is_trusted_after_a_while(house: House) -> None:
     attempt.is_cleared = True
     assert not attempt.is_suspect()
     assert not Attempt(lease=Lease.from_row(row), began=time.monotonic() - TRUSTED).is_suspect()
+
+
+DELAY = {"kind": "clock", "text": "Waiting"}
+
+
+@pytest.mark.parametrize("then", ["wait", "undo_inside"])
+def test_a_step_that_waited_since_is_no_suspect(house: House, then: str) -> None:
+    """What killed its workers before it waited does not count against what it does after."""
+    suspect(house)
+    (lease,) = [row for row in claim(A, 10) if row["lost"] == SUSPECT]
+    call = {"t": lease["id"], "e": lease["epoch"], "then": then, "waiting": DELAY, "until": timezone.now().isoformat()}
+    Token.objects.filter(pk=lease["id"]).update(inner_scope=131072)
+    rows(statements.ADVANCE, A, json.dumps([call]))
+    assert Token.objects.filter(pk=lease["id"]).values_list("state", "lost").get() == ("W", 0)
