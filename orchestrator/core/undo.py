@@ -1,12 +1,14 @@
 """Undo: which ended steps are to be undone, and in which order."""
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import chain
 from types import MappingProxyType
 from typing import Literal
+
+from orchestrator.core.undo_order import Order
 
 
 class UndoState(StrEnum):
@@ -82,11 +84,12 @@ Handling = Callable[[int], "Handler"]
 
 @dataclass(frozen=True, slots=True)
 class Handler:
-    """What a plan says of undoing one step."""
+    """What a plan says of undoing one step. `in_turns`: a container that does one of its scopes after another."""
 
     has_undo: bool
     has_effects: bool
     tolerant: bool = False
+    in_turns: bool = False
 
 
 def undo_ledger(
@@ -98,19 +101,18 @@ def undo_ledger(
 ) -> list[UndoEntry]:
     """What is to be undone of what happened, in reverse causal order; parallel branches stay parallel.
 
-    Every handler waits for the handlers of all steps that came after its own (`cause` backwards; what happened in a
-    container came before the container's end, and each time that a step was done after the time before). Steps without
-    a handler are passed through. Linear in the rows where containers hold many: sets of predecessors are shared, not
-    copied. Source: Garcia-Molina and Salem, Sagas (1987), on a partial order instead of a line. `listed`: entries that
-    the ledger of a scope holds; what is open of them is waited for, and waits, like everything else.
+    Every handler waits for the handlers of all steps that came after its own: `cause` backwards; what happened in a
+    container came before the container's end, each turn of a repeat after the one before, and each time that a step was
+    done after the time before and all that had followed then. Steps without a handler are passed through. Linear in the
+    rows where containers hold many: sets of predecessors are shared, not copied. Source: Garcia-Molina and Salem, Sagas
+    (1987), on a partial order instead of a line. `listed`: entries that the ledger of a scope holds; what is open of
+    them is waited for, and waits, like everything else.
     """
     ordered = sorted(rows, key=lambda row: row.entry)
     states = {row.entry: _state(row, handling, listed.get(row.entry)) for row in ordered}
-    beside = _inside(ordered, entered, block_size)
-    for entry, earlier in _done_again(ordered):
-        beside[entry].append(earlier)
-    before = _predecessors(ordered, beside, states)
-    releases = {row.entry: _released(row.entry, before, listed) for row in ordered if states[row.entry] in _CARRIED}
+    carried = {entry for entry, state in states.items() if state in _CARRIED}
+    before = Order(carried, lambda node: handling(node).in_turns, block_size).read(ordered, entered)
+    releases = {row.entry: _released(row.entry, before, listed) for row in ordered if row.entry in carried}
     awaits = Counter(chain.from_iterable(releases.values()))
     kept = [row for row in reversed(ordered) if states[row.entry] is not None]
     return [
@@ -158,42 +160,3 @@ def _state_of(row: Happened, handler: Handler) -> UndoState | None:
 def _begun(state: UndoState | None, awaits: int) -> UndoState:
     assert state is not None
     return UndoState.RUNNING if state is UndoState.WAITING and not awaits else state
-
-
-def _inside(ordered: list[Happened], entered: Iterable[Entered], block_size: int) -> dict[int, list[int]]:
-    """Entry of a container's own row -> entries of all rows that lie directly in it."""
-    place = {(row.node, row.scope_id, row.generation): row.entry for row in ordered}
-    owner = {one.block: place.get((one.node, one.parent, one.generation)) for one in entered}
-    found: dict[int, list[int]] = defaultdict(list)
-    for row in ordered:
-        holder = owner.get(row.scope_id & -block_size) if row.scope_id else None
-        if holder is not None:
-            found[holder].append(row.entry)
-    return found
-
-
-def _done_again(ordered: list[Happened]) -> Iterator[tuple[int, int]]:
-    """Entries of steps that were done again, each with that of the time before."""
-    last: dict[tuple[int, int], int] = {}
-    for row in ordered:
-        place = (row.node, row.scope_id)
-        if place in last:
-            yield row.entry, last[place]
-        last[place] = row.entry
-
-
-def _predecessors(
-    ordered: list[Happened], beside: dict[int, list[int]], states: dict[int, UndoState | None]
-) -> dict[int, frozenset[int]]:
-    """Entry -> the nearest carried entries before it: by its causes, and those `beside` them."""
-    known = {row.entry for row in ordered}
-    before: dict[int, frozenset[int]] = {}
-    empty: frozenset[int] = frozenset()
-    for row in ordered:
-        sets = []
-        for cause in (*row.cause, *beside.get(row.entry, ())):
-            if cause in known and cause < row.entry:
-                sets.append(frozenset({cause}) if states[cause] in _CARRIED else before[cause])
-        distinct = [found for found in sets if found]
-        before[row.entry] = distinct[0] if len(distinct) == 1 else empty.union(*distinct)
-    return before

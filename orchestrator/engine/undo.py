@@ -10,7 +10,7 @@ from uuid import UUID
 
 import structlog
 
-from orchestrator.core.document import SUB_WORKFLOW
+from orchestrator.core.document import REPEAT, SUB_WORKFLOW
 from orchestrator.core.plan import Plan
 from orchestrator.core.undo import Entered, Handler, Happened, UndoEntry, undo_ledger
 from orchestrator.engine import statements
@@ -85,6 +85,7 @@ def _handler(plan: Plan, node: int) -> Handler:
         has_undo=undo is not None,
         has_effects=plan.steps[node].has_effects,
         tolerant=undo is not None and undo.tolerant,
+        in_turns=plan.steps[node].kind == REPEAT,
     )
 
 

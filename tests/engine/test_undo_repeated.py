@@ -193,3 +193,31 @@ def test_a_run_that_was_cut_off_goes_on_in_a_newer_generation_of_its_step(house:
         assert ended(house, run_id, "succeeded").generation == 1
         undone(house, run_id)
     assert children_undone(run_id) == [("undone", ["x"])]
+
+
+def test_turns_are_undone_one_after_the_other(house: House, sandbox: Sandbox) -> None:
+    known = kinds(told=Told(Switch()))
+    loop = step("loop", "repeat", config={"turns": 3, "until": {"$": "turn == 3"}})
+    steps = [loop, undoable("a", parent="loop"), undoable("b", parent="loop")]
+    version = house.publish(document([undoable("first"), *steps], "first > loop"), kinds=known)
+    with at_work(house, sandbox, known):
+        run_id = house.start(version)
+        ended(house, run_id, "succeeded")
+        run = undone(house, run_id)
+    rows = StepLog.objects.filter(run=run, node__lt=0, scope_id__gt=0, outcome="S").order_by("entry")
+    assert [row.scope_id % 131_072 for row in rows] == [3, 3, 2, 2, 1, 1]
+    assert undone_order(run)[-1] == "first"
+
+
+def test_what_lay_behind_is_undone_after_what_was_done_again(house: House, sandbox: Sandbox) -> None:
+    """The second time ends at its first step: what the first time had reached is undone next, not beside it."""
+    switch = Switch(b=one_after_another("old"))
+    known = kinds(told=Told(switch))
+    version = house.publish(document([with_undo("a"), with_undo("b")], "a > b"), kinds=known)
+    with at_work(house, sandbox, known):
+        run_id = house.start(version)
+        ended(house, run_id, "succeeded")
+        switch.answers["b"] = fails
+        again(house, lambda: rerun_step(run_id, "a", house.actor))
+        ended(house, run_id, "failed")
+        assert undone_order(undone(house, run_id)) == ["a", "b", "a"]
