@@ -40,7 +40,7 @@ class Block(Protocol):
 class _Phase:
     """What began when all of `before` had ended: a turn, or a container that was entered anew.
 
-    Where they are many, `first` alone waits for them, and the others for it: an arrow from each to each would be too much.
+    Where they are many, `first` alone waits for them, and the others for it: arrows from each to each were too many.
     """
 
     before: frozenset[int]
@@ -71,7 +71,8 @@ class Order:
     _last: dict[tuple[int, int], int] = field(default_factory=dict)
     _earlier: dict[int, int] = field(default_factory=dict)
     _blocks: dict[int, Block] = field(default_factory=dict)
-    _inside: dict[tuple[int, int, int], list[int]] = field(default_factory=lambda: defaultdict(list))
+    #: Of containers that have not ended since, by generation: of the row inside, and of the block.
+    _inside: dict[tuple[int, int], dict[tuple[int, int], list[int]]] = field(default_factory=lambda: defaultdict(dict))
     _phases: dict[int, _Phase | None] = field(default_factory=dict)
     _pending: dict[int, tuple[_Phase, ...]] = field(default_factory=dict)
 
@@ -88,7 +89,7 @@ class Order:
 
     def _take(self, row: Row) -> None:
         causes = [cause for cause in row.cause if cause in self._scope]
-        sources = causes + self._inside.pop((row.node, row.scope_id, row.generation), [])
+        sources = causes + self._held(row)
         sources += self._time_before(row, causes)
         phases = [phase for one in sources for phase in self._pending.get(one, ())]
         phases += self._entering(row, causes)
@@ -124,7 +125,14 @@ class Order:
         self._last[row.node, row.scope_id] = row.entry
         holder = self._blocks.get(row.scope_id & -self.block_size) if row.scope_id else None
         if holder is not None:
-            self._inside[holder.node, holder.parent, holder.generation].append(row.entry)
+            held = self._inside[holder.node, holder.parent]
+            held.setdefault((row.generation, holder.generation), []).append(row.entry)
+
+    def _held(self, row: Row) -> list[int]:
+        """What happened in a container since it ended the last time. One that was opened again has several ends."""
+        inside = self._inside.get((row.node, row.scope_id), {})
+        ended = [key for key in inside if key[0] <= row.generation <= key[1]]
+        return [entry for key in ended for entry in inside.pop(key)]
 
     def _time_before(self, row: Row, causes: list[int]) -> list[int]:
         earlier = self._last.get((row.node, row.scope_id))
@@ -134,7 +142,16 @@ class Order:
         # What it follows was done again itself, and came after all of that.
         if any(earlier in self._followed(self._earlier[one]) for one in causes if one in self._earlier):
             return [earlier]
-        return [earlier, *self._ends(earlier)]
+        return [earlier, *self._ends(earlier), *self._ended_around(earlier, row.scope_id)]
+
+    def _ended_around(self, entry: int, scope_id: int) -> Iterator[int]:
+        """Its containers that ended then, and what followed upon that: they were opened again."""
+        while holder := self._blocks.get(scope_id & -self.block_size) if scope_id else None:
+            end = self._last.get((holder.node, holder.parent))
+            if end is None or end < entry:
+                return
+            yield from (end, *self._ends(end))
+            entry, scope_id = end, holder.parent
 
     def _followed(self, entry: int) -> dict[int, None]:
         """What has followed upon it in its scope until now, with itself."""

@@ -1,4 +1,4 @@
-"""The order of undo where steps were done more than once: in turns of a repeat, and again because somebody asked for it."""
+"""The order of undo where steps were done more than once: in turns of a repeat, or again at somebody's wish."""
 
 from collections.abc import Sequence
 
@@ -57,7 +57,7 @@ def test_turns_of_items_are_undone_one_after_the_other() -> None:
         rows += [row(entry + item, 2, scope=inner[turn] + 1 + item) for item in (0, 1)]
         rows.append(row(entry + 2, 8, scope=BLOCK + turn))
     entered = [Entered(block=block, node=8, parent=BLOCK + turn, generation=0) for turn, block in inner.items()]
-    found = after(rows + [row(7, 9)], Entered(block=BLOCK, node=9, parent=0, generation=0), *entered, n9=TURNS, n8=NONE)
+    found = after([*rows, row(7, 9)], Entered(block=BLOCK, node=9, parent=0, generation=0), *entered, n9=TURNS, n8=NONE)
     assert found == {5: set(), 4: set(), 2: {4, 5}, 1: {4, 5}}
 
 
@@ -90,10 +90,23 @@ def test_what_is_in_a_container_that_was_entered_anew_is_undone_first() -> None:
     assert after(rows, *entered, n9=NONE) == {4: set(), 3: {4}, 1: {3, 4}}
 
 
+def test_what_was_done_again_inside_is_undone_before_what_had_followed_upon_the_container() -> None:
+    """box 9 with a 2 > b 3, then 4; a is done again in the same scope, and all behind it."""
+    entered = Entered(block=BLOCK, node=9, parent=0, generation=1)
+    rows, inside = [], BLOCK + 1
+    for generation, entry in ((0, 1), (1, 5)):
+        rows += [row(entry, 2, scope=inside, generation=generation)]
+        rows += [row(entry + 1, 3, entry, scope=inside, generation=generation)]
+        rows += [row(entry + 2, 9, generation=generation), row(entry + 3, 4, entry + 2, generation=generation)]
+    found = after(rows, entered, n9=NONE)
+    assert found == {8: set(), 6: {8}, 5: {6, 8}, 4: {5, 6, 8}, 2: {4, 5, 6, 8}, 1: {2, 4, 5, 6, 8}}
+
+
 @pytest.mark.parametrize("is_first", [True, False])
 def test_many_in_many_turns_take_few_arrows(is_first: bool) -> None:
-    """3 turns of 1,000 items: an arrow from each to each would be two million. Without an undo at the first step, too."""
-    rows, entered, items = [], [Entered(block=BLOCK, node=9, parent=0, generation=0)], 1_000
+    """3 turns of 1,000 items, with an undo at their first step or not: an arrow from each to each would be too much."""
+    rows: list[Happened] = []
+    entered, items = [Entered(block=BLOCK, node=9, parent=0, generation=0)], 1_000
     for turn in (1, 2, 3):
         block = BLOCK * (turn + 1)
         entered.append(Entered(block=block, node=8, parent=BLOCK + turn, generation=0))
