@@ -81,6 +81,7 @@ KINDS: Any = {
     "choose": PlainKind(("left", "right", "otherwise", "error")),
     "for_each": ForEachKind(("out", "error", "timeout")),
     "repeat": ForEachKind(("out", "error", "timeout")),
+    "sub_workflow": PlainKind(),
     "human_task": PlainKind(("approved", "rejected", "error", "timeout")),
 }
 

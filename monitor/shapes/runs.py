@@ -41,9 +41,18 @@ class RunPage(Shape):
     next = serializers.CharField(allow_null=True, help_text="The cursor of what follows; null at the end.")
 
 
+class RunParent(Shape):
+    """The step that started a run of a sub-workflow."""
+
+    run = serializers.UUIDField()
+    step = serializers.CharField()
+    scope = serializers.CharField(allow_null=True, help_text="Its item or turn; null outside containers.")
+
+
 class RunDetail(RunView):
     """A run with its data."""
 
+    parent = RunParent(allow_null=True, help_text="Null also where you may not read the run above.")
     input = serializers.JSONField(allow_null=True)
     output = serializers.JSONField(allow_null=True)
     outputs_of = OutputsOf(allow_null=True, help_text="Instead of an output that is too large to be one value.")

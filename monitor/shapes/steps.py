@@ -91,6 +91,7 @@ class StepDetail(Shape):
     attempts = AttemptView(many=True)
     definition = serializers.DictField()
     data_shown = serializers.BooleanField()
+    child = serializers.UUIDField(allow_null=True, help_text="The run that a sub_workflow step started last.")
 
 
 class StepsQuery(AfterQuery, ScopeQuery):

@@ -17,6 +17,7 @@ from orchestrator.models import Payload, Run, UndoItem, Version, Workflow
 from orchestrator.models.run import RunQuerySet
 from orchestrator.policy import Action, Actor, may, narrowed
 from orchestrator.queries.cursor import Page, page_of
+from orchestrator.queries.family import RunParent, parent_in
 from orchestrator.queries.step_run import rfc3339
 from orchestrator.queries.tasks import tasks_for_actor
 
@@ -79,9 +80,12 @@ class RunDetail:
     input: Json = None
     output: Json = None
     data_shown: bool = True
+    #: Of a run of a sub-workflow.
+    parent: RunParent | None = None
 
     def as_json(self) -> dict[str, Json]:
-        return {**self.run.as_json(), "input": self.input, **told(self.output), "data_shown": self.data_shown}
+        data = {"input": self.input, **told(self.output), "data_shown": self.data_shown}
+        return {**self.run.as_json(), "parent": self.parent.as_json() if self.parent else None, **data}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,10 +213,17 @@ def run_detail(actor: Actor, run_id: UUID) -> RunDetail:
     """One run with its data, as far as the actor may read that. Raises NotFound."""
     run = find_run(actor, run_id)
     (view,) = run_views([run])
+    parent = parent_of(actor, run)
     if not may_read_data(actor, run):
-        return RunDetail(run=view, data_shown=False)
+        return RunDetail(run=view, data_shown=False, parent=parent)
     read = payloads([run.input_ref, run.output_ref])
-    return RunDetail(run=view, input=read(run.input, run.input_ref), output=read(run.output, run.output_ref))
+    given, gave = read(run.input, run.input_ref), read(run.output, run.output_ref)
+    return RunDetail(run=view, input=given, output=gave, parent=parent)
+
+
+def parent_of(actor: Actor, run: Run) -> RunParent | None:
+    """The step that started a run of a sub-workflow, when the actor may read the run above."""
+    return parent_in(runs_for(actor), run)
 
 
 def detail_of_start(  # noqa: PLR0913  keyword-only: what the start knows, so that it need not be read again

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.db import models
 
+from orchestrator.core.document import SUB_WORKFLOW
 from orchestrator.core.errors import NotFound
 from orchestrator.core.item_outputs import told
 from orchestrator.core.json_types import Json
@@ -16,7 +17,8 @@ from orchestrator.models import Run, StepLog, Token, Version
 from orchestrator.models.scope import BLOCK
 from orchestrator.policy import Actor
 from orchestrator.queries.drawing import drawing_of
-from orchestrator.queries.runs import find_run, may_read_data, payloads
+from orchestrator.queries.family import child_in
+from orchestrator.queries.runs import find_run, may_read_data, payloads, runs_for
 from orchestrator.queries.step_run import StepRun, rfc3339
 from orchestrator.queries.step_runs import step_runs
 
@@ -61,6 +63,8 @@ class StepDetail:
     attempts: tuple[Attempt, ...]
     definition: Mapping[str, Json]
     data_shown: bool
+    #: The run that a sub_workflow step started last.
+    child: UUID | None = None
 
     def as_json(self) -> dict[str, Json]:
         return {
@@ -71,6 +75,7 @@ class StepDetail:
             "attempts": [attempt.as_json() for attempt in self.attempts],
             "definition": self.definition,
             "data_shown": self.data_shown,
+            "child": str(self.child) if self.child else None,
         }
 
 
@@ -96,6 +101,8 @@ def step_detail(actor: Actor, run_id: UUID, key: str, *, scope: str | None = Non
     definition = _definition(run, key)
     rows = _rows(run, key, step.scope if step else None)
     last = rows[-1] if rows else None
+    starts_runs = definition.get("kind") == SUB_WORKFLOW
+    child = child_in(runs_for(actor), run, drawing.nodes[key], step.scope) if step and starts_runs else None
     read = payloads([last.input_ref, last.output_ref] if shown and last else [])
     return StepDetail(
         step=step,
@@ -105,6 +112,7 @@ def step_detail(actor: Actor, run_id: UUID, key: str, *, scope: str | None = Non
         attempts=tuple(_attempt(row, shown=shown) for row in rows if row.outcome != AttemptOutcome.REPEATED),
         definition=definition,
         data_shown=shown,
+        child=child,
     )
 
 

@@ -83,14 +83,26 @@ def test_the_panel_offers_what_can_be_done(day):
     assert "/rerun/" not in viewer.get(f"/w/demo/runs/{run.pk}/steps/{key}/").content.decode()
 
 
+def test_a_step_leads_to_the_run_of_its_sub_workflow(day):
+    drawing = drawn("a -> b", steps={"b": {"kind": "sub_workflow", "config": {"workflow": "other"}}})
+    top = make_run(make_version(make_workflow(day.workspace), drawing))
+    make_log(top, "b")
+    below = day.runs["failed"]
+    Run.objects.filter(pk=below.pk).update(parent_run=top, parent_node=1, parent_scope=0, root_run=top)
+    panel = client_of(day.alice).get(f"/w/demo/runs/{top.pk}/steps/b/").content.decode()
+    assert f'href="/w/demo/runs/{below.pk}/">Open the run of the sub-workflow' in panel
+
+
 def test_an_ended_run_of_a_sub_workflow_leads_to_the_run_above(day):
     run, top, client = day.runs["failed"], failed_run(day), client_of(day.alice)
     Run.objects.filter(pk=run.pk).update(parent_run=top, parent_node=1, parent_scope=0, root_run=top)
     page = client.get(f"/w/demo/runs/{run.pk}/").content.decode()
     assert f"/w/demo/runs/{run.pk}/retry/" not in page
+    assert f'href="/w/demo/runs/{top.pk}/steps/charge/">{top.workflow.name}, step Charge the card</a>' in page
     assert f'href="/w/demo/runs/{top.pk}/">Go to the run above' in page
     panel = client.get(f"/w/demo/runs/{run.pk}/steps/{failed_step(run)}/").content.decode()
     assert "panel-actions" in panel
+    assert "goes on, or is done anew, with the step that started it: <a" in panel
     for verb in ("retry", "rerun", "skip"):
         assert f"/{verb}/" not in panel
     refused = client.get(f"/w/demo/runs/{run.pk}/retry/").content.decode()
