@@ -29,7 +29,7 @@ from orchestrator.services.parked import Turn, child_to_retry, is_child_step, tu
 from orchestrator.services.patience import patiently
 from orchestrator.services.plans import plan_of
 from orchestrator.services.run_above import has_failed, require_own
-from orchestrator.services.run_limit import require_not_replaced
+from orchestrator.services.run_limit import NewerRunOpen, require_not_replaced
 from orchestrator.services.runs import BusinessKeyOpen, settle_limit
 from orchestrator.services.standing import XID, Scope
 
@@ -174,9 +174,29 @@ def _retry_child(it: Opened, actor: Actor, token: Token, turn: Turn | None) -> N
 @contextmanager
 def opened(run_id: UUID, actor: Actor) -> Iterator[Opened]:
     """The run that an operator changes, locked. Raises NotFound, RunNotRepeatable, RunOfSubWorkflow."""
+    takes_up = partial(_takes_up, actor, run_id)
+    # Before any lock: a retry of the run above takes that one's first.
+    for run in Run.objects.filter(pk=run_id, workspace_id=actor.workspace_id):
+        require_own(run, takes_up)
     with locked(run_id, actor) as it:
-        require_own(it.run)
+        require_own(it.run, takes_up)  # it may have ended since
         yield it
+
+
+def _takes_up(actor: Actor, run_id: UUID, top: Run) -> bool:
+    """Whether a retry of that run, which is tried and taken back, lets this one go on."""
+    with transaction.atomic():
+        try:
+            with locked(top.pk, actor) as it:
+                retry_locked(it, actor, roots_of_run(it), {})
+        except RunNotFailed:
+            found = False
+        except (BusinessKeyOpen, NewerRunOpen):
+            found = True  # later, as the refusal of the retry says
+        else:
+            found = not Run.objects.filter(pk=run_id, state__in=FINAL_RUN).exists()
+        transaction.set_rollback(True)
+    return found
 
 
 @contextmanager

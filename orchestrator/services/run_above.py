@@ -1,5 +1,7 @@
 """The run of a sub-workflow that has ended goes on with the run above it, never alone (docs/decisions/0047)."""
 
+from collections.abc import Callable
+
 from orchestrator.core.errors import Conflict
 from orchestrator.core.plan import Plan
 from orchestrator.core.states import FINAL_RUN, RunState
@@ -13,17 +15,30 @@ class RunOfSubWorkflow(Conflict):
     code = "run_of_sub_workflow"
 
 
-def require_own(run: Run) -> None:
-    """Nothing for a run that no other has started, or that is still open. Raises RunOfSubWorkflow."""
+def require_own(run: Run, takes_up: Callable[[Run], bool]) -> None:
+    """Nothing for a run that no other has started, or that is still open. Raises RunOfSubWorkflow.
+
+    `takes_up`: whether a retry of the run at the top would let this one go on.
+    """
     if run.parent_run_id is None or run.state not in FINAL_RUN:
         return
     top, below = _top_of(run)
     message = f"Run {run.pk} was started by run {top.pk} and has ended: it does not go on alone. "
-    if has_failed(top) and run.state != RunState.SUCCEEDED:
-        message += f"Retry run {top.pk}; it goes on from where this one failed."
-    else:
-        message += f'Re-run step "{_step_at(top, below)}" of run {top.pk}; it starts this workflow anew.'
-    raise RunOfSubWorkflow(message, details={"top": str(top.pk)})
+    raise RunOfSubWorkflow(message + _way_out(run, top, below, takes_up), details={"top": str(top.pk)})
+
+
+def _way_out(run: Run, top: Run, below: Run, takes_up: Callable[[Run], bool]) -> str:
+    if top.state in UNDOING:
+        return f'Run {top.pk} is "{top.state}", so nothing in it is done again: start a new run.'
+    anew = f'e-run step "{_step_at(top, below)}" of run {top.pk}; it starts this workflow anew.'
+    if top.state == RunState.CANCELLING:
+        return f"Wait until run {top.pk} is cancelled, then r{anew}"
+    if has_failed(top) and run.state != RunState.SUCCEEDED and takes_up(top):
+        return f"Retry run {top.pk}; it goes on from where this one failed."
+    return f"R{anew}"
+
+
+UNDOING = {RunState.UNDOING, RunState.UNDONE, RunState.UNDO_STUCK}
 
 
 def has_failed(run: Run) -> bool:

@@ -158,7 +158,8 @@ def test_an_ended_run_of_a_sub_workflow_names_the_run_that_goes_on(cast: RunCast
     Run.objects.filter(pk=run.pk).update(parent_run=top, parent_node=1, parent_scope=0, root_run=top, depth=1)
     status, body = post(cast, f"runs/{run.pk}/{verb}/")
     assert (status, body["code"], body["details"]) == (409, "run_of_sub_workflow", {"top": str(top.pk)})
-    assert f"Retry run {top.pk}" in body["message"]
+    # A retry of that run would not take this one up: its step "b" is no sub-workflow.
+    assert f'Re-run step "b" of run {top.pk}' in body["message"]
     if not verb.endswith("skip"):
         response = cast.client.get(cast.url(f"runs/{run.pk}/{verb}/"))
         assert (response.status_code, response.json()["code"]) == (409, "run_of_sub_workflow")

@@ -9,6 +9,7 @@ from orchestrator.models import AuditEntry, Run, RunRecord, StepLog, Token
 from orchestrator.services.control import cancel_run
 from orchestrator.services.reopen import retry_run
 from orchestrator.services.repeat_preview import RepeatPreview, preview_rerun, preview_retry
+from orchestrator.services.undo import cancel_with_undo
 from tests.engine.drawings import document, step
 from tests.engine.house import House
 from tests.engine.kinds import Told, kinds
@@ -108,7 +109,7 @@ def test_a_retry_says_which_steps_may_run_again_under_new_keys(house: House, san
 
 @pytest.mark.parametrize("kind", ["repeat", "child"])
 def test_a_retry_says_what_begins_anew(house: House, sandbox: Sandbox, kind: str) -> None:
-    """A repeat that reached its limit of turns, and a sub-workflow that was stopped by hand, begin anew."""
+    """A repeat that reached its limit of turns, and a sub-workflow that was undone by hand, begin anew."""
     switch = Switch()
     known = kinds(told=Told(switch))
     wait = step("w", "delay", config={"for": "PT1H"})
@@ -123,7 +124,7 @@ def test_a_retry_says_what_begins_anew(house: House, sandbox: Sandbox, kind: str
         run_id = house.start(version)
         if kind == "child":
             wait_until(Token.objects.filter(run__parent_run=run_id, state="W").exists, 10, "the delay in the child")
-            cancel_run(Run.objects.get(parent_run=run_id).pk, house.actor)
+            cancel_with_undo(Run.objects.get(parent_run=run_id).pk, house.actor)
         ended(house, run_id, "failed")
         preview = preview_retry(run_id, house.actor)
         expected = {"repeat": ["a"], "child": ["again"]}[kind]

@@ -16,6 +16,7 @@ from orchestrator.services.reopen import retry_run, retry_step
 from orchestrator.services.repeat_preview import preview_rerun, preview_retry
 from orchestrator.services.rerun import rerun_step
 from orchestrator.services.skip import preview_skip, skip_step
+from orchestrator.services.undo import undo_run
 from tests.engine.drawings import document, step
 from tests.engine.house import House, leftovers, output
 from tests.engine.kinds import Told, kinds
@@ -259,3 +260,26 @@ def test_a_run_goes_on_without_a_step_while_the_one_above_still_waits(house: Hou
     assert refused.value.error_code == "run_of_sub_workflow"
     assert Run.objects.get(pk=run_id).state == "running"
     skip_step(run_id, "wait", house.actor)
+
+
+def test_below_a_run_that_failed_elsewhere_it_names_the_step_to_run_again(house: House, busy: None) -> None:
+    """The failure of the sub-workflow was taken: a retry of the run above would begin with another step."""
+    known = house.kinds  # type: ignore[attr-defined]
+    house.publish(document([told("a"), told("bad")], "a > bad"), slug="child", kinds=known)
+    steps = [step("sub", "sub_workflow", config={"workflow": "child"}), told("bad_too")]
+    top = house.end_of(house.start(house.publish(document(steps, "sub.error > bad_too"), kinds=known)))
+    assert top.state == "failed"
+    with pytest.raises(BranchlineError, match=f'Re-run step "sub" of run {top.pk}') as refused:
+        retry_run(Run.objects.get(parent_run=top).pk, house.actor)
+    assert refused.value.error_code == "run_of_sub_workflow"
+    rerun_step(top.pk, "sub", house.actor)  # the way that it names is open
+
+
+def test_below_an_undone_run_it_names_a_new_run(house: House, busy: None) -> None:
+    top, _, child = failed_family(house)
+    undo_run(top.pk, house.actor)
+    assert house.end_of(top.pk).state == "undone"
+    Run.objects.filter(pk=child.pk).update(state="failed")
+    with pytest.raises(BranchlineError, match=f'Run {top.pk} is "undone".*start a new run') as refused:
+        retry_run(child.pk, house.actor)
+    assert refused.value.error_code == "run_of_sub_workflow"

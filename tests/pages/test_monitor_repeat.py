@@ -106,7 +106,7 @@ def test_an_ended_run_of_a_sub_workflow_leads_to_the_run_above(day):
     for verb in ("retry", "rerun", "skip"):
         assert f"/{verb}/" not in panel
     refused = client.get(f"/w/demo/runs/{run.pk}/retry/").content.decode()
-    assert f"Retry run {top.pk}; it goes on from where this one failed." in refused
+    assert f"of run {top.pk}; it starts this workflow anew." in refused
 
 
 def test_a_retry_names_what_runs_a_second_time(day):
