@@ -1,6 +1,6 @@
 """Letting runs go on: retry, re-run from a step, skip a step, and the same change to many runs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -26,6 +26,7 @@ from orchestrator.api import (
     retry_step,
     run_detail,
     skip_step,
+    told_skip,
 )
 from orchestrator.rest.serializers import ErrorSerializer
 
@@ -92,34 +93,52 @@ class StepRerunView(RepeatView):
     @extend_schema(operation_id="step_rerun_preview", parameters=[*STEP, control.RerunQuery], responses=PREVIEW)
     def get(self, request: Request, **kwargs: Any) -> Response:
         """What would run again, what of it had succeeded, and what acts outside."""
-        newest = self.asked()["newest"]
-        return self.told(lambda run: preview_rerun(run, kwargs["key"], self.actor, newest=newest))
+        asked = {"newest": self.asked()["newest"], "scope": scope_of(self.asked())}
+        return self.told(lambda run: preview_rerun(run, kwargs["key"], self.actor, **asked))
 
     @extend_schema(operation_id="step_rerun", parameters=STEP, request=control.RerunRequest, responses=runs.RunDetail)
     def post(self, request: Request, **kwargs: Any) -> Response:
         """Run this step and everything behind it again, in a new generation: under new idempotency keys.
 
-        409 step_never_ran, version_differs, step_running, run_not_repeatable, run_of_sub_workflow,
-        limit_differs (an open run would fall under another limit of open runs).
+        Inside a container its item, turn or scope is done again from this step, with later turns of a repeat and what
+        is behind the container; other items are kept. 409 step_never_ran, step_inside_container (it stands in several
+        items: say `scope`; or what happened inside was undone), version_differs, step_running (a kept step, or the
+        container itself, is still at work), run_not_repeatable, run_of_sub_workflow, limit_differs (an open run would
+        fall under another limit of open runs).
         """
         asked = checked(control.RerunRequest, request)
-        change = {"newest": asked["newest"], "input": asked.get("input", UNCHANGED)}
+        change = {"newest": asked["newest"], "input": asked.get("input", UNCHANGED), "scope": scope_of(asked)}
         return self.changed(lambda run: rerun_step(run, kwargs["key"], self.actor, asked["reason"], **change))
 
 
 class StepSkipView(RepeatView):
     """Skip a step."""
 
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        self.query = control.SkipQuery if request.method == "GET" else None
+        super().initial(request, *args, **kwargs)
+
+    @extend_schema(
+        operation_id="step_skip_preview",
+        parameters=[*STEP, control.SkipQuery],
+        responses={200: control.SkipPreview, 409: ErrorSerializer},
+    )
+    def get(self, request: Request, **kwargs: Any) -> Response:
+        """By which ports control could leave it, and, of one that failed inside a container, what goes on beside it."""
+        told = told_skip(self.found(), kwargs["key"], self.actor, scope=scope_of(self.asked()))
+        return Response(told.as_json())
+
     @extend_schema(operation_id="step_skip", parameters=STEP, request=control.SkipRequest, responses=runs.RunDetail)
     def post(self, request: Request, **kwargs: Any) -> Response:
-        """Go on without this step, with the output you give; inside a container where it waits or has not begun.
+        """Go on without this step, with the output you give: where it waits, has not begun or has failed.
 
-        409 approval_not_skippable, step_not_open, step_running, run_of_sub_workflow, step_inside_container (it failed
-        inside one, or stands in several items: say `scope`).
+        One that failed inside a container that ended with it goes on there; whatever else failed stands. 409
+        approval_not_skippable, step_not_open, step_running (it, or the container that it failed in, is still at work),
+        run_of_sub_workflow, step_inside_container (it stands in several items: say `scope`; or what happened inside was
+        undone).
         """
         asked = checked(control.SkipRequest, request)
-        scope = asked.get("scope")
-        given = {"output": asked["output"], "port": asked["port"], "scope": None if scope is None else int(scope)}
+        given = {"output": asked["output"], "port": asked["port"], "scope": scope_of(asked)}
         return self.changed(lambda run: skip_step(run, kwargs["key"], self.actor, asked["reason"], **given))
 
 
@@ -145,6 +164,11 @@ class BulkView(MonitorView):
                 "results": [result.as_json() for result in results],
             }
         )
+
+
+def scope_of(asked: Mapping[str, Any]) -> int | None:
+    """Where the step stands, if somebody says so."""
+    return int(asked["scope"]) if asked.get("scope") else None
 
 
 def filter_of(asked: dict[str, Any]) -> RunFilter:

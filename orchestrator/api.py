@@ -80,7 +80,8 @@ from orchestrator.services.reopen import retry_run, retry_step
 from orchestrator.services.repeat_preview import RepeatPreview, preview_rerun, preview_retry
 from orchestrator.services.rerun import UNCHANGED, rerun_step
 from orchestrator.services.runs import start_run
-from orchestrator.services.skip import preview_skip, skip_step
+from orchestrator.services.skip import skip_step
+from orchestrator.services.skip_preview import SkipPreview, told_skip
 from orchestrator.services.task_holders import claim_task, reassign_task, release_task
 from orchestrator.services.task_rows import seen_along
 from orchestrator.services.tasks import Decided, decide_task
@@ -138,6 +139,7 @@ __all__ = [
     "RunState",
     "RunView",
     "Seen",
+    "SkipPreview",
     "Span",
     "Spans",
     "StaleRevision",
@@ -200,7 +202,6 @@ __all__ = [
     "plan_of",
     "preview_rerun",
     "preview_retry",
-    "preview_skip",
     "publish_version",
     "reachable",
     "read_changes",
@@ -240,6 +241,7 @@ __all__ = [
     "task_detail",
     "task_page",
     "tasks_of_run",
+    "told_skip",
     "undo_counts",
     "undo_ledger_of",
     "undo_preview",

@@ -215,7 +215,7 @@ ROUTES: Final[Mapping[str, Mapping[str, Need]]] = {
     "api-run-retry": reads(Action.RUN_CONTROL) | posts(Action.RUN_CONTROL),
     "api-step-retry": reads(Action.RUN_CONTROL) | posts(Action.RUN_CONTROL),
     "api-step-rerun": reads(Action.RUN_CONTROL) | posts(Action.RUN_CONTROL),
-    "api-step-skip": posts(Action.RUN_CONTROL),
+    "api-step-skip": reads(Action.RUN_CONTROL) | posts(Action.RUN_CONTROL),
     "api-runs-bulk": posts(Action.RUN_CONTROL),
     "api-run-undo": reads(Action.RUN_READ) | posts(Action.RUN_CONTROL),
     "api-run-undo-preview": reads(Action.RUN_READ),

@@ -22,12 +22,12 @@ from orchestrator.api import (
     parse_json,
     preview_rerun,
     preview_retry,
-    preview_skip,
     rerun_step,
     retry_run,
     retry_step,
     run_detail,
     skip_step,
+    told_skip,
 )
 from orchestrator.web.access import WorkspaceRequest, workspace_view
 
@@ -65,15 +65,17 @@ def step_retry(request: WorkspaceRequest, run_id: UUID, key: str) -> HttpRespons
 
 @workspace_view
 def step_rerun(request: WorkspaceRequest, run_id: UUID, key: str) -> HttpResponse:
-    """/w/{workspace}/runs/{id}/steps/{key}/rerun/?newest=1"""
+    """/w/{workspace}/runs/{id}/steps/{key}/rerun/?newest=1&scope="""
     found = find_run(request.actor, run_id)
+    scope = _scope(request)
     newest = (request.POST or request.GET).get("newest") == "1"
 
     def look() -> dict[str, Any]:
         detail = run_detail(request.actor, run_id)
         return {
-            "preview": preview_rerun(run_id, key, request.actor, newest=newest),
+            "preview": preview_rerun(run_id, key, request.actor, newest=newest, scope=scope),
             "what": "rerun",
+            "scope": scope,
             "newest": newest,
             "input": pretty(detail.input) if detail.data_shown else "",
             "data_shown": detail.data_shown,
@@ -84,7 +86,7 @@ def step_rerun(request: WorkspaceRequest, run_id: UUID, key: str) -> HttpRespons
         value: Any = UNCHANGED
         if request.POST.get("edit_input") == "1":
             value = _typed(request, "input")
-        return rerun_step(run_id, key, request.actor, reason_of(request), newest=newest, input=value)
+        return rerun_step(run_id, key, request.actor, reason_of(request), newest=newest, input=value, scope=scope)
 
     return _asked(request, found, "monitor/repeat.html", look=look, act=act, done="The step runs again.")
 
@@ -105,7 +107,7 @@ def step_skip(request: WorkspaceRequest, run_id: UUID, key: str) -> HttpResponse
         found,
         "monitor/skip.html",
         look=lambda: {
-            "ports": preview_skip(run_id, key, request.actor, scope=scope),
+            "preview": told_skip(run_id, key, request.actor, scope=scope),
             "scope": scope,
             **_step(found, key),
         },

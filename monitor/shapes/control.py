@@ -21,10 +21,17 @@ class CancelRequest(ControlRequest):
         return attrs
 
 
+def _scope() -> serializers.RegexField:
+    return serializers.RegexField(
+        r"^[0-9]{1,18}$", required=False, help_text="Of the step run, where a step stands in several items or turns."
+    )
+
+
 class RerunQuery(Shape):
-    """By which version a rerun would go on."""
+    """By which version a rerun would go on, and from where."""
 
     newest = serializers.BooleanField(required=False, default=False, help_text="By the live version.")
+    scope = _scope()
 
 
 class RerunRequest(ControlRequest):
@@ -32,6 +39,13 @@ class RerunRequest(ControlRequest):
 
     newest = serializers.BooleanField(default=False, help_text="By the live version instead of the run's own.")
     input = serializers.JSONField(required=False, help_text="Another run input; left out, it stays as it is.")
+    scope = _scope()
+
+
+class SkipQuery(Shape):
+    """Where the step stands."""
+
+    scope = _scope()
 
 
 class SkipRequest(ControlRequest):
@@ -39,9 +53,7 @@ class SkipRequest(ControlRequest):
 
     output = serializers.JSONField(required=False, allow_null=True, default=None)
     port = serializers.CharField(required=False, allow_null=True, default=None, max_length=63)
-    scope = serializers.RegexField(
-        r"^[0-9]{1,18}$", required=False, help_text="Of the step run, where a step stands in several items or turns."
-    )
+    scope = _scope()
 
 
 class RepeatedStep(Shape):
@@ -56,6 +68,15 @@ class RepeatedStep(Shape):
     new_key = serializers.BooleanField(help_text="True: under a new idempotency key.")
 
 
+class RepeatedPlace(Shape):
+    """One container around a step that runs again. `number`: of the item or turn, from 1; null in a scope."""
+
+    key = serializers.CharField()
+    name = serializers.CharField()
+    kind = serializers.CharField()
+    number = serializers.IntegerField(allow_null=True)
+
+
 class RepeatPreview(Shape):
     """What would run again: `first` at once, `behind` as far as control reaches."""
 
@@ -63,3 +84,16 @@ class RepeatPreview(Shape):
     behind = RepeatedStep(many=True)
     version = serializers.IntegerField()
     new_keys = serializers.BooleanField(help_text="True: some under new idempotency keys; `new_key` says which.")
+    places = RepeatedPlace(many=True, help_text="Where the step stands inside containers, the outermost first.")
+    goes_on = RepeatedStep(
+        many=True, help_text="What was cut short, or had not begun, when its containers ended, and goes on with it."
+    )
+
+
+class SkipPreview(Shape):
+    """What a skip would let go on. `goes_on` and `fails_again` tell of a step that failed inside a container."""
+
+    ports = serializers.ListField(child=serializers.CharField(), help_text="The usual one first.")
+    places = RepeatedPlace(many=True)
+    goes_on = RepeatedStep(many=True)
+    fails_again = serializers.BooleanField(help_text="Something else has failed there, stands, and is not tried again.")

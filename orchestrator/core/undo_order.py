@@ -131,7 +131,8 @@ class Order:
     def _held(self, row: Row) -> list[int]:
         """What happened in a container since it ended the last time. One that was opened again has several ends."""
         inside = self._inside.get((row.node, row.scope_id), {})
-        ended = [key for key in inside if key[0] <= row.generation <= key[1]]
+        # A retry, or a skip, lets new steps in it belong to a newer generation than its own.
+        ended = [key for key in inside if min(key) <= row.generation <= key[1]]
         return [entry for key in ended for entry in inside.pop(key)]
 
     def _time_before(self, row: Row, causes: list[int]) -> list[int]:

@@ -38,31 +38,32 @@ WHERE r.run_id = %(run)s AND r.kind = 'rerun' AND r.at > (SELECT max(s.finished_
 ORDER BY r.id LIMIT 1
 """
 
-# What the items of a for-each gave, in order, as text: no more of it than fits, and the row that no longer does.
+# What the items of a for-each gave the last time, in order, as text: no more of it than fits, and the row that no
+# longer does.
 ITEM_OUTPUTS = """
 SELECT scope_id, node, block, CASE WHEN so_far <= %(most)s THEN output END AS output, so_far FROM (
     SELECT scope_id, node, block, output, large + coalesce(octet_length(output), 0) + 1 AS bytes,
         sum(large + coalesce(octet_length(output), 0) + 1) OVER (ORDER BY scope_id, node) AS so_far
     FROM (
         SELECT DISTINCT ON (s.scope_id, s.node) s.scope_id, s.node, p.block, coalesce(s.output, p.body)::text AS output,
-            CASE WHEN p.block IS NULL THEN 0 ELSE %(most)s::int END AS large
+            CASE WHEN p.block IS NULL THEN 0 ELSE %(most)s::int END AS large, s.outcome
         FROM orchestrator_steplog s LEFT JOIN orchestrator_payload p ON p.id = s.output_ref
         WHERE s.run_id = %(run)s AND s.node = ANY(%(nodes)s::int[]) AND s.scope_id BETWEEN %(first)s AND %(last)s
-            AND s.final AND s.outcome = 'S'
+            AND s.final
         ORDER BY s.scope_id, s.node, s.generation DESC, s.attempt DESC
-    ) given
+    ) given WHERE outcome = 'S'
 ) summed WHERE so_far - bytes <= %(most)s ORDER BY scope_id, node
 """
 # Where they do not fit: their size, and the snapshot that tells the rows that are meant from later ones.
 ITEM_BYTES = """
 SELECT sum(bytes)::bigint AS bytes, pg_current_snapshot()::text AS seen FROM (
     SELECT DISTINCT ON (s.scope_id, s.node) CASE WHEN p.block IS NOT NULL THEN (p.body->>'bytes')::bigint
-        ELSE coalesce(octet_length(coalesce(s.output, p.body)::text), 0) + 1 END AS bytes
+        ELSE coalesce(octet_length(coalesce(s.output, p.body)::text), 0) + 1 END AS bytes, s.outcome
     FROM orchestrator_steplog s LEFT JOIN orchestrator_payload p ON p.id = s.output_ref
     WHERE s.run_id = %(run)s AND s.node = ANY(%(nodes)s::int[]) AND s.scope_id BETWEEN %(first)s AND %(last)s
-        AND s.final AND s.outcome = 'S'
+        AND s.final
     ORDER BY s.scope_id, s.node, s.generation DESC, s.attempt DESC
-) given
+) given WHERE outcome = 'S'
 """
 # Some of them, as that snapshot saw them: whole items, until those before come to `most` bytes. `there` counts the rows
 # of all that were asked for.
@@ -72,12 +73,12 @@ SELECT scope_id, node, block, output::text AS output, there FROM (
         ORDER BY scope_id RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW EXCLUDE GROUP) AS before
     FROM (
         SELECT DISTINCT ON (s.scope_id, s.node) s.scope_id, s.node, p.block, coalesce(s.output, p.body) AS output,
-            octet_length(coalesce(s.output, p.body)::text) AS size
+            octet_length(coalesce(s.output, p.body)::text) AS size, s.outcome
         FROM orchestrator_steplog s LEFT JOIN orchestrator_payload p ON p.id = s.output_ref
         WHERE s.run_id = %(run)s AND s.node = ANY(%(nodes)s::int[]) AND s.scope_id BETWEEN %(first)s AND %(last)s
-            AND s.final AND s.outcome = 'S' AND pg_visible_in_snapshot(s.xid::text::xid8, %(seen)s::pg_snapshot)
+            AND s.final AND pg_visible_in_snapshot(s.xid::text::xid8, %(seen)s::pg_snapshot)
         ORDER BY s.scope_id, s.node, s.generation DESC, s.attempt DESC
-    ) given
+    ) given WHERE outcome = 'S'
 ) measured WHERE coalesce(before, 0) < %(most)s ORDER BY scope_id, node
 """
 
@@ -87,6 +88,9 @@ ITEM_FAILURE = """
 SELECT s.error || jsonb_build_object('node', s.node, 'item', s.scope_id - %s - 1) AS error FROM orchestrator_steplog s
 WHERE s.run_id = %s AND s.node = ANY(%s::int[]) AND s.scope_id BETWEEN %s AND %s AND s.final AND s.outcome IN ('F', 'T')
     AND s.ports IS NULL
+    -- What was done again since counts no more.
+    AND NOT EXISTS (SELECT FROM orchestrator_steplog l WHERE l.run_id = s.run_id AND l.node = s.node
+        AND l.scope_id = s.scope_id AND l.final AND (l.generation, l.attempt) > (s.generation, s.attempt))
 ORDER BY s.scope_id, (s.error->>'code' = 'branch_failed'), s.finished_at LIMIT 1
 """
 

@@ -1,11 +1,13 @@
 """A retry of a for-each: its unfinished items go on where they stood, the finished ones are left alone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
 
 from django.db import connection
 
+from orchestrator.core.json_types import JsonObject
 from orchestrator.core.plan import BodyPlan, Plan, plan_of_body
 from orchestrator.core.replay import replay
 from orchestrator.core.states import TokenState
@@ -22,8 +24,8 @@ WHERE s.run_id = %s AND s.node = ANY(%s) AND s.scope_id BETWEEN %s AND %s AND s.
 ORDER BY s.scope_id, s.node, s.generation DESC, s.attempt DESC
 """
 BEGINS = (TokenState.READY, TokenState.HELD)
-#: What goes on in one scope once its failures are forgotten, and whether it has come to its end.
-Reopen = Callable[[int], tuple[list[Token], bool]]
+#: What goes on in one scope, and how it has ended where nothing does; None where it can only begin anew.
+Reopen = Callable[[int], tuple[list[Token], str | None]]
 
 
 def reopen_items(run: Run, plan: Plan, token: Token, block: Scope, reopen: Reopen) -> list[Token]:
@@ -33,26 +35,24 @@ def reopen_items(run: Run, plan: Plan, token: Token, block: Scope, reopen: Reope
     once as the for-each had lanes; the others take their turn as those end.
     """
     made: list[Token] = []
-    units: list[tuple[int, list[Token]]] = []
+    units: list[Unit] = []
     again = hopeless = 0
-    begun = _begun(run, plan, token, block)
+    there = begun(run, plan, token, block)
     timeout = lane_timeout(plan, token.node)
-    for scope_id in _unfinished(run, plan_of_body(plan, token.node), block, begun):
-        inside, is_over = reopen(scope_id)
+    for scope_id in unfinished(run, plan_of_body(plan, token.node), block, there):
+        inside, over = reopen(scope_id)
         if inside:
             index = scope_id - block.pk - 1
             again += 1
-            made += [*inside, _lane(token, block, index, index + 1, timeout, waits_for=scope_id)]
-            units.append((index, inside))
-        hopeless += not inside and not is_over
-    fresh = [index for index in range(block.total) if block.pk + 1 + index not in begun]
-    for low, high in _ranges(fresh, max(block.chunk, 1)):
-        lane = _lane(token, block, low, high, timeout)
-        made.append(lane)
-        units.append((low, [lane]))
-    in_turn = _take_turns(block, units)
-    text = f"Working through {block.total} items"
-    waiting = {"kind": "items", "text": text, "memo": None, "block": block.pk}
+            made += [*inside, lane(token, block, index, index + 1, timeout, waits_for=scope_id)]
+            units.append(Unit(index, inside))
+        hopeless += not inside and over != "succeeded"
+    fresh = [index for index in range(block.total) if block.pk + 1 + index not in there]
+    for low, high in ranges(fresh, max(block.chunk, 1)):
+        made.append(one := lane(token, block, low, high, timeout))
+        units.append(Unit(low, [one]))
+    in_turn = take_turns(block, units)
+    waiting = waiting_items(block)
     # Counted anew: an item may have ended well just when the others were stopped, before its lane said so.
     ok = block.total - again - len(fresh) - hopeless
     if made:
@@ -66,20 +66,37 @@ def reopen_items(run: Run, plan: Plan, token: Token, block: Scope, reopen: Reope
     return made
 
 
-def _take_turns(block: Scope, units: list[tuple[int, list[Token]]]) -> bool:
+def waiting_items(block: Scope) -> JsonObject:
+    """How a for-each waits for its items."""
+    text = f"Working through {block.total} items"
+    return {"kind": "items", "text": text, "memo": None, "block": block.pk}
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What takes one turn: an item with its tokens, or the lane of several. `first`: before all others."""
+
+    index: int
+    tokens: Sequence[Token]
+    first: bool = False
+
+    @property
+    def moving(self) -> list[Token]:
+        return [token for token in self.tokens if token.state in BEGINS]
+
+
+def take_turns(block: Scope, units: Sequence[Unit], at_once: int | None = None) -> bool:
     """Let what goes beyond the for-each's lanes wait, in the order of the items; whether there is any."""
-    at_once = max(block.lanes, 1)
-    later = [
-        (index, moving) for index, inside in units if (moving := [token for token in inside if token.state in BEGINS])
-    ]
-    later = sorted(later, key=lambda unit: unit[0])[max(0, at_once - (len(units) - len(later))) :]
-    for index, moving in later:
-        for token in moving:
-            wait_for_turn(token, block.pk, index)
+    most = at_once or max(block.lanes, 1)
+    moving = sorted((unit for unit in units if unit.moving), key=lambda unit: (not unit.first, unit.index))
+    later = moving[max(0, most - (len(units) - len(moving))) :]
+    for unit in later:
+        for token in unit.moving:
+            wait_for_turn(token, block.pk, unit.index)
     return bool(later)
 
 
-def _begun(run: Run, plan: Plan, token: Token, block: Scope) -> set[int]:
+def begun(run: Run, plan: Plan, token: Token, block: Scope) -> set[int]:
     """The scopes of items that have left a row."""
     nodes = [step.node for step in plan.steps if step.parent == token.node]
     span = (block.pk + 1, block.pk + block.total)
@@ -87,14 +104,14 @@ def _begun(run: Run, plan: Plan, token: Token, block: Scope) -> set[int]:
     return set(rows.values_list("scope_id", flat=True))
 
 
-def _unfinished(run: Run, body: BodyPlan, block: Scope, begun: set[int]) -> list[int]:
+def unfinished(run: Run, body: BodyPlan, block: Scope, there: Collection[int]) -> list[int]:
     """Items that failed or were cut short; also those that were stopped between two steps and left no row of it."""
     nodes = [step.node for step in body.steps if step.parent == body.container]
-    ends: dict[int, dict[int, tuple[str, ...] | None]] = {scope_id: {} for scope_id in begun}
+    ends: dict[int, dict[int, tuple[str, ...] | None]] = {scope_id: {} for scope_id in there}
     with connection.cursor() as cursor:
         cursor.execute(ENDS, [run.pk, nodes, block.pk + 1, block.pk + block.total])
         for scope_id, node, outcome, ports in cursor.fetchall():
-            if outcome != "K":
+            if outcome not in {"K", "R"} and scope_id in ends:
                 ends[scope_id][node] = None if ports is None else tuple(ports)
     return [scope_id for scope_id, known in sorted(ends.items()) if not _has_ended_well(body, known)]
 
@@ -103,7 +120,8 @@ def _has_ended_well(body: BodyPlan, ends: dict[int, tuple[str, ...] | None]) -> 
     return None not in ends.values() and body.end in replay(body, ends).holds
 
 
-def _ranges(indexes: list[int], longest: int) -> list[tuple[int, int]]:
+def ranges(indexes: list[int], longest: int) -> list[tuple[int, int]]:
+    """The same indexes as stretches of neighbours, none longer than that."""
     runs = [list(group) for _, group in groupby(enumerate(indexes), lambda pair: pair[1] - pair[0])]
     found = []
     for run in runs:
@@ -112,10 +130,11 @@ def _ranges(indexes: list[int], longest: int) -> list[tuple[int, int]]:
     return found
 
 
-def _lane(token: Token, block: Scope, low: int, high: int, timeout: float, *, waits_for: int | None = None) -> Token:
+def lane(token: Token, block: Scope, low: int, high: int, timeout: float, *, waits_for: int | None = None) -> Token:
+    """A lane of the for-each for these items; `waits_for`: the scope of the one that it has in hand."""
     now = datetime.now(UTC).isoformat()
     waiting = {"kind": "items", "text": f"Waiting for item {low + 1}", "since": now}
-    lane = Token(
+    made = Token(
         run_id=token.run_id,
         version_id=token.version_id,
         node=token.node,
@@ -134,5 +153,5 @@ def _lane(token: Token, block: Scope, low: int, high: int, timeout: float, *, wa
         cause=token.cause,
         xid=XID,
     )
-    lane.save(force_insert=True)
-    return lane
+    made.save(force_insert=True)
+    return made

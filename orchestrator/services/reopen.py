@@ -150,10 +150,27 @@ def _inside(it: Opened, actor: Actor, made: Collection[Token], turn: Turn | None
 
     `turn`: of the item of a for-each that this run works for, when others come first: nothing may begin before that.
     """
-    found = [token for one in made for token in open_inside(it.run, it.plan, one)]
+    return go_on_below(it, actor, [token for one in made for token in open_inside(it.run, it.plan, one)], turn)
+
+
+def go_on_below(
+    it: Opened,
+    actor: Actor,
+    found: list[Token],
+    turn: Turn | None = None,
+    *,
+    anew: Collection[int] = (),
+    retries: bool = True,
+) -> list[Token]:
+    """The runs of sub-workflows among these tokens go on, too, but not where the step begins `anew`.
+
+    `retries`: what failed in them is tried again; else only what was cut short goes on.
+    """
     for token in found:
+        if token.pk in anew:
+            continue
         if is_child_step(it.plan, token) and token.phase == 0:
-            _retry_child(it, actor, token, turn_of(token) or turn)
+            _retry_child(it, actor, token, turn_of(token) or turn, retries=retries)
     # A run that its own limit has queued holds its tokens: that is let go by who ends there.
     ready = [token for token in found if token.state == TokenState.READY]
     if turn is not None:
@@ -162,11 +179,14 @@ def _inside(it: Opened, actor: Actor, made: Collection[Token], turn: Turn | None
     return found
 
 
-def _retry_child(it: Opened, actor: Actor, token: Token, turn: Turn | None) -> None:
+def _retry_child(it: Opened, actor: Actor, token: Token, turn: Turn | None, *, retries: bool) -> None:
     child = child_to_retry(it.run, it.plan, token)
     if child is not None:
         with locked(child.pk, actor) as inner:
-            retry_locked(inner, actor, failed_steps(inner.scope), {"by_run": str(it.run.pk)}, turn)
+            roots = failed_steps(inner.scope) if retries else frozenset()
+            if not inner.scope.replayed(without=roots).holds:
+                roots = failed_steps(inner.scope)  # it had failed, and was stopped before it could say so
+            retry_locked(inner, actor, roots, {"by_run": str(it.run.pk)}, turn)
     elif turn is not None and turn_of(token) is None and token.state != TokenState.HELD:
         wait_for_turn(token, *turn)  # its run has succeeded: it goes on with that
 
@@ -223,6 +243,13 @@ def node_of(plan: Plan, run_id: UUID, key: str) -> int:
         around = plan.steps[parent].key
         raise StepInside(f'Step "{key}" stands inside "{around}" and has no run of its own. Choose "{around}".')
     return plan.node_of[key]
+
+
+def any_node_of(it: Opened, key: str) -> int:
+    """The number of a step at any depth. Raises NotFound."""
+    if key not in it.plan.node_of:
+        raise NotFound(f'Run {it.run.pk} has no step "{key[:63]}".')
+    return it.plan.node_of[key]
 
 
 def reopen(it: Opened, generation: int) -> None:

@@ -7,25 +7,28 @@ from uuid import UUID
 from django.db import transaction
 
 from orchestrator.core.actor import Actor
+from orchestrator.core.document import REPEAT
 from orchestrator.core.json_types import Json
 from orchestrator.core.kinds import Effects
-from orchestrator.core.plan import PlanStep
+from orchestrator.core.plan import PlanStep, plan_of_body
 from orchestrator.core.replay import descendants
 from orchestrator.core.states import AttemptOutcome
 from orchestrator.models import Run, Version
 from orchestrator.services.patience import patiently
 from orchestrator.services.reopen import (
     Opened,
-    node_of,
+    any_node_of,
     opened,
     root_of_step,
     roots_of_run,
     standing_without,
 )
 from orchestrator.services.repeat_rows import Had, begun_anew, had_inside, inside
-from orchestrator.services.rerun import worked_out
+from orchestrator.services.repeat_trial import beside, moving, trial
+from orchestrator.services.rerun import Repeat, rerun_step, worked_out
 from orchestrator.services.run_limit import changed_limit, input_of, require_not_replaced
 from orchestrator.services.standing import Scope
+from orchestrator.services.way import Place, places_of
 from orchestrator.steps.registered import function_named
 from orchestrator.steps.registry import KINDS
 
@@ -38,6 +41,7 @@ class RepeatedStep:
     new request.
     """
 
+    node: int
     key: str
     name: str
     kind: str
@@ -60,11 +64,17 @@ class RepeatedStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepeatPreview:
-    """`first` begin at once, `behind` follow as far as control reaches them; each container with what it holds."""
+    """`first` begin at once, `behind` follow as far as control reaches them; each container with what it holds.
+
+    Of a step inside containers `places` says where it stands in them, the outermost first. `goes_on`: what had been cut
+    short, or had not begun, when they ended, and goes on beside it now that they are open again.
+    """
 
     first: tuple[RepeatedStep, ...]
     behind: tuple[RepeatedStep, ...]
     version: int
+    places: tuple[Place, ...] = ()
+    goes_on: tuple[RepeatedStep, ...] = ()
 
     @property
     def external(self) -> tuple[RepeatedStep, ...]:
@@ -86,6 +96,8 @@ class RepeatPreview:
             "behind": [step.as_json() for step in self.behind],
             "version": self.version,
             "new_keys": self.new_keys,
+            "places": [place.as_json() for place in self.places],
+            "goes_on": [step.as_json() for step in self.goes_on],
         }
 
 
@@ -107,17 +119,42 @@ def preview_retry(run_id: UUID, actor: Actor, key: str | None = None) -> RepeatP
     return patiently(look)
 
 
-def preview_rerun(run_id: UUID, key: str, actor: Actor, *, newest: bool = False) -> RepeatPreview:
+def preview_rerun(
+    run_id: UUID, key: str, actor: Actor, *, newest: bool = False, scope: int | None = None
+) -> RepeatPreview:
     """What `rerun_step` would repeat. Raises as it does."""
     with transaction.atomic(), opened(run_id, actor) as it:
-        repeat = worked_out(it, node_of(it.plan, run_id, key), newest=newest)
+        repeat = worked_out(it, any_node_of(it, key), scope, newest=newest)
+        others = _beside(it, actor, repeat, newest=newest) if repeat.way else frozenset()
         it.plan = repeat.plan
         changes = {} if repeat.version is None else changed_limit(it.run, repeat.plan, input_of(it.run))
         require_not_replaced(it.run, changes.get("concurrency_key", it.run.concurrency_key))
         number = repeat.version.number if repeat.version else _number(it.run)
         told = _Told(it, frozenset(step.node for step in it.plan.steps))
-        behind = told.all(repeat.again - {repeat.node})
-        return RepeatPreview(first=told.all({repeat.node}), behind=behind, version=number)
+        if not repeat.way:
+            behind = told.all(repeat.again - {repeat.node})
+            return RepeatPreview(first=told.all({repeat.node}), behind=behind, version=number)
+        place = Scope(it.run, plan_of_body(it.plan, repeat.way[-1].node), repeat.way[-1].inner)
+        return RepeatPreview(
+            first=told.all({repeat.node}, place),
+            behind=told.behind(repeat),
+            version=number,
+            places=places_of(it.plan, repeat.way),
+            goes_on=told_beside(it, others),
+        )
+
+
+def _beside(it: Opened, actor: Actor, repeat: Repeat, *, newest: bool) -> frozenset[int]:
+    """What goes on beside the step that is done again."""
+    run_id, key, scope = it.run.pk, it.plan.steps[repeat.node].key, repeat.way[-1].inner
+    before = frozenset(moving(it))
+    found = trial(lambda: rerun_step(run_id, key, actor, newest=newest, scope=scope), lambda: moving(it))
+    return frozenset(one.node for one in beside(it.plan, found - before, repeat.way, repeat.node))
+
+
+def told_beside(it: Opened, nodes: frozenset[int]) -> tuple[RepeatedStep, ...]:
+    """Steps inside containers that go on, under the keys that they had."""
+    return _Told(it, frozenset()).only(nodes)
 
 
 def _number(run: Run) -> int:
@@ -130,11 +167,33 @@ class _Told:
     def __init__(self, it: Opened, renewed: frozenset[int]) -> None:
         self._it, self._renewed = it, renewed
 
-    def all(self, nodes: Collection[int]) -> tuple[RepeatedStep, ...]:
+    def all(self, nodes: Collection[int], place: Scope | None = None) -> tuple[RepeatedStep, ...]:
+        """These steps, which stand in `place` (else on the top level), and all that they hold."""
         plan, held = self._it.plan, inside(self._it.plan, nodes)
         had: dict[int, Had | None] = {**had_inside(self._it.run.pk, held)}
-        had |= {node: _had(self._it.scope, node) for node in nodes}
+        had |= {node: _had(place or self._it.scope, node) for node in nodes}
         return tuple(self._step(node, had.get(node)) for node in sorted({*nodes, *held}) if node < plan.end)
+
+    def only(self, nodes: Collection[int]) -> tuple[RepeatedStep, ...]:
+        """These steps, which stand inside containers."""
+        had = had_inside(self._it.run.pk, nodes)
+        return tuple(self._step(node, had.get(node)) for node in sorted(nodes))
+
+    def behind(self, repeat: Repeat) -> tuple[RepeatedStep, ...]:
+        """What follows a step inside containers: on each level, the outermost first, with the containers' own ends."""
+        found: dict[int, RepeatedStep] = {}
+        place, plan = self._it.scope, self._it.plan
+        for gone in repeat.way:
+            found[gone.node] = self._step(gone.node, _had(place, gone.node))
+            found |= {one.node: one for one in self._following(place, gone.node)}
+            place = Scope(self._it.run, plan_of_body(plan, gone.node), gone.inner)
+        found |= {one.node: one for one in self._following(place, repeat.node)}
+        turns = [gone.node for gone in repeat.way if plan.steps[gone.node].kind == REPEAT]
+        later = self.only(inside(plan, turns) - set(found) - {repeat.node})
+        return tuple(found.values()) + later
+
+    def _following(self, place: Scope, node: int) -> tuple[RepeatedStep, ...]:
+        return self.all(descendants(place.plan, node), place)
 
     def unfinished(self, nodes: Collection[int]) -> tuple[RepeatedStep, ...]:
         """Without what has succeeded inside a container and stays so."""
@@ -144,6 +203,7 @@ class _Told:
         steps = self._it.plan.steps
         step = steps[node]
         return RepeatedStep(
+            node=node,
             key=step.key,
             name=step.name,
             kind=step.kind,

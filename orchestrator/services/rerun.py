@@ -9,33 +9,25 @@ from orchestrator.core.json_types import Json, JsonObject
 from orchestrator.core.plan import Plan
 from orchestrator.core.replay import Replayed, descendants
 from orchestrator.core.schema import check_input
-from orchestrator.core.states import RunState
+from orchestrator.core.states import RunState, TokenState
 from orchestrator.engine.identity import uuid7
 from orchestrator.engine.values import Packed
 from orchestrator.models import Payload, Run, Token, Version, Workflow
+from orchestrator.services.open_way import OpenWay
 from orchestrator.services.patience import patiently
 from orchestrator.services.plans import plan_of
-from orchestrator.services.reopen import Opened, finish, node_of, opened, reopen
+from orchestrator.services.reopen import Opened, any_node_of, finish, go_on_below, opened, reopen
+from orchestrator.services.run_above import outermost
 from orchestrator.services.run_limit import change_limit, input_of
+from orchestrator.services.same_inside import VersionDiffers, require_same_inside
 from orchestrator.services.standing import Scope
+from orchestrator.services.way import Gone, StepRunning, require_closed, way_to
 
 
 class StepNeverRan(Conflict):
     """Control has not been at this step: there is nothing to repeat."""
 
     code = "step_never_ran"
-
-
-class VersionDiffers(Conflict):
-    """The newest version is drawn so differently that this run cannot go on with it."""
-
-    code = "version_differs"
-
-
-class StepRunning(Conflict):
-    """A step that would be kept is being worked on with the old version."""
-
-    code = "step_running"
 
 
 class _Unchanged:
@@ -50,6 +42,8 @@ class Repeat:
     """What a rerun would do, worked out under the lock: the plan to go on with and the steps to forget."""
 
     node: int
+    #: The containers around it, the outermost first.
+    way: tuple[Gone, ...]
     plan: Plan
     version: Version | None
     again: frozenset[int]
@@ -64,18 +58,23 @@ def rerun_step(
     *,
     newest: bool = False,
     input: Json | _Unchanged = UNCHANGED,
+    scope: int | None = None,
 ) -> RunState:
     """Run a step and everything behind it again. `newest`: by the live version; `input`: with another run input.
 
-    Raises NotFound, StepNeverRan, VersionDiffers, StepRunning, InputInvalid, ExpressionFailed and LimitDiffers (by
-    the limit that then holds), RunNotRepeatable, RunOfSubWorkflow, BusinessKeyOpen, NewerRunOpen,
+    Of a step inside containers `scope` says in which item or turn, if there are several: what is behind it there runs
+    again, then later turns of a repeat, the end of the containers, and what is behind those.
+
+    Raises NotFound, StepInside, StepNeverRan, VersionDiffers, StepRunning, InputInvalid, ExpressionFailed and
+    LimitDiffers (by the limit that then holds), RunNotRepeatable, RunOfSubWorkflow, BusinessKeyOpen, NewerRunOpen,
     RunBusy.
     """
 
     def change() -> RunState:
         with opened(run_id, actor) as it:
-            repeat = worked_out(it, node_of(it.plan, run_id, key), newest=newest)
+            repeat = worked_out(it, any_node_of(it, key), scope, newest=newest)
             detail: dict[str, Json] = {"step": key, "generation": it.run.generation + 1}
+            detail |= {"scope": str(repeat.way[-1].inner)} if repeat.way else {}
             detail |= {"reason": reason} if reason else {}
             detail |= _change_version(it, repeat)
             if not isinstance(input, _Unchanged):
@@ -87,25 +86,57 @@ def rerun_step(
     return patiently(change)
 
 
-def worked_out(it: Opened, node: int, *, newest: bool) -> Repeat:
-    """Raises StepNeverRan, VersionDiffers, StepRunning."""
-    key = it.plan.steps[node].key
-    recorded = it.scope.recorded.get(node)
-    if node not in it.scope.tokens and (recorded is None or recorded.attempt <= 0):
-        raise StepNeverRan(f'Step "{key}" has never run in this run. Choose a step that has.')
-    again = descendants(it.plan, node) | {node}
+def worked_out(it: Opened, node: int, scope: int | None, *, newest: bool) -> Repeat:
+    """Raises StepInside, StepNeverRan, VersionDiffers, StepRunning."""
+    way = way_to(it, node, scope)
+    if way is None:
+        key = it.plan.steps[node].key
+        where = f"has never run in scope {scope}, or was entered anew since" if scope else "has never run in this run"
+        raise StepNeverRan(f'Step "{key}" {where}. Choose a step that has.')
+    outer = way[0].node if way else node
+    _require_ran(it.scope, outer)
+    require_closed(it, way)
+    again = descendants(it.plan, outer) | {outer}
     version = _newest(it.run) if newest else None
     if version is not None:
         plan = plan_of(version)
-        again |= descendants(plan, node)
+        again |= descendants(plan, outer)
         _require_same_place(it.scope, plan, version, again)
+        if way:
+            require_same_inside(it.plan, plan, outer, version.number)
         it.scope.plan = plan
+    standing = _standing_again(it.scope, outer, again)
+    return Repeat(node=node, way=way, plan=it.scope.plan, version=version, again=again, standing=standing)
+
+
+def _require_ran(scope: Scope, node: int) -> None:
+    recorded = scope.recorded.get(node)
+    if node not in scope.tokens and (recorded is None or recorded.attempt <= 0):
+        key = scope.plan.steps[node].key
+        raise StepNeverRan(f'Step "{key}" has never run {_here(scope)}. Choose a step that has.')
+
+
+def _here(scope: Scope) -> str:
+    return f"in scope {scope.scope_id}, or that is to be done again itself" if scope.scope_id else "in this run"
+
+
+def _standing_again(scope: Scope, node: int, again: frozenset[int]) -> Replayed:
     # The step's own join, if it has one, stays fired: its branches are kept.
-    standing = it.scope.replayed(without=again, reopened=again - {node})
+    standing = scope.replayed(without=again, reopened=again - {node})
     if node not in standing.holds:
+        key = scope.plan.steps[node].key
         message = f'Step "{key}" waits for a step before it that is itself to run again. Re-run from there.'
         raise StepNeverRan(message)
-    return Repeat(node=node, plan=it.scope.plan, version=version, again=again, standing=standing)
+    return standing
+
+
+def _inside_again(scope: Scope, node: int) -> tuple[Replayed, frozenset[int]]:
+    """How one item, turn or scope is to stand: as the top level of the run."""
+    _require_ran(scope, node)
+    again = descendants(scope.plan, node) | {node}
+    standing = _standing_again(scope, node, again)
+    scope.renew(again | scope.forgotten(standing))
+    return standing, again
 
 
 def _newest(run: Run) -> Version | None:
@@ -126,8 +157,9 @@ def _require_same_place(scope: Scope, plan: Plan, version: Version, again: froze
         if node not in again and _led_to(scope.plan, node) != _led_to(plan, node):
             message = f'Step "{old.key}", which would be kept, is led to by other arrows in version {number}.'
             raise VersionDiffers(f"{message} Re-run from an earlier step, or with the run's own version.")
-    for node, token in scope.tokens.items():
-        if node not in again and token.state == "L":
+    working = Token.objects.filter(run_id=scope.run.pk, state=TokenState.LEASED, node__in=range(scope.plan.end))
+    for node in working.values_list("node", flat=True):
+        if outermost(scope.plan, node) not in again:
             message = f'Step "{scope.plan.steps[node].key}" is running with the old version. Wait for its end.'
             raise StepRunning(message)
 
@@ -142,8 +174,9 @@ def _change_version(it: Opened, repeat: Repeat) -> dict[str, Json]:
     before, it.plan = it.plan, repeat.plan
     it.run.version_id = repeat.version.pk
     Run.objects.filter(pk=it.run.pk).update(version_id=repeat.version.pk)
-    kept = [token.pk for node, token in it.scope.tokens.items() if node not in repeat.again and node != before.end]
-    Token.objects.filter(pk__in=kept).update(version_id=repeat.version.pk)
+    # Those inside containers that are kept, too. Another version has another number for the end.
+    kept = Token.objects.filter(run_id=it.run.pk, node__gte=0).exclude(node=before.end, scope_id=0)
+    kept.update(version_id=repeat.version.pk)
     return {"version": repeat.version.number}
 
 
@@ -170,5 +203,7 @@ def _repeat(it: Opened, actor: Actor, repeat: Repeat, detail: JsonObject) -> Run
     generation = it.run.generation + 1
     it.scope.renew(repeat.again | it.scope.forgotten(repeat.standing))
     reopen(it, generation)
-    made = it.scope.rewrite(repeat.standing, generation, again=repeat.again)
+    opening = OpenWay(it.run, it.plan, repeat.way, repeat.node, stand=_inside_again)
+    made = opening.level(it.scope, 0, repeat.standing, repeat.again)
+    made = go_on_below(it, actor, made, anew=opening.fresh, retries=False)
     return finish(it, actor, "rerun", detail, made)

@@ -58,9 +58,10 @@ def _step_at(top: Run, below: Run) -> str:
     """The step on the top level of the drawing that holds the sub-workflow."""
     plan = plan_of(Version.objects.get(pk=top.version_id))
     assert below.parent_node is not None, "it was started by a step"
-    return plan.steps[_outermost(plan, below.parent_node)].key
+    return plan.steps[outermost(plan, below.parent_node)].key
 
 
-def _outermost(plan: Plan, node: int) -> int:
+def outermost(plan: Plan, node: int) -> int:
+    """The step of the top level that holds this one; itself when it stands there."""
     parent = plan.steps[node].parent
-    return node if parent is None else _outermost(plan, parent)
+    return node if parent is None else outermost(plan, parent)

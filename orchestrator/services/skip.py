@@ -13,7 +13,7 @@ from django.utils import timezone
 from orchestrator.core.actor import Actor
 from orchestrator.core.advance import advance
 from orchestrator.core.document import DEFAULT_PORT
-from orchestrator.core.errors import BranchlineError, Conflict, NotFound
+from orchestrator.core.errors import BranchlineError, Conflict
 from orchestrator.core.json_text import check_json
 from orchestrator.core.json_types import Json
 from orchestrator.core.plan import PlanStep
@@ -26,15 +26,16 @@ from orchestrator.services.patience import patiently
 from orchestrator.services.reopen import (
     Opened,
     RunNotRepeatable,
+    any_node_of,
     cut_short,
     failed_steps,
     finish,
     opened,
     reopen,
 )
-from orchestrator.services.rerun import StepRunning
-from orchestrator.services.skip_inside import StepNotOpen, require_turn, token_inside
+from orchestrator.services.skip_inside import StepNotOpen, failed_inside, go_on_inside, require_turn, token_inside
 from orchestrator.services.standing import XID, RunBusy, is_in_line
+from orchestrator.services.way import StepRunning
 
 
 class ApprovalNotSkippable(Conflict):
@@ -70,13 +71,20 @@ def skip_step(
 
     def change() -> RunState:
         with opened(run_id, actor) as it:
-            node = _node(it, key)
+            node = any_node_of(it, key)
             step = it.plan.steps[node]
             ports = _ports(step, port)
-            token = _token(it, node, scope)
-            _close_task(token)
             text = f"Skipped by {actor.username}" + (f": {reason}" if reason else ".")
-            _advance(it, token, step, ports, output, text)
+
+            def end(token: Token) -> None:
+                _require_may_end(it, token, key)
+                _advance(it, token, step, ports, output, text)
+
+            token = _standing(it, node, scope)
+            if token is None and step.parent is not None:
+                token = go_on_inside(it, actor, failed_inside(it, node, scope), end)
+            else:
+                end(token := token or _reopened(it, node))
             detail: dict[str, Json] = {"step": key, "port": list(ports), **({"reason": reason} if reason else {})}
             detail |= {"scope": str(token.scope_id)} if token.scope_id else {}
             if is_in_line(it.run):
@@ -91,28 +99,25 @@ def skip_step(
 def preview_skip(run_id: UUID, key: str, actor: Actor, *, scope: int | None = None) -> tuple[str, ...]:
     """The ports by which control could go on without this step, the usual one first. Raises as `skip_step` does."""
     with transaction.atomic(), opened(run_id, actor) as it:
-        node = _node(it, key)
+        node = any_node_of(it, key)
         usual = _ports(it.plan.steps[node], None)
         token = _standing(it, node, scope)
-        if token is None:
-            _require_failed(it, node)
-        else:
+        if token is not None:
             _require_open(token, key)
+        elif it.plan.steps[node].parent is not None:
+            failed_inside(it, node, scope)
+        else:
+            _require_failed(it, node)
         return (*usual, *(port for port in it.plan.steps[node].normal_ports if port not in usual))
 
 
-def _node(it: Opened, key: str) -> int:
-    """Raises NotFound."""
-    if key not in it.plan.node_of:
-        raise NotFound(f'Run {it.run.pk} has no step "{key[:63]}".')
-    return it.plan.node_of[key]
-
-
 def _standing(it: Opened, node: int, scope: int | None) -> Token | None:
-    """Where the step stands; None for one on the top level that may have failed. Raises StepInside, StepNotOpen."""
-    if it.plan.steps[node].parent is None and not scope:
-        return it.scope.tokens.get(node)
-    return token_inside(it, node, scope or None)
+    """Where the step stands; None for one that may have failed. Raises StepInside, StepNotOpen."""
+    if it.plan.steps[node].parent is not None:
+        return token_inside(it, node, scope or None)
+    if scope:
+        raise StepNotOpen(f'Step "{it.plan.steps[node].key}" stands in no scope.')
+    return it.scope.tokens.get(node)
 
 
 def _require_open(token: Token, key: str) -> None:
@@ -140,27 +145,26 @@ def _ports(step: PlanStep, port: str | None) -> tuple[str, ...]:
     return (chosen,) if known else ()
 
 
-def _token(it: Opened, node: int, scope: int | None) -> Token:
-    """The step's token; a failed step gets one first. Raises StepInside, StepNotOpen, StepRunning."""
-    key = it.plan.steps[node].key
-    token = _standing(it, node, scope)
+def _reopened(it: Opened, node: int) -> Token:
+    """The token of a step of the top level that has failed. Raises StepNotOpen."""
+    _require_failed(it, node)
+    standing = it.scope.replayed(without={node})
+    reopen(it, it.run.generation)
+    made = it.scope.rewrite(standing, it.run.generation, again=())
+    token = next((one for one in made if one.node == node), None)
     if token is None:
-        _require_failed(it, node)
-        standing = it.scope.replayed(without={node})
-        reopen(it, it.run.generation)
-        made = it.scope.rewrite(standing, it.run.generation, again=())
-        token = next((one for one in made if one.node == node), None)
-        if token is None:
-            raise StepNotOpen(f'Step "{key}" lies on a path that another failed step opened. Retry that one first.')
+        key = it.plan.steps[node].key
+        raise StepNotOpen(f'Step "{key}" lies on a path that another failed step opened. Retry that one first.')
+    return token
+
+
+def _require_may_end(it: Opened, token: Token, key: str) -> None:
+    """Raises StepNotOpen, StepRunning, RunNotRepeatable."""
     _require_open(token, key)
     if it.run.control == "C":
         message = "It failed while it was paused, so nothing in it goes on. Retry it, or skip the step that failed."
         raise RunNotRepeatable(f"Run {it.run.pk} is to be undone. {message}")
-    return token
-
-
-def _close_task(token: Token) -> None:
-    """No task of this step is open: it is no human task. Kept as an assertion, for a skip must never close one."""
+    # It is no human task; kept as an assertion, for a skip must never close one.
     assert not HumanTask.objects.waiting().filter(token_id=token.pk).exists()
 
 

@@ -1,10 +1,20 @@
-"""Where a step inside a container stands that is to be skipped: in one item, in one turn, in a scope."""
+"""Where a step inside containers stands that is to be skipped, and how those are opened again once it has failed."""
 
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from orchestrator.core.actor import Actor
 from orchestrator.core.errors import Conflict
+from orchestrator.core.plan import plan_of_body
+from orchestrator.core.replay import Replayed, unhandled
+from orchestrator.core.states import RunState
 from orchestrator.engine.lease import LANE
-from orchestrator.models import Token
+from orchestrator.models import Scope, Token
+from orchestrator.services.open_way import OpenWay
 from orchestrator.services.parked import turn_of
-from orchestrator.services.reopen import Opened, StepInside
+from orchestrator.services.reopen import Opened, StepInside, go_on_below, reopen
+from orchestrator.services.standing import Scope as Standing
+from orchestrator.services.way import ENDED_BADLY, Gone, require_closed, way_to
 
 
 class StepNotOpen(Conflict):
@@ -13,28 +23,94 @@ class StepNotOpen(Conflict):
     code = "step_not_open"
 
 
-def token_inside(it: Opened, node: int, scope: int | None) -> Token:
-    """The step's token in this scope; without one, where it stands only once. Raises StepInside, StepNotOpen."""
-    step = it.plan.steps[node]
+def token_inside(it: Opened, node: int, scope: int | None) -> Token | None:
+    """The step's token in this scope; without one, where it stands only once. None where it stands nowhere.
+
+    Raises StepInside.
+    """
     standing = Token.objects.filter(run_id=it.run.pk, node=node).exclude(phase=LANE)
     if scope is not None:
-        token = standing.filter(scope_id=scope).first()
-        if token is None:
-            message = f'Step "{step.key}" does not stand in scope {scope}: it has ended there or never was there.'
-            raise StepNotOpen(f"{message} A failed one is retried with its container.")
-        return token
+        return standing.filter(scope_id=scope).first()
     found = standing.order_by("scope_id")[:2]
-    if len(found) == 1:
-        return found[0]
-    assert step.parent is not None, "a step of the top level stands in no scope"
-    around = it.plan.steps[step.parent].key
-    message = f'Step "{step.key}" stands inside "{around}"'
-    if not found:
-        raise StepInside(f'{message} and has no run of its own. Choose "{around}".')
-    raise StepInside(f'{message}, in {standing.count()} items or turns at once. Say in which: "scope" of its step run.')
+    if len(found) > 1:
+        step = it.plan.steps[node]
+        assert step.parent is not None, "a step of the top level stands in no scope"
+        message = f'Step "{step.key}" stands inside "{it.plan.steps[step.parent].key}", in {standing.count()} items'
+        raise StepInside(f'{message} or turns at once. Say in which: "scope" of its step run.')
+    return found[0] if found else None
 
 
 def require_turn(token: Token, key: str) -> None:
     """A step that must not begin before others have ended is not passed over. Raises StepNotOpen."""
     if turn_of(token) is not None:
         raise StepNotOpen(f'Step "{key}" waits for its turn or for a lock: nothing behind it may begin before that.')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedInside:
+    """A step that failed, or was cut short, inside containers that ended with it."""
+
+    node: int
+    way: tuple[Gone, ...]
+    standing: Replayed
+
+
+def failed_inside(it: Opened, node: int, scope: int | None) -> FailedInside:
+    """Raises StepInside, StepNotOpen, StepRunning."""
+    key = it.plan.steps[node].key
+    way = way_to(it, node, scope, only=ENDED_BADLY)
+    if not way or it.run.state in {RunState.SUCCEEDED, RunState.CANCELLED}:
+        taken = "the run has gone on without it" if it.run.state == RunState.SUCCEEDED else "nothing there is to skip"
+        where = f"in scope {scope}" if scope else "in this run"
+        raise StepNotOpen(f'Step "{key}" neither waits nor has failed {where}, or {taken}. Re-run from a step instead.')
+    innermost = plan_of_body(it.plan, way[-1].node)
+    stand_without(Standing(it.run, innermost, way[-1].inner), node)
+    require_closed(it, way)
+    standing, _ = stand_without(it.scope, way[0].node)
+    return FailedInside(node=node, way=way, standing=standing)
+
+
+def stand_without(scope: Standing, node: int) -> tuple[Replayed, Collection[int]]:
+    """How a level is to stand once this one failure is forgotten; every other one stands. Raises StepNotOpen."""
+    recorded, key = scope.recorded.get(node), scope.plan.steps[node].key
+    was_cut = recorded is not None and recorded.attempt > 0 and recorded.is_cut
+    if not was_cut and node not in unhandled(scope.plan, scope.ports(), scope.replayed()):
+        message = f'Step "{key}" has not failed, or its failure was taken where it happened'
+        raise StepNotOpen(f"{message}: the run has gone on without it. Re-run from a step instead.")
+    standing = scope.replayed(without={node})
+    if node not in standing.holds:
+        raise StepNotOpen(f'Step "{key}" lies on a path that another failed step opened. Retry that one first.')
+    forgotten = scope.forgotten(standing)
+    if forgotten:
+        kept = standing.counted | standing.blocked | {node}
+        scope.renew(forgotten | {gate for gate in scope.drawn_gates() if gate not in kept})
+    return standing, ()
+
+
+def go_on_inside(it: Opened, actor: Actor, failed: FailedInside, act: Callable[[Token], None]) -> Token:
+    """Open the containers again and `act` on the step's token; the token. Raises StepInside, StepNotOpen, RunBusy."""
+    # What only the failure had led to is done again under new keys; what goes on keeps its own.
+    reopen(it, it.run.generation + 1)
+    acted: list[Token] = []
+
+    def noted(token: Token) -> None:
+        acted.append(token)
+        act(token)
+
+    opening = OpenWay(it.run, it.plan, failed.way, failed.node, stand=stand_without, act=noted)
+    made = opening.level(it.scope, 0, failed.standing, ())
+    go_on_below(it, actor, made, anew=opening.fresh, retries=False)
+    return acted[0]
+
+
+def fails_again(it: Opened, way: tuple[Gone, ...]) -> bool:
+    """Whether what else failed lets a container on the way, or the run, fail whatever comes of the step."""
+    scope = Standing(it.run, it.plan)
+    for gone in way:
+        if unhandled(scope.plan, scope.ports(), scope.replayed()):
+            return True
+        block = Scope.objects.get(pk=gone.block.pk)
+        if block.total and block.fail > block.tolerate:
+            return True
+        scope = Standing(it.run, plan_of_body(it.plan, gone.node), gone.inner)
+    return bool(unhandled(scope.plan, scope.ports(), scope.replayed()))

@@ -4,7 +4,7 @@ Called under the run's exclusive lock only. Tokens are taken with SKIP LOCKED: w
 that very lock (`RunBusy`: roll back, let them pass, begin anew).
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -59,8 +59,10 @@ class End:
 class Scope:
     """One scope's rows. `recorded`: every step's last final row; `ends`: those that control went on from."""
 
-    def __init__(self, run: Run, plan: Plan, scope_id: int = 0) -> None:
+    def __init__(self, run: Run, plan: Plan, scope_id: int = 0, cause: Sequence[int] = ()) -> None:
         self.run, self.plan, self.scope_id = run, plan, scope_id
+        #: What led to the container: its first steps follow from that.
+        self._cause = list(cause)
         #: Steps that belong to the new generation whatever they did before: see `renew`.
         self._newer: frozenset[int] = frozenset()
         self._of_scope: dict[str, Any] = {"run_id": run.pk, "scope_id": scope_id}
@@ -178,7 +180,7 @@ class Scope:
             attempt=tried,
             tried_before=tried,
             timeout=step.timeout if step else END_TIMEOUT,
-            cause=self._entries(standing.holds[node]),
+            cause=self._entries(standing.holds[node]) or self._cause,
             xid=XID,
         )
 

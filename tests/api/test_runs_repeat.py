@@ -18,6 +18,7 @@ from tests.run_factories import (
     make_token,
     make_version,
     make_workflow,
+    node_of,
 )
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -43,6 +44,11 @@ def failed_run(cast: RunCast) -> Run:
 
 def post(cast: RunCast, rest: str, body: Any = None) -> tuple[int, Any]:
     response = cast.client.post(cast.url(rest), body, format="json")
+    return response.status_code, response.json()
+
+
+def get(cast: RunCast, rest: str) -> tuple[int, Any]:
+    response = cast.client.get(cast.url(rest))
     return response.status_code, response.json()
 
 
@@ -129,6 +135,66 @@ def test_a_step_that_waits_in_one_item_is_skipped_there(cast: RunCast) -> None:
     assert skipped.detail["scope"] == str(block.pk + 2)
     for verb in ("retry", "rerun"):
         assert post(cast, f"runs/{run.pk}/steps/call/{verb}/")[1]["code"] == "step_inside_container"
+
+
+def items_run(cast: RunCast) -> tuple[Run, int]:
+    """Three items of two steps: the second one failed at its first step, the third was cut short."""
+    drawing = drawn(
+        "each -> after",
+        "call -> note",
+        steps={"each": {"kind": "for_each"}, **{key: {"parent": "each"} for key in ("call", "note")}},
+    )
+    error = {"code": "x", "message": "-"}
+    run = make_run(make_version(make_workflow(cast.workspace), drawing), state="failed", error={**error, "node": 0})
+    block = make_items(run, "each", total=3, ok=1, fail=1, next=3, lanes=3, chunk=1, state="C")
+    make_log(run, "call", scope_id=block.pk + 1)
+    make_log(run, "note", scope_id=block.pk + 1)
+    make_log(run, "call", scope_id=block.pk + 2, outcome="F", error=error)
+    make_log(run, "call", scope_id=block.pk + 3, outcome="K", ports=[])
+    make_log(run, "each", outcome="F", error=error)
+    return run, block.pk
+
+
+def test_a_step_inside_is_run_again_where_it_is_said(cast: RunCast) -> None:
+    run, block = items_run(cast)
+    assert post(cast, f"runs/{run.pk}/steps/call/rerun/")[1]["code"] == "step_inside_container"
+    assert get(cast, f"runs/{run.pk}/steps/call/rerun/?scope=x")[0] == 400
+    status, preview = get(cast, f"runs/{run.pk}/steps/call/rerun/?scope={block + 1}")
+    assert status == 200
+    assert preview["places"] == [{"key": "each", "name": "each", "kind": "for_each", "number": 1}]
+    told = {
+        name: [(one["key"], one["had"], one["new_key"]) for one in preview[name]]
+        for name in ("first", "behind", "goes_on")
+    }
+    assert told == {
+        "first": [("call", "succeeded", True)],
+        "behind": [("each", "failed", True), ("after", None, True), ("note", "succeeded", True)],
+        "goes_on": [],
+    }
+    assert not Token.objects.filter(run=run).exists()
+    assert post(cast, f"runs/{run.pk}/steps/call/rerun/", {"scope": str(block + 9)})[1]["code"] == "step_never_ran"
+    assert post(cast, f"runs/{run.pk}/steps/call/rerun/", {"scope": str(block + 2)})[0] == 200
+    inside = Token.objects.filter(run=run, node=node_of(run, "call")).order_by("scope_id")
+    # The third item was cut short, not failed: it goes on under its own key.
+    assert list(inside.values_list("scope_id", "generation")) == [(block + 2, 1), (block + 3, 0)]
+    record = RunRecord.objects.get(run=run, kind="rerun")
+    assert (record.detail["step"], record.detail["scope"]) == ("call", str(block + 2))
+
+
+def test_a_step_that_failed_inside_is_skipped_there(cast: RunCast) -> None:
+    run, block = items_run(cast)
+    status, preview = get(cast, f"runs/{run.pk}/steps/call/skip/")
+    assert status == 200
+    assert (preview["ports"], preview["fails_again"]) == (["out"], False)
+    assert [(one["key"], one["number"]) for one in preview["places"]] == [("each", 2)]
+    assert [(one["key"], one["new_key"]) for one in preview["goes_on"]] == [("call", False)]
+    body = {"output": 7, "reason": "by hand", "scope": str(block + 2)}
+    assert post(cast, f"runs/{run.pk}/steps/call/skip/", body)[0] == 200
+    row = StepLog.objects.get(run=run, scope_id=block + 2, outcome="S")
+    assert (row.attempt, row.output) == (2, 7)
+    assert Token.objects.filter(run=run, scope_id=block + 2).get().node == node_of(run, "note")
+    assert post(cast, f"runs/{run.pk}/steps/call/skip/", body)[1]["code"] == "step_not_open"
+    assert get(cast, f"runs/{run.pk}/steps/call/skip/?scope={block + 2}")[1]["code"] == "step_not_open"
 
 
 def test_nobody_skips_an_approval(cast: RunCast) -> None:

@@ -135,3 +135,10 @@ def _assert_turns_in_order(found: Sequence[UndoEntry], turn: dict[int, int]) -> 
             ready += [earlier] if left[earlier] == 0 else []
     assert done == sorted(done, reverse=True)
     assert len(done) == len(found)
+
+
+def test_what_a_retry_began_inside_belongs_to_the_container_all_the_same() -> None:
+    """Box 9 keeps its generation when it goes on; a new step in it has the run's."""
+    rows = [row(1, 2, scope=BLOCK + 1), row(2, 3, 1, scope=BLOCK + 1, generation=1), row(3, 9), row(4, 4, 3)]
+    found = after(rows, Entered(block=BLOCK, node=9, parent=0, generation=0), n9=NONE)
+    assert found == {4: set(), 2: {4}, 1: {2, 4}}

@@ -29,9 +29,8 @@ def test_a_failed_container_goes_on_inside(house: House, sandbox: Sandbox) -> No
     with at_work(house, sandbox, known):
         run_id = house.start(version)
         ended(house, run_id, "failed")
-        for change in (retry_step, rerun_step, skip_step):
-            with pytest.raises(StepInside, match='Choose "box"'):
-                change(run_id, "b", house.actor)
+        with pytest.raises(StepInside, match='Choose "box"'):
+            retry_step(run_id, "b", house.actor)
         switch.answers.clear()
         again(house, lambda: retry_run(run_id, house.actor))
         run = ended(house, run_id, "succeeded")

@@ -10,6 +10,7 @@ from orchestrator.models import Run, StepLog, Token, UndoItem
 from orchestrator.queries.fsck import breaches
 from orchestrator.services.reopen import retry_run
 from orchestrator.services.rerun import rerun_step
+from orchestrator.services.skip import skip_step
 from orchestrator.services.undo import settle_undo, undo_run
 from tests.engine.drawings import document, step
 from tests.engine.house import House, leftovers, make_tools, worker_at_work
@@ -221,3 +222,43 @@ def test_what_lay_behind_is_undone_after_what_was_done_again(house: House, sandb
         again(house, lambda: rerun_step(run_id, "a", house.actor))
         ended(house, run_id, "failed")
         assert undone_order(undone(house, run_id)) == ["a", "b", "a"]
+
+
+def test_what_was_done_again_in_an_item_is_undone_first_and_each_time_once(house: House, sandbox: Sandbox) -> None:
+    """first > each(a > b) > last: a of the second item is done again; all of before is undone after that."""
+    switch = Switch()
+    known = kinds(told=Told(switch))
+    each = step("each", "for_each", config={"items": [0, 1]})
+    inside = [with_undo(key, parent="each") for key in ("a", "b")]
+    steps = [with_undo("first"), each, with_undo("last"), *inside]
+    version = house.publish(document(steps, "first > each > last", "a > b"), kinds=known)
+    with at_work(house, sandbox, known):
+        run_id = house.start(version)
+        ended(house, run_id, "succeeded")
+        place = StepLog.objects.filter(run_id=run_id, node=3).order_by("scope_id")[1].scope_id
+        again(house, lambda: rerun_step(run_id, "a", house.actor, scope=place))
+        ended(house, run_id, "succeeded")
+        run = undone(house, run_id)
+    rows = StepLog.objects.filter(run=run, node__lt=0, outcome="S").order_by("entry")
+    order = [
+        (-1 - node, scope == place, generation)
+        for node, scope, generation in rows.values_list("node", "scope_id", "generation")
+    ]
+    assert order[:4] == [(2, False, 1), (4, True, 1), (3, True, 1), (2, False, 0)]
+    assert order[-1] == (0, False, 0)
+    assert sorted(order[4:-1]) == [(3, False, 0), (3, True, 0), (4, False, 0), (4, True, 0)]
+
+
+def test_a_skip_inside_leaves_an_order_to_undo_in(house: House, sandbox: Sandbox) -> None:
+    """Nobody did what was skipped; what follows in the item is undone before what was there before."""
+    switch = Switch(b=fails)
+    known = kinds(told=Told(switch))
+    steps = [with_undo("first"), step("box", "scope"), with_undo("last")]
+    steps += [with_undo(key, parent="box") for key in "abc"]
+    version = house.publish(document(steps, "first > box > last", "a > b > c"), kinds=known)
+    with at_work(house, sandbox, known):
+        run_id = house.start(version)
+        ended(house, run_id, "failed")
+        again(house, lambda: skip_step(run_id, "b", house.actor, output=1))
+        ended(house, run_id, "succeeded")
+        assert undone_order(undone(house, run_id)) == ["last", "c", "a", "first"]

@@ -174,6 +174,33 @@ def test_a_step_that_waits_in_an_item_is_skipped_there(day):
     assert "/skip/" not in viewer.get(f"{base}/?scope={scope}").content.decode()
 
 
+def test_a_step_that_failed_in_an_item_is_run_again_or_skipped_there(day):
+    names = {"each": {"kind": "for_each", "name": "All shops"}, "call": {"parent": "each", "name": "Call the shop"}}
+    error = {"code": "x", "message": "-"}
+    run = make_run(
+        make_version(make_workflow(day.workspace), drawn("each", "call", steps=names)), state="failed", error=error
+    )
+    block = make_items(run, "each", total=3, fail=1, ok=1, next=3, lanes=3, chunk=1, state="C").pk
+    make_log(run, "call", scope_id=block + 1)
+    make_log(run, "call", scope_id=block + 2, outcome="F", error=error)
+    make_log(run, "each", outcome="F", error=error)
+    client, base = client_of(day.alice), f"/w/demo/runs/{run.pk}/steps/call"
+    panel = client.get(f"{base}/?scope={block + 2}").content.decode()
+    assert f"{base}/rerun/?scope={block + 2}" in panel
+    assert f"{base}/skip/?scope={block + 2}" in panel
+    assert f"{base}/retry/" not in panel
+    page = client.get(f"{base}/rerun/?scope={block + 2}").content.decode()
+    assert "In item 2 of “All shops”." in page
+    assert "Goes on beside it" in page, "the third item had not begun"
+    assert f"?newest=1&amp;scope={block + 2}" in page
+    page = client.get(f"{base}/skip/?scope={block + 2}").content.decode()
+    assert "In item 2 of “All shops”." in page
+    assert "Nothing else that failed is tried again." in page
+    assert client.post(f"{base}/skip/?scope={block + 2}", {"output": "1", "reason": "by hand"}).status_code == 302
+    assert StepLog.objects.get(run=run, scope_id=block + 2, outcome="S").output == 1
+    assert "is still at work" in client.get(f"{base}/rerun/?scope={block + 1}").content.decode()
+
+
 def test_many_runs_first_dry_then_done(day):
     client = client_of(day.alice)
     failed, waiting = day.runs["failed"], day.runs["waiting"]
