@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from orchestrator.core.document import FOR_EACH, REPEAT, SCOPE, SUB_WORKFLOW
+from orchestrator.core.document import FOR_EACH, REPEAT, SCOPE
 from orchestrator.core.failure_course import Certainty, Course, GoesOn, failure_course
 from orchestrator.core.foregone import Foregone
 from orchestrator.core.graph import successors, topological_order
@@ -68,8 +68,9 @@ def _groups(plan: Plan, node: int, course: Course) -> Iterator[tuple[int | None,
     if _undoes_alone(plan, node) and concerned:
         yield node, concerned
         concerned = {}
-    if plan.steps[node].kind == SUB_WORKFLOW:
-        concerned[node] = "possible"  # its run knows what happened in it, however it ended
+    if node not in plan.bodies:
+        # A step that ran out of its time, or lost its worker, may have acted; a sub-workflow however it ended.
+        concerned[node] = "possible"
     for failed in course.failed:
         concerned |= _level(plan, foregone, failed.node)
         parent = plan.steps[failed.node].parent

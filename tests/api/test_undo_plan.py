@@ -62,7 +62,7 @@ def test_a_version_has_its_own(cast: Cast) -> None:
     publish(workflow=workflow, note="", actor=cast.actor)
     url = cast.url("workflows/flow/versions/1/undo-plan/")
     body = cast.client.get(url, {"step": "second"}).json()
-    assert (body["on_failure"], [one["key"] for one in body["steps"] if one["undo"]]) == ("fail", ["first"])
+    assert (body["on_failure"], [one["key"] for one in body["steps"] if one["undo"]]) == ("fail", ["second", "first"])
     assert cast.client.get(cast.url("workflows/flow/versions/9/undo-plan/"), {"step": "second"}).status_code == 404
 
 

@@ -162,20 +162,35 @@ def act(key: str, **more: Any) -> dict[str, Any]:
     return {"key": key, "kind": "transform", "config": {"value": 1}, "undo": {"kind": "transform"}, **more}
 
 
+def plain(key: str, **more: Any) -> dict[str, Any]:
+    """A step that has no undo and no effects."""
+    return {"key": key, "kind": "transform", "config": {"value": 1}, **more}
+
+
 def shown(plan: Plan, key: str) -> list[tuple[str, int, str]]:
     return [(step.key, step.stage, step.certainty) for step in undo_preview(plan, plan.node_of[key]).steps]
 
 
 def test_the_preview_names_stages() -> None:
-    plan = plan_of([act(key) for key in "abcdx"], ("a", "b"), ("a", "c"), ("b", "d"), ("c", "d"), ("d", "x"))
+    plan = plan_of([*(act(key) for key in "abcd"), plain("x")], ("a", "b"), ("a", "c"), ("b", "d"), ("c", "d"), ("d", "x"))
     assert shown(plan, "x") == [("d", 1, "certain"), ("b", 2, "certain"), ("c", 2, "certain"), ("a", 3, "certain")]
-    assert shown(plan, "b") == [("c", 1, "possible"), ("a", 2, "certain")]
+    assert shown(plan, "b") == [("b", 1, "possible"), ("c", 1, "possible"), ("a", 2, "certain")]
+
+
+def test_the_preview_tells_that_the_step_itself_may_have_acted() -> None:
+    """It ran out of its time, or its worker died: the ledger has a line for it that others wait for."""
+    mail = {"key": "mail", "kind": "email", "config": {"to": ["a@example.test"], "subject": "x", "text": "y"}}
+    plan = plan_of([act("a"), act("pay"), mail], ("a", "pay"), ("pay", "mail"))
+    assert shown(plan, "pay") == [("pay", 1, "possible"), ("a", 2, "certain")]
+    preview = undo_preview(plan, plan.node_of["mail"])
+    assert [(one.key, one.certainty) for one in preview.steps if one.key == "mail"] == [("mail", "possible")]
+    assert preview.irreversible == ("mail",)
 
 
 def test_the_preview_sees_into_containers_and_names_what_cannot_be_undone() -> None:
     mail = {"key": "mail", "kind": "email", "config": {"to": ["a@example.test"], "subject": "x", "text": "y"}}
     steps = [act("a"), {"key": "each", "kind": "for_each", "config": {"items": [1]}}]
-    steps += [act("b", parent="each"), {**mail, "parent": "each"}, act("x")]
+    steps += [act("b", parent="each"), {**mail, "parent": "each"}, plain("x")]
     plan = plan_of(steps, ("a", "each"), ("b", "mail"), ("each", "x"))
     preview = undo_preview(plan, plan.node_of["x"])
     assert preview.irreversible == ("mail",)
@@ -200,11 +215,12 @@ def test_the_preview_knows_that_a_scope_is_undone_alone() -> None:
     steps = [act("before"), scope("box"), act("a", parent="box"), act("bad", parent="box"), act("rescue")]
     edges = [("before", "box"), ("a", "bad"), ("box.error", "rescue")]
     plan = plan_of(steps, *edges)
-    assert by_whom(plan, "bad") == [("a", "box", "certain")]
+    inside = [("bad", "box", "possible"), ("a", "box", "certain")]
+    assert by_whom(plan, "bad") == inside
     assert course(plan, "bad") == ([("box", "error", "certain")], "never")
-    assert by_whom(plan, "rescue") == [("before", None, "certain")]  # "a" has been undone by then
+    assert by_whom(plan, "rescue") == [("rescue", None, "possible"), ("before", None, "certain")]  # "a" has been undone by then
     plan = plan_of(steps, *edges[:2])
-    assert by_whom(plan, "bad") == [("a", "box", "certain"), ("before", None, "certain"), ("rescue", None, "possible")]
+    assert by_whom(plan, "bad") == [*inside, ("before", None, "certain"), ("rescue", None, "possible")]
     assert course(plan, "bad") == ([], "certain")
     assert by_whom(plan, "box") == [
         ("bad", "box", "possible"),
@@ -226,7 +242,7 @@ def test_the_preview_follows_a_failure_out_of_a_scope(
     policy: str, goes_on: list[Any], fails: str, undone: list[str]
 ) -> None:
     plan = plan_of(
-        [act("before"), scope("box", policy), act("a", parent="box"), act("x", parent="box"), act("after")],
+        [act("before"), scope("box", policy), act("a", parent="box"), plain("x", parent="box"), act("after")],
         *(("before", "box"), ("a", "x"), ("box", "after")),
     )
     assert course(plan, "x") == (goes_on, fails)
@@ -256,14 +272,14 @@ def test_the_preview_tells_where_the_run_goes_on(edges: list[tuple[str, str]], g
 
 def test_the_preview_tells_what_is_certain_behind_a_choice() -> None:
     cases = {"cases": [{"port": "left", "when": {"$": "True"}}]}
-    steps = [act("first"), {"key": "c", "kind": "choose", "config": cases}, *(act(key) for key in ("l", "r", "m", "x"))]
+    steps = [act("first"), {"key": "c", "kind": "choose", "config": cases}, *(act(key) for key in "lrm"), plain("x")]
     edges = [("first", "c"), ("c.left", "l"), ("c.otherwise", "r"), ("l", "m"), ("r", "m"), ("m", "x"), ("first", "x")]
     plan = plan_of(steps, *edges)
     assert {key: certainty for key, _stage, certainty in shown(plan, "x")} == {
         "first": "certain", "l": "possible", "r": "possible", "m": "certain"
     }  # fmt: skip
     # Where "l" runs, "r" does not.
-    assert {key: certainty for key, _stage, certainty in shown(plan, "l")} == {"first": "certain"}
+    assert {key: certainty for key, _stage, certainty in shown(plan, "l")} == {"l": "possible", "first": "certain"}
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -347,5 +363,5 @@ def test_the_preview_tells_of_other_items() -> None:
     ],
 )
 def test_the_preview_tells_whether_what_is_inside_is_certain(config: dict[str, Any], certainty: str) -> None:
-    plan = plan_of([{"key": "box", **config}, act("a", parent="box"), act("x")], ("box", "x"))
+    plan = plan_of([{"key": "box", **config}, act("a", parent="box"), plain("x")], ("box", "x"))
     assert shown(plan, "x") == [("a", 1, certainty)]
