@@ -14,6 +14,7 @@ import structlog
 from django.db import connections
 
 from orchestrator.engine import dispatch, metrics, statements
+from orchestrator.engine.cut_undos import CutUndos
 from orchestrator.engine.database import Connection, Row, connect
 from orchestrator.engine.ended import EndedRuns
 from orchestrator.engine.plans import LonePlans
@@ -60,6 +61,7 @@ class Keeper:
         self._connection: Connection | None = None
         self._mine = False
         self._ended = EndedRuns(self._plans.of)
+        self._cut = CutUndos()
         self._next_forget = 0.0
         self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
 
@@ -120,6 +122,7 @@ class Keeper:
             self._wake(row["queue"], row["n"])
         connection.execute(statements.FORGET_SESSIONS)
         self._ended.look(connection)
+        self._cut.look(connection)
         self._forget_runs(connection)
         untold = connection.execute(statements.UNTOLD_TASKS).fetchone()
         if untold is not None and untold["some"]:
@@ -178,6 +181,7 @@ class Keeper:
             row = connection.execute(statements.KEEPER_LOCK).fetchone()
             self._mine = bool(row and row["mine"])
             self._ended = EndedRuns(self._plans.of)
+            self._cut = CutUndos()
         return self._mine
 
     def _open(self) -> Connection:

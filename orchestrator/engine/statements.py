@@ -291,6 +291,12 @@ FROM orchestrator_workspace s CROSS JOIN LATERAL (
 ) r JOIN orchestrator_workflow w ON w.id = r.workflow_id ORDER BY r.finished_at
 """
 
+# Served by undo_item_stuck.
+CUT_UNDOS = """
+SELECT u.run_id, u.entry, u.at FROM orchestrator_undo_item u
+WHERE u.state IN ('stuck', 'unknown') AND u.at >= %s AND u.error->>'code' = branchline_undo_cut()->>'code'
+"""
+
 # Ended attempts of a run that no worker told of: its worker died, it was dropped with its run or branch, or people
 # skipped it (sessions below 0) or decided it (0: it began when its task was opened). A lane of a for-each stands in
 # its block: its attempts belong to the for-each's step. `begun` and `attempts` are the step's. Served by the log's key.

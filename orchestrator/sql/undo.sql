@@ -182,6 +182,7 @@ BEGIN
         UPDATE orchestrator_undo_item i SET awaits = i.awaits - 1,
             state = CASE WHEN i.awaits > 1 OR i.state <> 'waiting' THEN i.state WHEN v_ended THEN 'stuck' ELSE 'running' END,
             error = CASE WHEN v_ended AND i.awaits = 1 AND i.state = 'waiting' THEN branchline_undo_cut() ELSE i.error END,
+            at = CASE WHEN v_ended AND i.awaits = 1 AND i.state = 'waiting' THEN clock_timestamp() ELSE i.at END,
             xid = branchline_xid()
             WHERE i.run_id = u.run_id AND i.entry = v_entry RETURNING i.* INTO v;
         IF v.awaits = 0 AND v.state = 'running' THEN v_queues := v_queues || branchline_spawn_undo(v); END IF;

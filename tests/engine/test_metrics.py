@@ -16,13 +16,14 @@ from orchestrator.engine.sandbox import Sandbox
 from orchestrator.engine.worker import Worker
 from orchestrator.models import Run, Token, UndoItem, WorkerSession
 from orchestrator.queries.gauges import GAUGES, gauges
-from orchestrator.services.control import pause_run
+from orchestrator.services.control import cancel_run, pause_run
 from orchestrator.services.queue_limits import set_queue_limit
 from orchestrator.services.undo import settle_undo
 from tests.engine.drawings import document, step
 from tests.engine.house import House, keeper_at_work, make_tools, worker_at_work
 from tests.engine.kinds import Held, Told, kinds
 from tests.engine.rows import beat, claim, own_connection, take_over
+from tests.engine.test_undo_cut import line, stuck
 from tests.waiting import wait_until
 
 
@@ -196,6 +197,20 @@ def test_undos_that_end_well_or_get_stuck_and_what_people_settle_are_counted(hou
     settle_undo(run.pk, second, "by_hand", house.actor, "done by phone")
     assert house.end_of(run.pk).state == "undone"
     assert moved.by() == [1, 3, 1, 1]
+
+
+def test_undos_that_are_cut_short_are_counted_as_stuck(house: House, at_work: None) -> None:
+    """With the run around them, or when their turn comes in a run that has ended."""
+    moved = Moved(("undo_items_total", {"outcome": "stuck"}))
+    run = stuck(house)
+    wait_until(lambda: moved.by() == [1], 10, "the stuck undo to be counted")
+    pause_run(run.pk, house.actor)
+    settle_undo(run.pk, line(run), "retry", house.actor)
+    cancel_run(run.pk, house.actor)
+    house.end_of(run.pk)
+    wait_until(lambda: moved.by() == [2], 10, "the one that was cut off to be counted")
+    settle_undo(run.pk, line(run), "by_hand", house.actor, "by phone")
+    wait_until(lambda: moved.by() == [3], 10, "the one whose turn has come to be counted")
 
 
 def found() -> dict[tuple[str, str], tuple[int, float | None]]:

@@ -123,7 +123,9 @@ export function UndoPlanView({ step }: { step: string }) {
       <Together steps={withRun} by="" lead="These are undone, in this order:" />
       {steps.length === 0 && (
         <p className="quiet">
-          {run_fails === "never" ? "Nothing is undone." : "Neither it nor a step before it has effects or an undo."}
+          {run_fails === "never"
+            ? "Nothing is undone."
+            : "Neither it nor a step before it has effects or an undo."}
         </p>
       )}
     </Section>
