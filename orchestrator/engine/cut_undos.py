@@ -1,10 +1,13 @@
-"""Undos that were cut short, counted by the one keeper that acts: no attempt of theirs has ended, so no worker tells."""
+"""Undos that were cut short, counted by the one keeper that acts: no attempt of theirs ends, so no worker tells."""
 
-from datetime import datetime
+from typing import TYPE_CHECKING
 
 from orchestrator.engine import metrics, statements
 from orchestrator.engine.database import Connection
 from orchestrator.engine.ended import GAP, LOOK_BACK
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 
 class CutUndos:

@@ -172,7 +172,8 @@ def shown(plan: Plan, key: str) -> list[tuple[str, int, str]]:
 
 
 def test_the_preview_names_stages() -> None:
-    plan = plan_of([*(act(key) for key in "abcd"), plain("x")], ("a", "b"), ("a", "c"), ("b", "d"), ("c", "d"), ("d", "x"))
+    edges = ("a", "b"), ("a", "c"), ("b", "d"), ("c", "d"), ("d", "x")
+    plan = plan_of([*(act(key) for key in "abcd"), plain("x")], *edges)
     assert shown(plan, "x") == [("d", 1, "certain"), ("b", 2, "certain"), ("c", 2, "certain"), ("a", 3, "certain")]
     assert shown(plan, "b") == [("b", 1, "possible"), ("c", 1, "possible"), ("a", 2, "certain")]
 
@@ -218,7 +219,8 @@ def test_the_preview_knows_that_a_scope_is_undone_alone() -> None:
     inside = [("bad", "box", "possible"), ("a", "box", "certain")]
     assert by_whom(plan, "bad") == inside
     assert course(plan, "bad") == ([("box", "error", "certain")], "never")
-    assert by_whom(plan, "rescue") == [("rescue", None, "possible"), ("before", None, "certain")]  # "a" has been undone by then
+    # "a" has been undone by then.
+    assert by_whom(plan, "rescue") == [("rescue", None, "possible"), ("before", None, "certain")]
     plan = plan_of(steps, *edges[:2])
     assert by_whom(plan, "bad") == [*inside, ("before", None, "certain"), ("rescue", None, "possible")]
     assert course(plan, "bad") == ([], "certain")
