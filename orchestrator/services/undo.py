@@ -37,6 +37,8 @@ def undo_run(run_id: UUID, actor: Actor, reason: str = "") -> RunState:
     Raises NotFound, NotUndoable.
     """
     with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute(statements.LOCK_RUN, [run_id])
         run = _run(run_id, actor)
         if run.state in (RunState.UNDOING, RunState.UNDONE, RunState.UNDO_STUCK):
             raise NotUndoable(f'Run {run_id} is "{run.state}" already. Settle what is stuck in its undo ledger.')
