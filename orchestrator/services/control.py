@@ -1,9 +1,11 @@
 """Control of whole runs: each change is one transaction under the run's exclusive lock."""
 
 import json
+from functools import partial
 from uuid import UUID
 
 from django.db import connection, transaction
+from django.db.models import Q
 
 from orchestrator import audit
 from orchestrator.core.actor import Actor
@@ -13,6 +15,7 @@ from orchestrator.core.states import FINAL_RUN, RunState
 from orchestrator.engine import dispatch, statements
 from orchestrator.models import Run, Token
 from orchestrator.services.patience import patient
+from orchestrator.services.standing import XID
 
 
 class RunEnding(Conflict):
@@ -36,6 +39,7 @@ def cancel_run(run_id: UUID, actor: Actor, reason: str = "", *, hard: bool = Fal
             return state
         with connection.cursor() as cursor:
             cursor.execute(statements.STOP_NOW, [run_id])
+        _tell_released(run_id)
         audit.record(actor, "run.cancelled_hard", target=f"run {run_id}")
         return RunState(_state_now(run_id))
 
@@ -52,6 +56,7 @@ def resume_run(run_id: UUID, actor: Actor, reason: str = "") -> RunState:
     return _change(run_id, actor, control="-", closing=None, kind="resumed", reason=reason)
 
 
+@patient
 def fail_overdue_run(run_id: UUID) -> None:
     """Fail a run whose deadline has passed: it stops like a cancelled one, or is undone. Nothing when it is closed, or
     when an operator has just let it go on with a new deadline.
@@ -98,6 +103,13 @@ def _released(run: Run) -> list[str]:
     with connection.cursor() as cursor:
         cursor.execute(statements.RELEASED, [run.workflow_id, run.concurrency_key])
         return list(cursor.fetchone()[0])
+
+
+def _tell_released(run_id: UUID) -> None:
+    """Wake whoever gets a slot of this run, or of one of its sub-workflows, that has ended right now."""
+    family = Run.objects.filter(Q(pk=run_id) | Q(root_run_id=run_id) | Q(parent_run_id=run_id), xid=XID)
+    for run in family.exclude(finished_at=None).exclude(concurrency_key=None):
+        transaction.on_commit(partial(_tell, run, _released(run)))
 
 
 def _state_now(run_id: UUID) -> str:

@@ -14,7 +14,7 @@ from orchestrator.core.plan import PlanStep, plan_of_body
 from orchestrator.core.replay import descendants
 from orchestrator.core.states import AttemptOutcome
 from orchestrator.models import Run, Version
-from orchestrator.services.patience import patiently
+from orchestrator.services.patience import patient, patiently
 from orchestrator.services.reopen import (
     Opened,
     any_node_of,
@@ -119,6 +119,7 @@ def preview_retry(run_id: UUID, actor: Actor, key: str | None = None) -> RepeatP
     return patiently(look)
 
 
+@patient
 def preview_rerun(
     run_id: UUID, key: str, actor: Actor, *, newest: bool = False, scope: int | None = None
 ) -> RepeatPreview:

@@ -22,7 +22,7 @@ from orchestrator.engine import statements
 from orchestrator.engine.items import starts_as_json
 from orchestrator.engine.values import Packed
 from orchestrator.models import HumanTask, Run, Token
-from orchestrator.services.patience import patiently
+from orchestrator.services.patience import patient, patiently
 from orchestrator.services.reopen import (
     Opened,
     RunNotRepeatable,
@@ -96,6 +96,7 @@ def skip_step(
     return patiently(change)
 
 
+@patient
 def preview_skip(run_id: UUID, key: str, actor: Actor, *, scope: int | None = None) -> tuple[str, ...]:
     """The ports by which control could go on without this step, the usual one first. Raises as `skip_step` does."""
     with transaction.atomic(), opened(run_id, actor) as it:

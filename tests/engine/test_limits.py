@@ -428,3 +428,25 @@ def test_a_sub_workflow_above_a_refusing_limit_fails_its_step(
     assert (run.state, error(run)["code"]) == ("failed", "concurrency_limit")
     assert '1 of 1 runs of "child"' in error(run)["message"]
     assert not Run.objects.filter(parent_run=run.pk).exists()
+
+
+@pytest.mark.parametrize("as_child", [False, True])
+def test_a_hard_cancellation_wakes_at_once_who_gets_the_slot(
+    house: House, sandbox: Sandbox, *, as_child: bool
+) -> None:
+    """Though only taking away what was at work has ended the run, or that of its sub-workflow."""
+    gate = Held(listens=False)
+    known = kinds(held=gate)
+    version = house.publish(limited(1, "queue", step("a", "held")), slug="child", kinds=known)
+    top = house.publish(document([step("sub", "sub_workflow", config={"workflow": "child"})]))
+    with worker_at_work(make_tools(sandbox, known)) as house.worker:
+        first = house.start(top if as_child else version)
+        gate.enter()
+        second = house.start(version)
+        assert queued(second) == [True]
+        told: list[str] = []
+        with patch.object(dispatch, "wake", lambda queue, count=1: told.append(queue)):
+            assert cancel_run(first, house.actor, hard=True) == "cancelled"
+        assert (queued(second), told) == ([False], ["default"])
+        gate.release.set()
+        assert house.end_of(second).state == "succeeded"

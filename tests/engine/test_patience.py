@@ -1,5 +1,6 @@
 """A change of a run that ends in a deadlock is made again, and in the end refused by a code of its own."""
 
+import json
 import threading
 from typing import Any
 from unittest.mock import patch
@@ -7,16 +8,18 @@ from uuid import UUID
 
 import pytest
 from django.db import OperationalError, connection
+from psycopg.errors import DeadlockDetected
 
 from orchestrator.engine import statements
 from orchestrator.models import Run
-from orchestrator.services import control
+from orchestrator.services import control, repeat_preview, skip
 from orchestrator.services.bulk import change_runs
-from orchestrator.services.control import pause_run
+from orchestrator.services.control import fail_overdue_run, pause_run
 from orchestrator.services.standing import RunBusy
 from orchestrator.services.undo import undo_run
+from tests.engine.drawings import step
 from tests.engine.house import House
-from tests.engine.rows import own_connection
+from tests.engine.rows import claim, own_connection, rows
 from tests.engine.test_limits import limited, state
 from tests.harness.mutants import mutated
 from tests.waiting import wait_until
@@ -88,6 +91,35 @@ def test_an_undo_that_stays_busy_is_refused(house: House) -> None:
     with deadlocks(run_id, "branchline_begin_undo"), pytest.raises(RunBusy):
         undo_run(run_id, house.actor)
     assert state(run_id) == "running"
+
+
+def test_a_deadline_that_stays_busy_is_left_to_the_next_sweep(house: House) -> None:
+    run_id = house.start(house.publish(limited(5)))
+    Run.objects.filter(pk=run_id).update(deadline_at="2020-01-01T00:00:00Z")
+    with deadlocks(run_id, "branchline_fail_overdue"), pytest.raises(RunBusy):
+        fail_overdue_run(run_id)
+    assert state(run_id) == "running"
+    fail_overdue_run(run_id)
+    assert state(run_id) == "failed"
+
+
+@pytest.mark.parametrize(("module", "look"), [(repeat_preview, "preview_rerun"), (skip, "preview_skip")])
+def test_a_preview_that_loses_a_deadlock_looks_again(house: House, module: Any, look: str) -> None:
+    run_id = house.start(house.publish(limited(5, "queue", step("a", "delay", config={"for": "PT10M"}))))
+    (lease,) = claim(1)
+    waiting = {"then": "wait", "waiting": {"kind": "time", "text": "-"}, "delay": 600}
+    rows(statements.ADVANCE, 1, json.dumps([{"t": lease["id"], "e": lease["epoch"], **waiting}]))
+    opened, calls = module.opened, []
+
+    def once_in_a_deadlock(*args: Any) -> Any:
+        calls.append(args)
+        if len(calls) == 1:
+            raise OperationalError from DeadlockDetected()
+        return opened(*args)
+
+    with patch.object(module, "opened", once_in_a_deadlock):
+        getattr(module, look)(run_id, "a", house.actor)
+    assert len(calls) == 2
 
 
 def test_what_is_no_deadlock_is_not_tried_again(house: House) -> None:
