@@ -431,9 +431,7 @@ def test_a_sub_workflow_above_a_refusing_limit_fails_its_step(
 
 
 @pytest.mark.parametrize("as_child", [False, True])
-def test_a_hard_cancellation_wakes_at_once_who_gets_the_slot(
-    house: House, sandbox: Sandbox, *, as_child: bool
-) -> None:
+def test_a_hard_cancellation_wakes_at_once_who_gets_the_slot(house: House, sandbox: Sandbox, *, as_child: bool) -> None:
     """Though only taking away what was at work has ended the run, or that of its sub-workflow."""
     gate = Held(listens=False)
     known = kinds(held=gate)
