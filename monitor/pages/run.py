@@ -113,7 +113,7 @@ def panel_context(request: WorkspaceRequest, found: Run, key: str) -> dict[str, 
         "step_definition": shown_value(detail.definition, f"{base}definition/"),
         "step_task": waiting_task(request.actor, found, key),
         "step_may": actions_of(detail, found),
-        "step_above": parent_of(request.actor, found) if found.state in FINAL_RUN else None,
+        "step_above": parent_of(request.actor, found) if found.state in FINAL_RUN & REPEATABLE_RUN else None,
         "step_items": items_context(request, found, detail, key),
         **items_tab(tab_of(request)),
     }

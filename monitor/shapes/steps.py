@@ -49,7 +49,9 @@ class Tally(Shape):
     state = serializers.ChoiceField(STEP_RUN_STATES, help_text="The one that asks for attention most.")
     counts = serializers.DictField(child=serializers.IntegerField(), help_text="Step runs by state.")
     port = serializers.ListField(child=serializers.CharField(), help_text="The ways by which control left it.")
-    more = serializers.BooleanField(help_text="True: there are more, for counts stop at 1,000.")
+    more = serializers.BooleanField(
+        help_text="True: there are more; the newest 1,000 ends are counted, and 1,000 failures."
+    )
 
 
 class StepRunsView(Shape):

@@ -31,7 +31,7 @@ class Tally:
     counts: Mapping[StepRunState, int]
     #: The ways by which control left it in some item.
     ports: tuple[str, ...] = ()
-    #: There are more than `counts` says: it stops at 1,000 of one kind.
+    #: There are more than `counts` says: of the ends it tells the newest 1,000, and 1,000 failures.
     more: bool = False
 
     def as_json(self) -> dict[str, Json]:

@@ -312,7 +312,7 @@ def test_the_inspector_tells_what_a_scope_undoes_alone(site: Site) -> None:
     drawn.page.get_by_role("tab", name="Undo").click()
     told = drawn.canvas.inspector
     expect(told).to_contain_text('The run goes on from Box by its port "error".')
-    expect(told.get_by_role("list", name="Undone by box, in this order")).to_have_text("A in box")
+    expect(told.get_by_role("list", name="Undone by Box, in this order")).to_have_text("A in Box")
     expect(told.get_by_role("list", name="Undone, in this order")).to_have_count(0)
     drawn.canvas.open("rescue")
     expect(told).to_contain_text("The run fails. The workflow lets failed runs just fail")

@@ -103,6 +103,10 @@ def test_an_ended_run_of_a_sub_workflow_leads_to_the_run_above(day):
     panel = client.get(f"/w/demo/runs/{run.pk}/steps/{failed_step(run)}/").content.decode()
     assert "panel-actions" in panel
     assert "goes on, or is done anew, with the step that started it: <a" in panel
+    Run.objects.filter(pk=run.pk).update(state="undone")
+    undone = client.get(f"/w/demo/runs/{run.pk}/steps/{failed_step(run)}/").content.decode()
+    assert "goes on, or is done anew" not in undone
+    Run.objects.filter(pk=run.pk).update(state="failed")
     for verb in ("retry", "rerun", "skip"):
         assert f"/{verb}/" not in panel
     refused = client.get(f"/w/demo/runs/{run.pk}/retry/").content.decode()

@@ -41,7 +41,7 @@ export interface Tally {
   state: StepState;
   counts: Partial<Record<StepState, number>>;
   port: string[];
-  /** There are more: counts stop at 1,000. */
+  /** There are more: the newest 1,000 ends are counted, and 1,000 failures. */
   more: boolean;
 }
 

@@ -114,6 +114,11 @@ describe("tallies of steps inside a for-each", () => {
 
   it.each([
     [tally({ failed: 3, running: 12, succeeded: 1_000 }, true), "Failed 3, running 12, succeeded 1,000+"],
+    [
+      tally({ failed: 3, running: 12, succeeded: 997, skipped: 3 }, true),
+      "Failed 3, running 12, succeeded 997+, skipped 3+",
+    ],
+    [tally({ failed: 1_000, succeeded: 20 }, true), "Failed 1,000+, succeeded 20+"],
     [tally({ succeeded: 1_000 }), "Succeeded 1,000"],
     [tally({}), "Skipped"],
   ])("are told in words", (one, text) => expect(tallyText(one)).toBe(text));

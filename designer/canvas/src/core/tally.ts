@@ -9,12 +9,16 @@ export interface TallyPart {
   word: string;
   icon: string;
   tone: string;
-  /** "12", or "1,000+" where more may stand in this state. */
+  /** "12", or "997+" where more may stand in this state. */
   number: string;
 }
 
+/** Ends that are not failures: of these together the newest 1,000 are counted. Failures are counted apart. */
+const ENDS = new Set<StepState>(["succeeded", "skipped", "cancelled"]);
+
 const part = (tally: Tally, state: StepState, count: number): TallyPart => {
-  const number = `${count.toLocaleString("en")}${tally.more && count >= 1_000 ? "+" : ""}`;
+  const isLeast = tally.more && (count >= 1_000 || ENDS.has(state));
+  const number = `${count.toLocaleString("en")}${isLeast ? "+" : ""}`;
   return { state, ...lookOfState(state), number };
 };
 

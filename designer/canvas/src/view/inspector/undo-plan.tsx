@@ -27,11 +27,18 @@ function useUndoPlan(step: string): Answer {
   return answer;
 }
 
+/** What people call the step of a key. */
+function useStepName(key: string | null): string {
+  const { editor } = useDesigner();
+  return editor.document.steps.find((step) => step.key === key)?.name || (key ?? "");
+}
+
 function Line({ step }: { step: UndoPlanStep }) {
+  const inside = useStepName(step.inside);
   return (
     <>
       {step.name}
-      {step.inside && <small> in {step.inside}</small>}
+      {inside && <small> in {inside}</small>}
       {step.certainty === "possible" && <small> perhaps</small>}
     </>
   );
@@ -48,8 +55,13 @@ function Way({ way }: { way: UndoPlanWay }) {
   );
 }
 
-/** What is undone together, stage by stage, and what stays of it. */
-function Together({ steps, by, lead }: { steps: UndoPlanStep[]; by: string; lead: string }) {
+/** What is undone together, stage by stage, and what stays of it: by a scope alone, or with the run. */
+function Together({ steps, scope }: { steps: UndoPlanStep[]; scope: string | null }) {
+  const name = useStepName(scope);
+  const by = name && ` by ${name}`;
+  const lead = name
+    ? `The scope ${name} undoes these alone, in this order:`
+    : "These are undone, in this order:";
   const undone = steps.filter((item) => item.undo !== null);
   const stays = steps.filter((item) => item.undo === null);
   const stages = [...new Set(undone.map((item) => item.stage))];
@@ -113,14 +125,9 @@ export function UndoPlanView({ step }: { step: string }) {
         <Way key={`${way.key}.${way.port}`} way={way} />
       ))}
       {scopes.map((scope) => (
-        <Together
-          key={scope}
-          steps={steps.filter((item) => item.by === scope)}
-          by={` by ${scope}`}
-          lead={`The scope ${scope} undoes these alone, in this order:`}
-        />
+        <Together key={scope} steps={steps.filter((item) => item.by === scope)} scope={scope} />
       ))}
-      <Together steps={withRun} by="" lead="These are undone, in this order:" />
+      <Together steps={withRun} scope={null} />
       {steps.length === 0 && (
         <p className="quiet">
           {run_fails === "never"
