@@ -44,6 +44,7 @@ from orchestrator.queries.cursor import CursorInvalid
 from orchestrator.queries.dashboard import Dashboard, dashboard, oldest_waiting, recent_runs, stuck_runs
 from orchestrator.queries.drawing import plan_of
 from orchestrator.queries.history import history
+from orchestrator.queries.item_outputs import each_output
 from orchestrator.queries.items import ITEM_STATES, ItemPlace, Items, item_at, items_of
 from orchestrator.queries.live import Frame, Lost, Viewer, admit, read_changes, standings, watchable
 from orchestrator.queries.preview import RanData, evaluate, last_run_data
@@ -174,6 +175,7 @@ __all__ = [
     "detail_of_start",
     "document_as_json",
     "document_of",
+    "each_output",
     "evaluate",
     "example_of",
     "find_problems",

@@ -10,7 +10,7 @@ from django.shortcuts import redirect, render
 
 from monitor.pages.control import LONGEST_REASON
 from monitor.pages.run import view_of
-from monitor.pages.values import pretty
+from monitor.pages.value_file import pretty
 from orchestrator.api import (
     UNCHANGED,
     BranchlineError,

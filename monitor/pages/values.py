@@ -1,12 +1,12 @@
 """JSON values on a page: pretty, cut where they are long, whole as a download."""
 
-import json
 from dataclasses import dataclass
 from uuid import UUID
 
-from django.http import Http404, HttpResponse
+from django.http import HttpResponseBase
 from django.urls import reverse
 
+from monitor.pages.value_file import attachment, pretty
 from monitor.words import size_words
 from orchestrator.api import (
     Action,
@@ -36,10 +36,14 @@ class ShownValue:
 
 @dataclass(frozen=True, slots=True)
 class ShownOutputs:
-    """Outputs of the items of a for-each that are too large to be one value. `address` leads to the items."""
+    """Outputs of the items of a for-each that are too large to be one value.
+
+    `items` leads to them, `address` to all of it as a file.
+    """
 
     results: str
     size: str
+    items: str
     address: str
 
 
@@ -48,7 +52,7 @@ def shown_output(request: WorkspaceRequest, value: Json, address: str) -> ShownV
     if not isinstance(value, ItemOutputs):
         return shown_value(value, address)
     items = reverse("run-step", args=[request.actor.workspace_slug, value.run, value.step])
-    return ShownOutputs(f"{len(value):,}", size_words(value.bytes), items)
+    return ShownOutputs(f"{len(value):,}", size_words(value.bytes), items, address)
 
 
 def shown_value(value: Json, address: str) -> ShownValue | None:
@@ -59,32 +63,21 @@ def shown_value(value: Json, address: str) -> ShownValue | None:
     return ShownValue(text[:LONGEST], len(text) > LONGEST, size_words(len(text.encode())), address)
 
 
-def pretty(value: Json) -> str:
-    """JSON for people. Lone surrogates cannot be sent as UTF-8: they stay escaped."""
-    text = json.dumps(value, indent=2, ensure_ascii=False)
-    return text.encode("utf-8", "backslashreplace").decode()
-
-
 @workspace_view
-def run_value(request: WorkspaceRequest, run_id: UUID, name: str) -> HttpResponse:
+def run_value(request: WorkspaceRequest, run_id: UUID, name: str) -> HttpResponseBase:
     """/w/{workspace}/runs/{id}/values/{input|output}/: the whole value, always as a file."""
     require_data(request, run_id)
     detail = run_detail(request.actor, run_id)
-    return attachment({"input": detail.input, "output": whole(detail.output)}, name, f"run-{run_id}")
+    return attachment({"input": detail.input, "output": detail.output}, name, f"run-{run_id}")
 
 
 @workspace_view
-def step_value(request: WorkspaceRequest, run_id: UUID, key: str, name: str) -> HttpResponse:
+def step_value(request: WorkspaceRequest, run_id: UUID, key: str, name: str) -> HttpResponseBase:
     """/w/{workspace}/runs/{id}/steps/{key}/values/{input|output|definition}/"""
     require_data(request, run_id)
     detail = step_detail(request.actor, run_id, key, scope=request.GET.get("scope") or None)
-    values: dict[str, Json] = {"input": detail.input, "output": whole(detail.output), "definition": detail.definition}
+    values: dict[str, Json] = {"input": detail.input, "output": detail.output, "definition": detail.definition}
     return attachment(values, name, f"run-{run_id}-{key}")
-
-
-def whole(output: Json) -> Json:
-    """The value; where there is none, where its parts are."""
-    return {"outputs_of": output.shown()} if isinstance(output, ItemOutputs) else output
 
 
 def require_data(request: WorkspaceRequest, run_id: UUID) -> None:
@@ -92,18 +85,3 @@ def require_data(request: WorkspaceRequest, run_id: UUID) -> None:
     if not may_read_data(request.actor, find_run(request.actor, run_id)):
         require(request.actor, Action.RUN_READ_DATA)
         raise NotFound("No such value.")
-
-
-def attachment(values: dict[str, Json], name: str, file_name: str) -> HttpResponse:
-    """A JSON file that no browser renders, whatever it holds."""
-    if name not in values:
-        raise Http404
-    return HttpResponse(
-        pretty(values[name]),
-        content_type="application/json; charset=utf-8",
-        headers={
-            "Content-Disposition": f'attachment; filename="{file_name}-{name}.json"',
-            "Content-Security-Policy": "default-src 'none'; sandbox",
-            "X-Content-Type-Options": "nosniff",
-        },
-    )

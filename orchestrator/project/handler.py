@@ -96,7 +96,14 @@ class Pages(ASGIHandler):
         return response
 
     async def _parts(self, content: Iterator[bytes]) -> AsyncIterator[bytes]:
-        """A file, read part by part while it is sent."""
+        """A file, read part by part while it is sent: perhaps slowly, and from another thread each time."""
         loop = asyncio.get_running_loop()
-        while (part := await loop.run_in_executor(self._threads, next, content, None)) is not None:
+        while (part := await loop.run_in_executor(self._threads, _next, content)) is not None:
             yield part
+
+
+def _next(content: Iterator[bytes]) -> bytes | None:
+    try:
+        return next(content, None)
+    finally:
+        close_old_connections()

@@ -4,8 +4,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from django.db import connection
-
 from orchestrator.core.item_outputs import ItemOutputs
 from orchestrator.core.json_types import Json
 from orchestrator.core.states import FINAL_RUN
@@ -13,6 +11,7 @@ from orchestrator.engine.item_outputs import stretch
 from orchestrator.engine.sandbox import own_sandbox
 from orchestrator.models import Run, StepLog
 from orchestrator.queries.drawing import drawing_of
+from orchestrator.queries.item_outputs import named_rows
 from orchestrator.queries.runs import payloads
 
 
@@ -69,14 +68,7 @@ def _sampled(value: Json) -> Json:
     if not isinstance(value, ItemOutputs):
         return value
     known = {one.name: getattr(value, one.name) for one in fields(ItemOutputs)}
-    return SampledOutputs(**known, sample=tuple(stretch(_rows, value, 0)))
-
-
-def _rows(statement: str, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, asked)
-        names = [column.name for column in cursor.description]
-        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    return SampledOutputs(**known, sample=tuple(stretch(named_rows, value, 0)))
 
 
 def evaluate(expression: str, roots: Mapping[str, Json]) -> Json:

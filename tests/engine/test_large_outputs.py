@@ -13,8 +13,8 @@ from orchestrator.core.outcome import Done, Fail, Outcome, StepFault
 from orchestrator.engine import item_outputs, statements
 from orchestrator.engine.sandbox import Sandbox
 from orchestrator.models import Payload, Run, Scope, StepLog
-from orchestrator.queries import preview
 from orchestrator.queries.fsck import breaches
+from orchestrator.queries.item_outputs import each_output, named_rows
 from orchestrator.queries.items import items_of
 from orchestrator.queries.runs import run_detail
 from orchestrator.queries.step_detail import step_detail
@@ -113,6 +113,16 @@ def test_whoever_reads_the_whole_is_told_what_to_do(house: House, sandbox: Sandb
     assert run.error["node"] == 1
     for part in ('For each "fat"', "20 items", "steps.fat", "8,000,000"):
         assert part in run.error["message"]
+
+
+@pytest.mark.usefixtures("little")
+def test_a_person_reads_all_of_it_item_by_item(house: House, sandbox: Sandbox, at_once: list[int]) -> None:
+    run = run_of(house, sandbox, fat(20))
+    at_once.clear()
+    found = run_detail(house.actor, run.pk).output
+    assert isinstance(found, ItemOutputs)
+    assert list(each_output(found)) == [{"n": n, "text": TEXT} for n in range(20)]
+    assert max(at_once) < 20
 
 
 @pytest.mark.usefixtures("little")
@@ -365,9 +375,9 @@ def test_both_reads_look_at_no_other_rows(house: House, sandbox: Sandbox) -> Non
     with connection.cursor() as cursor:
         cursor.execute(OTHER_RUNS, [run.pk])
         cursor.execute("ANALYZE orchestrator_steplog")
-    whole = reads_of(lambda: preview._rows(statements.ITEM_OUTPUTS, span))
+    whole = reads_of(lambda: named_rows(statements.ITEM_OUTPUTS, span))
     assert [rows for _, rows in whole] == [2_000]
-    part = reads_of(lambda: preview._rows(statements.ITEM_STRETCH, {**span, "last": block + 200}))
+    part = reads_of(lambda: named_rows(statements.ITEM_STRETCH, {**span, "last": block + 200}))
     assert [rows for _, rows in part] == [200]
 
 

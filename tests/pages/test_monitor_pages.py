@@ -1,5 +1,6 @@
 """The monitor's pages by a plain client: what each shows, and that looking changes nothing."""
 
+import json
 import re
 import uuid
 
@@ -8,10 +9,11 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from orchestrator.models import Decision, HumanTask, Payload, Run
+from orchestrator.engine import item_outputs
+from orchestrator.models import Decision, HumanTask, Run
 from tests.factories import make_member, make_workspace
 from tests.pages.monitor_cast import Day, working_day
-from tests.run_factories import make_log, make_run, make_version, make_workflow
+from tests.run_factories import drawn, make_log, make_outputs, make_run, make_version, make_workflow
 
 pytestmark = pytest.mark.django_db
 
@@ -182,16 +184,35 @@ def test_long_values_are_cut_and_downloaded_as_a_file(day):
     assert page(day.alice, f"/w/demo/runs/{run.pk}/values/secret/", 404)
 
 
-def test_outputs_too_large_to_be_one_value_lead_to_the_items(day):
-    run = day.runs["done"]
-    where = {"step": "charge", "run": str(run.pk), "total": 20_000, "bytes": 20_900_000}
-    body = {**where, "block": 131_072, "seen": "1:1:", "exits": [[1, "a"]]}
-    kept = Payload.objects.create(id=uuid.uuid4(), run=run, body=body, block=131_072)
+@pytest.fixture
+def large(day):
+    """A run whose output, and that of its for-each, is too large to be one value."""
+    document = drawn("each", "call", steps={"each": {"kind": "for_each"}, "call": {"parent": "each"}})
+    run = make_run(make_version(make_workflow(day.workspace), document), state="succeeded")
+    kept = make_outputs(run, "each", "call", ["first", {"name": "Zoë"}, None, [1, 2]])
+    make_log(run, "each", output_ref=kept.pk)
     Run.objects.filter(pk=run.pk).update(output=None, output_ref=kept.pk)
-    text = page(day.alice, f"/w/demo/runs/{run.pk}/?tab=data")
-    assert "20,000 results, 20.9 MB together" in text
-    assert f'href="/w/demo/runs/{run.pk}/steps/charge/"' in text
-    assert client_of(day.alice).get(f"/w/demo/runs/{run.pk}/values/output/").json() == {"outputs_of": where}
+    return run
+
+
+def test_outputs_too_large_to_be_one_value_lead_to_the_items(day, large):
+    text = page(day.alice, f"/w/demo/runs/{large.pk}/?tab=data")
+    assert "4 results, 9.0 MB together" in text
+    assert f'href="/w/demo/runs/{large.pk}/steps/each/"' in text
+    assert f'href="/w/demo/runs/{large.pk}/values/output/" download' in text
+
+
+@pytest.mark.parametrize("which", ["", "steps/each/"])
+def test_they_are_downloaded_whole_though_nobody_holds_them(day, large, which, monkeypatch):
+    """Read two at a time here: what is sent is one list all the same."""
+    monkeypatch.setattr(item_outputs, "LONGEST", 2)
+    answer = client_of(day.alice).get(f"/w/demo/runs/{large.pk}/{which}values/output/")
+    assert answer.streaming
+    assert answer["Content-Disposition"].startswith("attachment")
+    assert "sandbox" in answer["Content-Security-Policy"]
+    text = answer.getvalue().decode()
+    assert json.loads(text) == ["first", {"name": "Zoë"}, None, [1, 2]]
+    assert text.count("\n") == 5, "a line for each item"
 
 
 def test_a_step_value_is_a_file_too(day):

@@ -9,15 +9,17 @@ import httpx
 import pytest
 from channels.db import database_sync_to_async
 from django.core.signals import request_finished, request_started
-from django.db import connections
+from django.db import connection, connections
 from django.http import FileResponse
+from django.test import Client
 
 from designer.services.publishing import publish
 from orchestrator.models import Run, Workspace
 from orchestrator.project.handler import Pages
 from tests.designer_cast import Cast, document, transform
-from tests.factories import bearer, make_member
+from tests.factories import bearer, make_member, make_workspace
 from tests.project.up_process import ROOT
+from tests.run_factories import drawn, make_outputs, make_run, make_version, make_workflow
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -46,6 +48,39 @@ async def test_it_serves_files(client: httpx.AsyncClient) -> None:
     answer = await client.get("/static/tokens.css")
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, 'text/css; charset="utf-8"')
     assert answer.text.strip()
+
+
+def large_output() -> tuple[str, dict[str, str]]:
+    """The address of a file that is read item by item, and who may have it."""
+    workspace = make_workspace("acme")
+    document = drawn("each", "call", steps={"each": {"kind": "for_each"}, "call": {"parent": "each"}})
+    run = make_run(make_version(make_workflow(workspace), document), state="succeeded")
+    kept = make_outputs(run, "each", "call", list(range(600)))
+    Run.objects.filter(pk=run.pk).update(output_ref=kept.pk)
+    session = Client()
+    session.force_login(make_member(workspace, "operator"))
+    return f"/w/acme/runs/{run.pk}/values/output/", {name: one.value for name, one in session.cookies.items()}
+
+
+async def test_what_is_read_from_the_database_while_it_is_sent_leaves_no_connection_open(
+    client: httpx.AsyncClient, recwarn: pytest.WarningsRecorder
+) -> None:
+    address, cookies = await database_sync_to_async(large_output)()
+    client.cookies.update(cookies)
+    answer = await client.get(address)
+    assert (answer.status_code, answer.json()) == (200, list(range(600)))
+    assert not recwarn.list
+    assert await database_sync_to_async(others)() == 0
+
+
+def others() -> int:
+    """Connections to this database beside our own."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            " AND backend_type = 'client backend'"
+        )
+        return int(cursor.fetchone()[0])
 
 
 async def test_a_file_is_read_part_by_part_and_nothing_warns(
