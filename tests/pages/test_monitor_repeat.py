@@ -1,5 +1,7 @@
 """Retry, re-run, skip and bulk by plain forms: each says beforehand what it does."""
 
+import re
+
 import pytest
 from django.test import Client
 
@@ -216,6 +218,9 @@ def test_many_runs_first_dry_then_done(day):
     assert Run.objects.get(pk=failed.pk).state == "failed"
     done = client.post("/w/demo/runs/bulk/", {"action": "retry", "run": [str(failed.pk), str(waiting.pk)]})
     assert "2 asked: 1 done, 1 refused" in done.content.decode()
+    # On a narrow screen a cell's parts stand side by side: sentence and code are one part.
+    (told,) = re.findall(r'<td data-label="Result"><(.*) <code class="muted">\w+</code></span></td>', done.content.decode())
+    assert told.startswith("span>Run ")
     assert Run.objects.get(pk=failed.pk).state == "running"
     assert Token.objects.filter(run=failed).exists()
 
