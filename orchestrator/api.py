@@ -71,7 +71,15 @@ from orchestrator.queries.task_views import TaskCard, TaskDetail
 from orchestrator.queries.tasks import TABS as TASK_TABS
 from orchestrator.queries.tasks import card_for, inbox, people_for, task_counts, task_detail, task_page, tasks_of_run
 from orchestrator.queries.timeline import Span, Spans, spans_of
-from orchestrator.queries.undo import ForeseenUndo, UndoLedger, UndoLine, foreseen_undo, undo_counts, undo_ledger_of
+from orchestrator.queries.undo import (
+    ForeseenUndo,
+    UndoLedger,
+    UndoLine,
+    foreseen_undo,
+    held_undo,
+    undo_counts,
+    undo_ledger_of,
+)
 from orchestrator.services.bulk import ACTIONS as BULK_ACTIONS
 from orchestrator.services.bulk import MOST_RUNS as MOST_BULK_RUNS
 from orchestrator.services.bulk import BulkResult, change_runs
@@ -182,6 +190,7 @@ __all__ = [
     "find_run",
     "foreseen_undo",
     "hearing",
+    "held_undo",
     "history",
     "inbox",
     "invalid_document",

@@ -11,7 +11,7 @@ from django.db import connection
 from django.db.models import Count, Max
 
 from orchestrator.core.json_types import Json
-from orchestrator.core.states import TokenState
+from orchestrator.core.states import RunState, TokenState
 from orchestrator.core.undo import FINAL_UNDO, NEEDS_PERSON, UndoState
 from orchestrator.engine import statements
 from orchestrator.engine.undo import ledger_of
@@ -20,7 +20,7 @@ from orchestrator.policy import Actor
 from orchestrator.queries.captions import captions_of
 from orchestrator.queries.cursor import page_of
 from orchestrator.queries.drawing import drawing_of, plan_of
-from orchestrator.queries.runs import find_run, may_read_data
+from orchestrator.queries.runs import find_run, may_read_data, run_error
 from orchestrator.queries.step_run import rfc3339
 
 MOST = 200
@@ -133,6 +133,14 @@ def undo_counts(run_id: UUID) -> dict[str, int]:
     """Lines of the ledger by state, of a run that the caller may read."""
     counted = UndoItem.objects.filter(run_id=run_id).order_by().values_list("state").annotate(Count("entry"))
     return {str(state): 0 for state in UndoState} | dict(counted)
+
+
+def held_undo(run: Run) -> dict[str, Json] | None:
+    """Why a paused run has failed whose undo begins with its resume (decision 45); None where no undo waits."""
+    if run.state != RunState.PAUSED or run.control != "C":
+        return None
+    found = run_error((run.closing or {}).get("error"), list(drawing_of(run.version_id).nodes))
+    return found or {"code": "error", "message": "", "step": None}
 
 
 def foreseen_undo(actor: Actor, run_id: UUID) -> ForeseenUndo:

@@ -2,10 +2,13 @@
 
 from typing import Any
 
+from django.db.models.functions import Now
+
 from designer.services.publishing import publish
 from designer.services.workflows import create_workflow
 from orchestrator.core.json_types import Json
-from orchestrator.models import Run, UndoItem, Workspace
+from orchestrator.models import Run, Token, UndoItem, Workspace
+from orchestrator.services.control import pause_run
 from orchestrator.services.members import machine_actor
 from orchestrator.services.runs import start_run
 from tests.designer_cast import document, transform
@@ -57,6 +60,24 @@ def run_with_stuck_undo(workspace: Workspace) -> Run:
     )
     run = started(workspace, drawing)
     wait_until(lambda: UndoItem.objects.filter(run_id=run.pk, state="stuck").count() == 3, 30, "the undo to be stuck")
+    return Run.objects.get(pk=run.pk)
+
+
+def run_with_held_undo(workspace: Workspace) -> Run:
+    """Its deadline has passed while it was paused."""
+    wait: dict[str, Any] = {"key": "wait", "name": "Wait for the ferry", "kind": "delay", "config": {"for": "PT1H"}}
+    drawing = document(
+        transform("book", 0, at=(0, 0), name="Book the cabin", undo={"kind": "transform", "config": {"value": 0}}),
+        {**wait, "at": [288, 0]},
+        name="Trip to the island",
+        edges=[{"from": "book", "to": "wait"}],
+        settings={"on_failure": "undo"},
+    )
+    run = started(workspace, drawing)
+    wait_until(Token.objects.filter(run_id=run.pk, state="W").exists, 30, "the run to wait")
+    pause_run(run.pk, machine_actor(workspace))
+    Run.objects.filter(pk=run.pk).update(deadline_at=Now())
+    wait_until(Run.objects.filter(pk=run.pk, control="C").exists, 30, "the deadline to be seen")
     return Run.objects.get(pk=run.pk)
 
 

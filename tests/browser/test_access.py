@@ -11,7 +11,7 @@ from orchestrator.models.workspace import Role
 from tests.browser.axe import violations
 from tests.browser.canvas import Canvas
 from tests.browser.leave import ask_for_leave
-from tests.browser.runs import ended, run_over_items, run_with_stuck_undo, started
+from tests.browser.runs import ended, run_over_items, run_with_held_undo, run_with_stuck_undo, started
 from tests.browser.site import Site
 from tests.browser.web import Web
 from tests.designer_cast import document, transform
@@ -33,6 +33,7 @@ PAGES = {
     "undo asked": "runs/{failed}/undo/",
     "undo not begun": "runs/{failed}/?tab=undo",
     "undo ledger": "runs/{stuck}/?tab=undo",
+    "undo held": "runs/{held}/",
     "items on the graph": "runs/{items}/steps/each/",
     "items": "runs/{items}/steps/each/?tab=timeline",
     "item steps": "runs/{items}/?tab=steps&item={item}",
@@ -86,6 +87,7 @@ def house(web: Web, chromium: Browser) -> Iterator[House]:
         "items": str(items.pk),
         "item": str(Scope.objects.get(run_id=items.pk).pk + 41),
         "stuck": str(stuck.pk),
+        "held": str(run_with_held_undo(site.workspace).pk),
     }
     yield House(site, site.page_of(everybody), places)
     site.close()

@@ -249,7 +249,7 @@ def test_another_workspace_sees_nothing(day):
         f"inbox/{task}/",
         f"inbox/{task}/reassign/",
     ):
-        absent = page(stranger, f"/w/other/{path}", 404)
+        absent = main_of(page(stranger, f"/w/other/{path}", 404))  # a token in the head may hold any letters
         assert page(stranger, f"/w/demo/{path}", 404)
         assert "Ada" not in absent
     absent = main_of(page(stranger, f"/w/other/runs/{uuid.uuid4()}/", 404))

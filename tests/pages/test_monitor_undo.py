@@ -9,6 +9,7 @@ from orchestrator.engine import dispatch
 from orchestrator.models import Run, RunRecord, UndoItem
 from tests.factories import make_member
 from tests.pages.monitor_cast import Day, stuck_order, working_day
+from tests.run_factories import make_run
 
 pytestmark = pytest.mark.django_db
 
@@ -40,6 +41,22 @@ def test_a_stuck_undo_shows_on_every_tab_and_page(day: Day) -> None:
         assert "1 step could not be undone" in page(day, f"runs/{run.pk}/?tab={tab}"), tab
     for path in ("", "inbox/"):
         assert f"runs/{run.pk}/?tab=undo" in page(day, path), path
+
+
+def test_an_undo_that_waits_for_the_resume_shows_on_every_tab(day: Day) -> None:
+    error = {"code": "no_carrier", "message": "No carrier takes this parcel.", "node": 2}
+    run = make_run(day.order, state="paused", control="C", closing={"error": error})
+    for tab in ("graph", "timeline", "steps", "history", "undo", "data"):
+        text = page(day, f"runs/{run.pk}/?tab={tab}")
+        assert "failed while it was paused" in text, tab
+        assert "No carrier takes this parcel." in text
+        assert f'href="/w/demo/runs/{run.pk}/steps/ship/?tab={tab}"' in text
+        assert f'href="/w/demo/runs/{run.pk}/retry/"' in text
+    assert f'href="/w/demo/runs/{run.pk}/retry/"' not in page(
+        day, f"runs/{run.pk}/", make_member(day.workspace, "viewer")
+    )
+    Run.objects.filter(pk=run.pk).update(control="P", closing=None)
+    assert "failed while it was paused" not in page(day, f"runs/{run.pk}/")
 
 
 @pytest.mark.parametrize("state", ["running", "cancelled", "succeeded"])
