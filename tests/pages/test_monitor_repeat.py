@@ -219,7 +219,9 @@ def test_many_runs_first_dry_then_done(day):
     done = client.post("/w/demo/runs/bulk/", {"action": "retry", "run": [str(failed.pk), str(waiting.pk)]})
     assert "2 asked: 1 done, 1 refused" in done.content.decode()
     # On a narrow screen a cell's parts stand side by side: sentence and code are one part.
-    (told,) = re.findall(r'<td data-label="Result"><(.*) <code class="muted">\w+</code></span></td>', done.content.decode())
+    (told,) = re.findall(
+        r'<td data-label="Result"><(.*) <code class="muted">\w+</code></span></td>', done.content.decode()
+    )
     assert told.startswith("span>Run ")
     assert Run.objects.get(pk=failed.pk).state == "running"
     assert Token.objects.filter(run=failed).exists()
