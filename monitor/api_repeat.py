@@ -102,9 +102,9 @@ class StepRerunView(RepeatView):
 
         Inside a container its item, turn or scope is done again from this step, with later turns of a repeat and what
         is behind the container; other items are kept. 409 step_never_ran, step_inside_container (it stands in several
-        items: say `scope`; or what happened inside was undone), version_differs, step_running (a kept step, or the
-        container itself, is still at work), run_not_repeatable, run_of_sub_workflow, limit_differs (an open run would
-        fall under another limit of open runs).
+        items: say `scope`; or what happened inside was undone), version_differs, step_running (a kept step is at work
+        with the old version, or the container is about to begin or to end), run_not_repeatable, run_of_sub_workflow,
+        limit_differs (an open run would fall under another limit of open runs).
         """
         asked = checked(control.RerunRequest, request)
         change = {"newest": asked["newest"], "input": asked.get("input", UNCHANGED), "scope": scope_of(asked)}
@@ -132,8 +132,8 @@ class StepSkipView(RepeatView):
     def post(self, request: Request, **kwargs: Any) -> Response:
         """Go on without this step, with the output you give: where it waits, has not begun or has failed.
 
-        One that failed inside a container that ended with it goes on there; whatever else failed stands. 409
-        approval_not_skippable, step_not_open, step_running (it, or the container that it failed in, is still at work),
+        One that failed inside a container goes on there; whatever else failed stands. 409 approval_not_skippable,
+        step_not_open, step_running (it is being worked on, or its container is about to begin or to end),
         run_of_sub_workflow, step_inside_container (it stands in several items: say `scope`; or what happened inside was
         undone).
         """

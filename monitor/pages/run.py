@@ -135,10 +135,9 @@ def actions_of(detail: StepDetail, found: Run) -> dict[str, bool]:
     standing = found.state in OPEN_STATES and step.state in PARKED
     approval = detail.definition.get("kind") == "human_task"
     if step.scope is not None:
-        at_work = found.state in OPEN_STATES and (standing or step.state == StepRunState.RUNNING)
         skippable = standing or (failed and step.attempt > 0 and found.state != RunState.SUCCEEDED)
         return {
-            "rerun": step.attempt > 0 and not at_work,
+            "rerun": step.attempt > 0,
             "skip": skippable and not approval,
         }  # it is retried with its container
     return {

@@ -135,5 +135,6 @@ def _reopened(run: Run, plan: Plan, token: Token, scope_id: int, *, retries: boo
         return [], "succeeded"
     if not standing.holds:
         return [], None if retries else "failed"
+    scope.renew_forgotten(standing)
     made = scope.rewrite(standing, run.generation, again=())
     return [token for one in made for token in open_inside(run, plan, one, retries=retries)], None

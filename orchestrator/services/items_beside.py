@@ -1,17 +1,23 @@
 """A for-each is opened again for one of its items: the others stand as they are, and go on where they were cut."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from django.db.models import F
+
 from orchestrator.core.plan import BodyPlan, Plan, plan_of_body
 from orchestrator.core.replay import Verdict
+from orchestrator.core.states import TokenState
 from orchestrator.engine.items import lane_timeout
+from orchestrator.engine.lease import LANE
 from orchestrator.models import Run, Scope, Token
 from orchestrator.services.inside import open_inside
-from orchestrator.services.inside_items import Unit, begun, lane, ranges, take_turns, unfinished, waiting_items
-from orchestrator.services.parked import park
-from orchestrator.services.standing import XID
+from orchestrator.services.inside_items import BEGINS, Unit, begun, lane, ranges, take_turns, unfinished, waiting_items
+from orchestrator.services.parked import park, wait_for_turn
+from orchestrator.services.standing import XID, RunBusy
 from orchestrator.services.standing import Scope as Standing
+from orchestrator.services.way import StepRunning
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +77,42 @@ def _its_lane(token: Token, block: Scope, item: Item, timeout: float) -> Token:
 
 def _go_on(run: Run, plan: Plan, token: Token, scope_id: int) -> list[Token]:
     scope = Standing(run, plan_of_body(plan, token.node), scope_id, token.cause)
-    made = scope.rewrite(scope.replayed(), run.generation, again=())
+    standing = scope.replayed()
+    scope.renew_forgotten(standing)
+    made = scope.rewrite(standing, run.generation, again=())
     return [inside for one in made for inside in open_inside(run, plan, one, retries=False)]
+
+
+def take_up_again(run: Run, plan: Plan, token: Token, block: Scope, scope_id: int) -> bool:
+    """An item of a for-each that is still open gets a lane that waits for it; whether it may begin at once.
+
+    Raises RunBusy, StepRunning.
+    """
+    index = scope_id - block.pk - 1
+    lanes = list(Token.objects.filter(run_id=run.pk, scope_id=block.pk, phase=LANE))
+    for one in lanes:
+        in_hand = one.signal is not None and one.signal["lo"] <= index < one.signal["hi"]
+        if one.inner_scope == scope_id and one.state == TokenState.WAITING:
+            return True
+        if one.inner_scope == scope_id:
+            raise RunBusy("The item has ended at this very moment. Try again.")
+        if in_hand:
+            raise StepRunning(f"Item {index + 1} is being worked on. Wait for its end.")
+    body = plan_of_body(plan, token.node)
+    end = Standing(run, body, scope_id).replayed().gates.get(body.end)
+    counted = "fail" if end is not None and end.verdict is Verdict.FAILED else "ok"
+    # It is counted once more when it ends.
+    Scope.objects.filter(pk=block.pk).update(**{counted: F(counted) - 1})
+    lane(token, block, index, index + 1, lane_timeout(plan, token.node), waits_for=scope_id)
+    return len(lanes) < max(block.lanes, 1)
+
+
+def take_its_turn(block: Scope, scope_id: int, made: Sequence[Token]) -> None:
+    """All lanes are taken: the item goes on once one of them has ended."""
+    for token in made:
+        if token.state in BEGINS:
+            wait_for_turn(token, block.pk, scope_id - block.pk - 1)
+    Scope.objects.filter(pk=block.pk).update(in_turn=True)
 
 
 def _others(run: Run, body: BodyPlan, token: Token, block: Scope, item: Item) -> _Others:

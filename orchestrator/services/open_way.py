@@ -1,4 +1,4 @@
-"""Containers on the way to a step inside them are opened again, each where it stood (docs/decisions/0057).
+"""Containers on the way to a step inside them are opened again, or gone back into (docs/decisions/0057).
 
 Called under the run's exclusive lock. Nothing that stands beside the way is done again or tried again: what has ended
 keeps its end, well or not, and only what was cut short goes on.
@@ -15,9 +15,10 @@ from orchestrator.core.replay import Replayed, Verdict
 from orchestrator.core.states import TokenState
 from orchestrator.models import Gate, GateArrival, Run, Scope, Token
 from orchestrator.services.inside import MOST, clear, is_taken_back, open_inside, wait_for_lock, waiting_for
-from orchestrator.services.items_beside import Item, open_items
+from orchestrator.services.items_beside import Item, open_items, take_its_turn, take_up_again
 from orchestrator.services.parked import go_on, park
 from orchestrator.services.reopen import StepInside
+from orchestrator.services.standing import XID, drop_tokens
 from orchestrator.services.standing import Scope as Standing
 from orchestrator.services.way import Gone
 
@@ -40,14 +41,18 @@ class OpenWay:
     node: int
     stand: Stand
     act: Callable[[Token], None] = lambda _: None
+    #: Containers that are still open come to a new generation, too.
+    anew: bool = False
     fresh: set[int] = field(default_factory=set)
 
     def level(self, scope: Standing, depth: int, standing: Replayed, again: Collection[int]) -> list[Token]:
         """One level as it is to stand; the tokens with which it, and all that is opened in it, goes on."""
         is_last = depth == len(self.way)
         target = self.node if is_last else self.way[depth].node
+        still = None if is_last else scope.tokens.get(target)
+        again = frozenset(again) - (set() if still is None else {target})
         made = scope.rewrite(standing, self.run.generation, again=again)
-        found: list[Token] = []
+        found = [] if still is None else self._go_back(still, depth)
         for token in made:
             if token.node == target:
                 found += self._act(token) if is_last else self._enter(token, depth)
@@ -88,6 +93,30 @@ class OpenWay:
             Scope.objects.filter(pk=block.pk).update(state="C")
         return self._wait(token, gone, made, self._over(scope, made))
 
+    def _go_back(self, token: Token, depth: int) -> list[Token]:
+        """Into a container that is still open: its token waits on, for the turn or item that is done again now.
+
+        Whoever ends in there lets it go on, as ever.
+        """
+        run, plan, gone = self.run, self.plan, self.way[depth]
+        if self.anew:
+            token.generation = run.generation
+            Token.objects.filter(pk=token.pk).update(generation=token.generation, xid=XID)
+            Scope.objects.filter(pk=gone.block.pk).update(generation=token.generation)
+        kind = plan.steps[gone.node].kind
+        if kind == REPEAT and token.inner_scope != gone.inner:
+            drop_turns(run, gone)
+            take_back_turns(run, plan, gone)
+            waiting = {**(token.waiting or {}), "memo": gone.index}
+            Token.objects.filter(pk=token.pk).update(inner_scope=gone.inner, waiting=waiting, xid=XID)
+        may_begin = kind != FOR_EACH or take_up_again(run, plan, token, gone.block, gone.inner)
+        scope = Standing(run, plan_of_body(plan, gone.node), gone.inner, token.cause)
+        target = self.node if depth + 1 == len(self.way) else self.way[depth + 1].node
+        made = self.level(scope, depth + 1, *self.stand(scope, target))
+        if not may_begin:
+            take_its_turn(gone.block, gone.inner, made)
+        return made
+
     def _over(self, scope: Standing, made: Collection[Token]) -> str | None:
         """How a scope has ended in which nothing stands any more."""
         if self._standing_at(scope.scope_id):
@@ -109,6 +138,12 @@ class OpenWay:
             return [token, *made]
         park(run, plan, token, gone.inner, waiting)
         return made
+
+
+def drop_turns(run: Run, gone: Gone) -> None:
+    """What stands in later turns goes no further. Raises RunBusy."""
+    standing = Token.objects.filter(run_id=run.pk, scope_id__range=(gone.inner + 1, gone.block.pk + MOST), node__gte=0)
+    drop_tokens(run, list(standing.order_by("pk")))
 
 
 def take_back_turns(run: Run, plan: Plan, gone: Gone) -> None:

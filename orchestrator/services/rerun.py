@@ -21,7 +21,7 @@ from orchestrator.services.run_above import outermost
 from orchestrator.services.run_limit import change_limit, input_of
 from orchestrator.services.same_inside import VersionDiffers, require_same_inside
 from orchestrator.services.standing import Scope
-from orchestrator.services.way import Gone, StepRunning, require_closed, way_to
+from orchestrator.services.way import Gone, StepRunning, require_enterable, way_to
 
 
 class StepNeverRan(Conflict):
@@ -95,13 +95,13 @@ def worked_out(it: Opened, node: int, scope: int | None, *, newest: bool) -> Rep
         raise StepNeverRan(f'Step "{key}" {where}. Choose a step that has.')
     outer = way[0].node if way else node
     _require_ran(it.scope, outer)
-    require_closed(it, way)
+    require_enterable(it, way)
     again = descendants(it.plan, outer) | {outer}
     version = _newest(it.run) if newest else None
     if version is not None:
         plan = plan_of(version)
         again |= descendants(plan, outer)
-        _require_same_place(it.scope, plan, version, again)
+        _require_same_place(it.scope, plan, version, again - ({outer} if way else set()))
         if way:
             require_same_inside(it.plan, plan, outer, version.number)
         it.scope.plan = plan
@@ -203,7 +203,7 @@ def _repeat(it: Opened, actor: Actor, repeat: Repeat, detail: JsonObject) -> Run
     generation = it.run.generation + 1
     it.scope.renew(repeat.again | it.scope.forgotten(repeat.standing))
     reopen(it, generation)
-    opening = OpenWay(it.run, it.plan, repeat.way, repeat.node, stand=_inside_again)
+    opening = OpenWay(it.run, it.plan, repeat.way, repeat.node, stand=_inside_again, anew=True)
     made = opening.level(it.scope, 0, repeat.standing, repeat.again)
     made = go_on_below(it, actor, made, anew=opening.fresh, retries=False)
     return finish(it, actor, "rerun", detail, made)

@@ -14,7 +14,7 @@ from orchestrator.services.open_way import OpenWay
 from orchestrator.services.parked import turn_of
 from orchestrator.services.reopen import Opened, StepInside, go_on_below, reopen
 from orchestrator.services.standing import Scope as Standing
-from orchestrator.services.way import ENDED_BADLY, Gone, require_closed, way_to
+from orchestrator.services.way import ENDED_BADLY, Gone, require_enterable, way_to
 
 
 class StepNotOpen(Conflict):
@@ -52,7 +52,6 @@ class FailedInside:
 
     node: int
     way: tuple[Gone, ...]
-    standing: Replayed
 
 
 def failed_inside(it: Opened, node: int, scope: int | None) -> FailedInside:
@@ -64,41 +63,43 @@ def failed_inside(it: Opened, node: int, scope: int | None) -> FailedInside:
         where = f"in scope {scope}" if scope else "in this run"
         raise StepNotOpen(f'Step "{key}" neither waits nor has failed {where}, or {taken}. Re-run from a step instead.')
     innermost = plan_of_body(it.plan, way[-1].node)
-    stand_without(Standing(it.run, innermost, way[-1].inner), node)
-    require_closed(it, way)
-    standing, _ = stand_without(it.scope, way[0].node)
-    return FailedInside(node=node, way=way, standing=standing)
+    standing_without(Standing(it.run, innermost, way[-1].inner), node)
+    require_enterable(it, way)
+    standing_without(it.scope, way[0].node)
+    return FailedInside(node=node, way=way)
 
 
-def stand_without(scope: Standing, node: int) -> tuple[Replayed, Collection[int]]:
+def standing_without(scope: Standing, node: int) -> Replayed:
     """How a level is to stand once this one failure is forgotten; every other one stands. Raises StepNotOpen."""
     recorded, key = scope.recorded.get(node), scope.plan.steps[node].key
     was_cut = recorded is not None and recorded.attempt > 0 and recorded.is_cut
-    if not was_cut and node not in unhandled(scope.plan, scope.ports(), scope.replayed()):
+    is_open = node in scope.tokens  # a container that is still at work: only its item, or branch, has failed
+    if not is_open and not was_cut and node not in unhandled(scope.plan, scope.ports(), scope.replayed()):
         message = f'Step "{key}" has not failed, or its failure was taken where it happened'
         raise StepNotOpen(f"{message}: the run has gone on without it. Re-run from a step instead.")
     standing = scope.replayed(without={node})
     if node not in standing.holds:
         raise StepNotOpen(f'Step "{key}" lies on a path that another failed step opened. Retry that one first.')
-    forgotten = scope.forgotten(standing)
-    if forgotten:
-        kept = standing.counted | standing.blocked | {node}
-        scope.renew(forgotten | {gate for gate in scope.drawn_gates() if gate not in kept})
+    return standing
+
+
+def _renewed(scope: Standing, node: int) -> tuple[Replayed, Collection[int]]:
+    standing = standing_without(scope, node)
+    scope.renew_forgotten(standing)
     return standing, ()
 
 
 def go_on_inside(it: Opened, actor: Actor, failed: FailedInside, act: Callable[[Token], None]) -> Token:
     """Open the containers again and `act` on the step's token; the token. Raises StepInside, StepNotOpen, RunBusy."""
-    # What only the failure had led to is done again under new keys; what goes on keeps its own.
-    reopen(it, it.run.generation + 1)
+    reopen(it, it.run.generation)
     acted: list[Token] = []
 
     def noted(token: Token) -> None:
         acted.append(token)
         act(token)
 
-    opening = OpenWay(it.run, it.plan, failed.way, failed.node, stand=stand_without, act=noted)
-    made = opening.level(it.scope, 0, failed.standing, ())
+    opening = OpenWay(it.run, it.plan, failed.way, failed.node, stand=_renewed, act=noted)
+    made = opening.level(it.scope, 0, *_renewed(it.scope, failed.way[0].node))
     go_on_below(it, actor, made, anew=opening.fresh, retries=False)
     return acted[0]
 

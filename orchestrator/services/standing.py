@@ -137,29 +137,13 @@ class Scope:
         """
         wanted = set(standing.holds)
         dropped = [token for node, token in self.tokens.items() if node not in wanted or node in again]
-        self._drop(dropped)
+        drop_tokens(self.run, dropped)
         self.recorded = self._recorded()
         there = set(self.tokens) - {token.node for token in dropped}
         made = [self._make(node, standing, generation) for node in sorted(wanted - there)]
         self._write_gates(standing, generation)
         self._mark_repeated(standing, generation)
         return made
-
-    def _drop(self, tokens: list[Token]) -> None:
-        if not tokens:
-            return
-        ids = [token.pk for token in tokens]
-        # Tasks before tokens, as a decision takes them.
-        HumanTask.objects.waiting().filter(run_id=self.run.pk, token_id__in=ids).update(
-            state=TaskState.CANCELLED, closed_at=Now(), version=F("version") + 1
-        )
-        free = Token.objects.select_for_update(skip_locked=True).filter(pk__in=ids).order_by("pk")
-        if len(free) < len(ids):
-            raise RunBusy("A step of this run is moving at this very moment. Try again.")
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT branchline_drop_token(k) FROM orchestrator_token k WHERE k.id = ANY(%s) ORDER BY k.id", [ids]
-            )
 
     def _make(self, node: int, standing: Replayed, generation: int) -> Token:
         step = self.plan.steps[node] if node < self.plan.end else None
@@ -188,6 +172,16 @@ class Scope:
         """The joins of this level of the drawing, and its end."""
         inside = {step.node for step in self.plan.steps if step.parent == self.plan.holder}
         return set(self.plan.gates) & (inside | {self.plan.end})
+
+    def renew_forgotten(self, standing: Replayed) -> None:
+        """Have what was forgotten, should control come there again, belong to a generation of its own."""
+        forgotten = self.forgotten(standing)
+        if not forgotten:
+            return
+        self.run.generation += 1
+        Run.objects.filter(pk=self.run.pk).update(generation=self.run.generation, xid=XID)
+        kept = standing.counted | standing.blocked | set(standing.holds)
+        self.renew(forgotten | {gate for gate in self.drawn_gates() if gate not in kept})
 
     def renew(self, nodes: Collection[int]) -> None:
         """Have these steps, and what starts behind these gates, belong to the new generation."""
@@ -253,13 +247,35 @@ class Scope:
         return GateArrival(**self._of_scope, gate=node, edge=slot, entry=entry, outcome=letter, late=is_late)
 
     def _mark_repeated(self, standing: Replayed, generation: int) -> None:
-        """Say of every step that is to be reached again that what stands recorded counts no more."""
+        """Say of every step that is to be reached again that what stands recorded counts no more.
+
+        A join that could not start says so in its own generation: it may start in that, and its row must speak then.
+        """
         known = standing.counted | standing.blocked | set(standing.holds)
         renewed = {node for node in self._newer if node < self.plan.end}
         for node in sorted((set(self.recorded) | renewed) - known):
-            values: tuple[Any, ...] = (self.run.pk, node, self.scope_id, generation)
+            own = generation if node in self._newer else self.recorded[node].generation
+            values: tuple[Any, ...] = (self.run.pk, node, self.scope_id, own)
             with connection.cursor() as cursor:
                 cursor.execute(MARK, values + values)
+
+
+def drop_tokens(run: Run, tokens: Collection[Token]) -> None:
+    """Take these tokens away, with the tasks that they wait for. Raises RunBusy."""
+    if not tokens:
+        return
+    ids = [token.pk for token in tokens]
+    # Tasks before tokens, as a decision takes them.
+    HumanTask.objects.waiting().filter(run_id=run.pk, token_id__in=ids).update(
+        state=TaskState.CANCELLED, closed_at=Now(), version=F("version") + 1
+    )
+    free = Token.objects.select_for_update(skip_locked=True).filter(pk__in=ids).order_by("pk")
+    if len(free) < len(ids):
+        raise RunBusy("A step of this run is moving at this very moment. Try again.")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT branchline_drop_token(k) FROM orchestrator_token k WHERE k.id = ANY(%s) ORDER BY k.id", [ids]
+        )
 
 
 def in_seconds(seconds: float | None) -> Any:

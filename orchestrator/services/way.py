@@ -7,6 +7,7 @@ from orchestrator.core.document import FOR_EACH, REPEAT
 from orchestrator.core.errors import Conflict
 from orchestrator.core.json_types import Json
 from orchestrator.core.plan import Plan
+from orchestrator.core.states import TokenState
 from orchestrator.engine.lease import LANE
 from orchestrator.models import Scope, StepLog, Token
 from orchestrator.services.reopen import Opened, StepInside
@@ -49,16 +50,16 @@ class Place:
         return {"key": self.key, "name": self.name, "kind": self.kind, "number": self.number}
 
 
-def require_closed(it: Opened, way: tuple[Gone, ...]) -> None:
-    """What still works beside the item is neither stopped nor counted twice: it comes to its end first.
-
-    Raises StepRunning.
-    """
+def require_enterable(it: Opened, way: tuple[Gone, ...]) -> None:
+    """A container on the way has ended, or waits for what is in it. Raises StepRunning."""
     for gone in way:
         there = Token.objects.filter(run_id=it.run.pk, node=gone.node, scope_id=gone.block.parent).exclude(phase=LANE)
-        if there.exists():
-            message = f'"{it.plan.steps[gone.node].key}" is still at work.'
-            raise StepRunning(f"{message} Wait for its end, or cancel the run: what was cut short goes on then, too.")
+        for token in there:
+            waiting = token.waiting or {}
+            inside = waiting.get("kind") in {"body", "items"} and waiting.get("block") == gone.block.pk
+            if token.state != TokenState.WAITING or not inside:
+                message = f'"{it.plan.steps[gone.node].key}" is about to begin, to end or to be undone.'
+                raise StepRunning(f"{message} Try again once it has.")
 
 
 def way_to(it: Opened, node: int, scope: int | None, only: Collection[str] = ()) -> tuple[Gone, ...] | None:

@@ -16,11 +16,12 @@ from orchestrator.services.control import cancel_run
 from orchestrator.services.reopen import retry_run
 from orchestrator.services.repeat_preview import preview_rerun
 from orchestrator.services.rerun import rerun_step
+from orchestrator.services.skip import skip_step
 from tests.engine.drawings import document, step
-from tests.engine.house import House, error, output
+from tests.engine.house import House, error, leftovers, output
 from tests.engine.kinds import Told, kinds
 from tests.engine.test_rerun import refused
-from tests.engine.test_retry_run import again, at_work, ended
+from tests.engine.test_retry_run import again, at_work
 from tests.waiting import wait_until
 
 ITEM = {"config": {"note": {"$": "item"}}}
@@ -80,6 +81,24 @@ def places(run_id: UUID, key: str) -> list[int]:
     """The scopes in which the step has a row, in order."""
     rows = StepLog.objects.filter(run_id=run_id, node=node_of(run_id, key))
     return sorted(set(rows.values_list("scope_id", flat=True)))
+
+
+def ended(house: House, run_id: UUID, state: str) -> Run:
+    """The run once it has ended so, and who was at work in it has heard of that."""
+    run = house.end_of(run_id)
+    assert run.state == state, run.error
+    wait_until(lambda: leftovers(run_id) == {}, 20, "workers to hear of the end")
+    assert list(breaches()) == []
+    return run
+
+
+def failed_together(house: House, raw: dict[str, Any]) -> UUID:
+    """A run in which two items have failed; the worker of the later one has heard of the end, too."""
+    run_id = started(house, raw)
+    assert house.end_of(run_id).state == "failed"
+    failed = StepLog.objects.filter(run_id=run_id, outcome="F").exclude(scope_id=0)
+    wait_until(lambda: failed.count() == 2 and leftovers(run_id) == {}, 20, "both to fail")
+    return run_id
 
 
 def rerun(house: House, run_id: UUID, key: str, scope: int | None = None, **more: Any) -> None:
@@ -185,8 +204,7 @@ def test_what_failed_elsewhere_fails_the_for_each_again_once_the_item_is_done(
 ) -> None:
     """None is tolerated and two failed: what was cut short, or had not begun, does not begin before both are mended."""
     acts.failing, acts.together = {("b", 0), ("b", 1)}, Barrier(2)
-    run_id = started(house, for_each(40, parallel=2))
-    ended(house, run_id, "failed")
+    run_id = failed_together(house, for_each(40, parallel=2))
     acts.failing = set()
     before = len(acts.seen)
     for number, scope in enumerate(places(run_id, "b")):
@@ -457,3 +475,114 @@ def test_what_was_undone_inside_is_not_gone_on_with(house: House, busy: None, ac
     with pytest.raises(BranchlineError, match=r'undone.*Re-run "box"') as undone:
         rerun_step(run_id, "b", house.actor)
     assert undone.value.error_code == "step_inside_container"
+
+
+HOUR = {"for": "PT1H"}
+
+
+def waits_in(run_id: UUID, key: str, count: int) -> list[int]:
+    """Where the step waits, once it does so often."""
+    waiting = Token.objects.filter(run_id=run_id, node=node_of(run_id, key), state="W").exclude(phase=2)
+    wait_until(lambda: waiting.count() == count, 20, f"{count} to wait")
+    return sorted(waiting.values_list("scope_id", flat=True))
+
+
+@pytest.mark.parametrize("parallel", [None, 2])
+def test_an_item_that_has_ended_while_others_are_still_at_work(
+    house: House, busy: None, acts: Acts, parallel: int | None
+) -> None:
+    """The for-each has a choice: the first item ends at once, the others wait."""
+    steps = [
+        step("each", "for_each", config={"items": [0, 1, 2], "parallel": parallel}),
+        told("a", parent="each", **ITEM),
+        step("way", "choose", parent="each", config=CHOICE),
+        step("w", "delay", parent="each", config=HOUR),
+        told("last"),
+    ]
+    run_id = started(house, document(steps, "a > way", "way.wait > w", "each > last"))
+    waiting = waits_in(run_id, "w", 2)
+    first = places(run_id, "a")[0]
+    assert first not in waiting
+    tokens = set(Token.objects.filter(run_id=run_id, node=node_of(run_id, "w")).values_list("pk", flat=True))
+    wait_until(lambda: Scope.objects.get(run_id=run_id).ok == 1, 20, "the first to be counted")
+    rerun(house, run_id, "a", first)
+    if parallel is None:
+        wait_until(lambda: acts.count("a", 0) == 2, 20, "the item to be done again")
+        wait_until(lambda: Scope.objects.get(run_id=run_id).ok == 1, 20, "it to be counted once")
+    else:
+        again_ = Token.objects.get(run_id=run_id, node=node_of(run_id, "a"))
+        assert (again_.waiting or {})["text"] == "Waiting for another item to end", "no more than two at once"
+    assert set(Token.objects.filter(run_id=run_id, node=node_of(run_id, "w")).values_list("pk", flat=True)) == tokens
+    assert list(breaches(everything=True)) == []
+    for scope in waiting:
+        again(house, lambda: skip_step(run_id, "w", house.actor, scope=scope))  # noqa: B023
+    ended(house, run_id, "succeeded")
+    assert [acts.count("a", item) for item in range(3)] == [2, 1, 1]
+    assert acts.count("last") == 1
+    assert (Scope.objects.get(run_id=run_id).ok, Scope.objects.get(run_id=run_id).fail) == (3, 0)
+
+
+CHOICE = {"cases": [{"port": "wait", "when": {"$": "item > 0"}}]}
+
+
+def test_an_item_that_is_itself_at_work(house: House, busy: None, acts: Acts) -> None:
+    steps = [
+        step("each", "for_each", config={"items": [0, 1]}),
+        told("a", parent="each", **ITEM),
+        step("w", "delay", parent="each", config=HOUR),
+    ]
+    run_id = started(house, document(steps, "a > w"))
+    first, second = waits_in(run_id, "w", 2)
+    old = Token.objects.get(run_id=run_id, scope_id=second)
+    rerun(house, run_id, "a", second)
+    wait_until(lambda: acts.count("a", 1) == 2, 20, "the item to be done again")
+    assert waits_in(run_id, "w", 2) == [first, second]
+    assert not Token.objects.filter(pk=old.pk).exists()
+    assert list(breaches(everything=True)) == []
+    for scope in (first, second):
+        again(house, lambda: skip_step(run_id, "w", house.actor, scope=scope))  # noqa: B023
+    ended(house, run_id, "succeeded")
+    assert [acts.count("a", item) for item in (0, 1)] == [1, 2]
+
+
+def test_a_branch_of_a_scope_beside_one_that_waits(house: House, busy: None, acts: Acts) -> None:
+    steps = [step("box", "scope"), told("a", parent="box"), told("b", parent="box"), told("last")]
+    steps.append(step("w", "delay", parent="box", config=HOUR))
+    run_id = started(house, document(steps, "a > b", "box > last"))
+    waits_in(run_id, "w", 1)
+    wait_until(lambda: acts.count("b") == 1, 20, "the other branch to end")
+    token = Token.objects.get(run_id=run_id, node=node_of(run_id, "w"))
+    wait_until(lambda: StepLog.objects.filter(run_id=run_id, node=node_of(run_id, "b")).exists(), 20, "its row")
+    rerun(house, run_id, "a")
+    wait_until(lambda: acts.count("b") == 2, 20, "the branch again")
+    assert Token.objects.get(run_id=run_id, node=node_of(run_id, "w")).pk == token.pk
+    again(house, lambda: skip_step(run_id, "w", house.actor))
+    ended(house, run_id, "succeeded")
+    assert acts.count("last") == 1
+
+
+def test_an_earlier_turn_of_a_repeat_that_waits_in_a_later_one(house: House, busy: None, acts: Acts) -> None:
+    until = {"turns": 5, "until": {"$": "turn == 2"}}
+    steps = [
+        step("again", "repeat", config=until),
+        told("a", parent="again", **TURN),
+        step("box", "scope", parent="again"),
+        step("w", "delay", parent="box", config=HOUR),
+    ]
+    run_id = started(house, document(steps, "a > box"))
+    for _ in (1, 2):
+        waits_in(run_id, "w", 1)
+        if acts.count("a", 2) == 0:
+            again(house, lambda: skip_step(run_id, "w", house.actor))
+            wait_until(lambda: acts.count("a", 2) == 1, 20, "the second turn")
+    waits_in(run_id, "w", 1)
+    rerun(house, run_id, "a", places(run_id, "a")[0])
+    wait_until(lambda: acts.count("a", 1) == 2, 20, "the first turn again")
+    waits_in(run_id, "w", 1)
+    assert list(breaches(everything=True)) == []
+    again(house, lambda: skip_step(run_id, "w", house.actor))
+    wait_until(lambda: acts.count("a", 2) == 2, 20, "the second turn again")
+    waits_in(run_id, "w", 1)
+    again(house, lambda: skip_step(run_id, "w", house.actor))
+    ended(house, run_id, "succeeded")
+    assert [acts.count("a", turn) for turn in (1, 2, 3)] == [2, 2, 0]

@@ -21,6 +21,8 @@ from tests.engine.test_rerun_inside import (
     Acts,
     acts,
     busy,
+    ended,
+    failed_together,
     for_each,
     nested,
     node_of,
@@ -28,7 +30,7 @@ from tests.engine.test_rerun_inside import (
     started,
     told,
 )
-from tests.engine.test_retry_run import again, ended
+from tests.engine.test_retry_run import again
 
 __all__ = ["acts", "busy"]
 
@@ -93,8 +95,7 @@ def test_another_failure_stands_until_it_is_skipped_too(house: House, busy: None
 def test_where_another_failure_stands_the_for_each_fails_again(house: House, busy: None, acts: Acts) -> None:
     """None is tolerated and two failed at once: the item goes on, nothing else does; the second skip lets all go on."""
     acts.failing, acts.together = {("b", 0), ("b", 1)}, Barrier(2)
-    run_id = started(house, for_each(40, parallel=2))
-    ended(house, run_id, "failed")
+    run_id = failed_together(house, for_each(40, parallel=2))
     assert [acts.count("c", item) for item in range(4)] == [0, 0, 0, 0]
     first, second = places(run_id, "b")
     told_ = told_skip(run_id, "b", house.actor, scope=first)
