@@ -2,14 +2,14 @@
 
 from orchestrator.core.kinds import StepContext
 from orchestrator.core.outcome import Fail, StepFault, TimedOut
-from orchestrator.steps.faults import fault
+from orchestrator.steps.faults import fault, passed_on
 
 
 def failed_inside(inner: StepFault) -> Fail:
     """The failure of a step inside, as its container's own: the same code, and where it happened."""
     step = inner.details.get("step")
     where = f'Step "{step}" inside failed: ' if step else ""
-    return Fail(fault(inner.code, f"{where}{inner.message}", inner.details))
+    return Fail(passed_on(inner, where))
 
 
 def too_late(context: StepContext) -> TimedOut:

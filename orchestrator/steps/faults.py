@@ -8,6 +8,8 @@ from orchestrator.core.json_types import Json
 from orchestrator.core.outcome import Fail, Retry, StepFault
 
 LONGEST_MESSAGE = 2_000
+#: With all that was said around it: containers and sub-workflows, in each other as deep as may be.
+LONGEST_CHAIN = 16_000
 LONGEST_CODE = 64
 MOST_DETAILS = 16_000  #: bytes
 
@@ -18,14 +20,21 @@ def clean(text: str, longest: int = LONGEST_MESSAGE) -> str:
     return kept if len(kept) <= longest else f"{kept[:longest]}..."
 
 
-def fault(code: str, message: str, details: Mapping[str, Json] | None = None) -> StepFault:
+def fault(
+    code: str, message: str, details: Mapping[str, Json] | None = None, *, longest: int = LONGEST_MESSAGE
+) -> StepFault:
     """A fault made of whatever a handler or the outside said."""
     kept: Mapping[str, Json] = details or {}
     try:
         check_json(kept, max_bytes=MOST_DETAILS)
     except JsonInvalid as error:
         kept = {"dropped": error.message}
-    return StepFault(code=clean(code, LONGEST_CODE) or "error", message=clean(message), details=kept)
+    return StepFault(code=clean(code, LONGEST_CODE) or "error", message=clean(message, longest), details=kept)
+
+
+def passed_on(inner: StepFault, where: str) -> StepFault:
+    """The fault of a step inside, told from outside: `where` comes before what it said, which stays whole."""
+    return fault(inner.code, where + inner.message, inner.details, longest=LONGEST_CHAIN)
 
 
 def failed(error: BranchlineError) -> Fail:

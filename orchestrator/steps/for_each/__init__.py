@@ -8,7 +8,7 @@ from orchestrator.core.json_walk import is_expression, is_secret
 from orchestrator.core.kinds import ConfigProblem, Effects, Group, Resumed, StepContext
 from orchestrator.core.outcome import Done, Fail, Items, TimedOut
 from orchestrator.steps.containers import failed_inside, too_late
-from orchestrator.steps.faults import fault
+from orchestrator.steps.faults import LONGEST_CHAIN, fault
 from orchestrator.steps.for_each.config import ForEachConfig
 from orchestrator.steps.kind import Kind
 
@@ -81,9 +81,8 @@ class ForEach(Kind[ForEachConfig]):
         failed, total = resumed.signal.get("fail"), resumed.signal.get("total")
         inner = failed_inside(resumed.fault).fault
         message = f"{failed} of {total} items failed, more than are tolerated. The first: {inner.message}"
-        return Fail(
-            fault("items_failed", message, {"failed": failed, "total": total, "first": inner.code, **inner.details})
-        )
+        details: JsonObject = {"failed": failed, "total": total, "first": inner.code, **inner.details}
+        return Fail(fault("items_failed", message, details, longest=LONGEST_CHAIN))
 
 
 def _no_list(items: object) -> str:

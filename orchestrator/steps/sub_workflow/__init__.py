@@ -4,7 +4,7 @@ from orchestrator.core.document import DEFAULT_PORT, ERROR_PORT, SUB_WORKFLOW, T
 from orchestrator.core.json_types import JsonObject
 from orchestrator.core.kinds import Group, Resumed, StepContext
 from orchestrator.core.outcome import Child, Done, Fail, TimedOut
-from orchestrator.steps.faults import fault
+from orchestrator.steps.faults import fault, passed_on
 from orchestrator.steps.kind import Kind
 from orchestrator.steps.sub_workflow.config import SubWorkflowConfig
 
@@ -31,5 +31,4 @@ class SubWorkflow(Kind[SubWorkflowConfig]):
             return TimedOut(fault("timeout", message), final=True)
         if resumed.fault is None:
             return Done(resumed.body)
-        inner = resumed.fault
-        return Fail(fault(inner.code, f'Workflow "{config.workflow}" failed: {inner.message}', inner.details))
+        return Fail(passed_on(resumed.fault, f'Workflow "{config.workflow}" failed: '))
