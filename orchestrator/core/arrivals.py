@@ -11,6 +11,7 @@ from heapq import heappop, heappush
 
 from orchestrator.core.document import DEFAULT_PORT, ERROR_PORT, FAILURE_PORTS, Edge
 from orchestrator.core.drawing import Drawing
+from orchestrator.core.fates import never_fires
 from orchestrator.core.graph import topological_order
 
 MOST_VISITS = 100_000  #: steps looked at in one validation: less than half a second
@@ -51,6 +52,19 @@ class Arrivals:
         self.drawing = drawing
         self._left = MOST_VISITS
         self._kept = 0
+
+    def lacking(self, key: str) -> list[str]:
+        """The quorums before a join for all (on no cycle) that keep it from firing in every run; none if it can."""
+        if not self._has_quorums or self._left <= 0:
+            return []
+        before = self._before(key)
+        lacking, visits = never_fires(self.drawing, key, before, min(self._left, MOST_FOR_ONE))
+        self._left -= visits
+        return lacking
+
+    @cached_property
+    def _has_quorums(self) -> bool:
+        return any(step.join is not None and step.join.mode == "quorum" for step in self.drawing.steps.values())
 
     def most(self, key: str) -> int:
         """The most branches of a step (on no cycle) that can arrive in one run, or more."""

@@ -1,7 +1,8 @@
 """What is wrong where branches meet: a quorum that cannot be reached, options that contradict or mean nothing.
 
 Every edge gives exactly one signal: ok, skip or fail. An `all` join waits for the branches that are not skipped, so it
-is right behind an exclusive choice, too; only a quorum can ask for more branches than can arrive.
+is right behind an exclusive choice, too; only a quorum can ask for more branches than can arrive. Then it fails, and an
+`all` join behind it with it.
 """
 
 from collections.abc import Iterator
@@ -13,10 +14,13 @@ from orchestrator.core.drawing import Drawing
 from orchestrator.core.fixes import removal, setting
 from orchestrator.core.problem import Fix, Problem, Severity
 
+MOST_NAMED = 3  # quorums in one message
+
 
 def join_problems(arrivals: Arrivals, index: int, step: Step) -> Iterator[Problem]:
     """Problems of the join settings of one step."""
     join, drawing = step.join, arrivals.drawing
+    yield from _lacking_problems(arrivals, step)
     if join is None:
         return
     branches = len(drawing.incoming[step.key])
@@ -64,6 +68,20 @@ def _quorum_problems(arrivals: Arrivals, index: int, step: Step, join: Join) -> 
         yield _of(step, "quorum_too_large", "join.quorum", message, lower)
     elif step.key not in arrivals.drawing.on_or_after_cycle and (most := arrivals.most(step.key)) < quorum:
         yield _out_of_reach(index, step, join, most)
+
+
+def _lacking_problems(arrivals: Arrivals, step: Step) -> Iterator[Problem]:
+    drawing = arrivals.drawing
+    if (step.join or Join()).mode != "all" or len(drawing.incoming[step.key]) < 2:
+        return
+    lacking = [] if step.key in drawing.on_or_after_cycle else arrivals.lacking(step.key)
+    if lacking:
+        named = ", ".join(f'"{key}"' for key in lacking[:MOST_NAMED])
+        message = (
+            f'Step "{step.key}" waits for all its branches, but in every run one of them fails before it, for a quorum '
+            f"is not reached ({named}). Lower a quorum, or let this join wait for any."
+        )
+        yield _of(step, "join_never_fires", "join", message, None)
 
 
 def _out_of_reach(index: int, step: Step, join: Join, most: int) -> Problem:

@@ -193,3 +193,69 @@ def test_a_choice_in_a_choice_is_followed_far_down(deep: int) -> None:
     )
     assert most(raw) == 1 if deep < MOST_NESTED else most(raw) >= 1
     assert len(find_problems(document(*raw), KINDS)) == (1 if deep < MOST_NESTED else 0)
+
+
+EXCLUDING = "a.x -> p, a.x -> q, a.otherwise -> r, a.otherwise -> s, p -> m, q -> m, r -> m, r -> n, s -> n, p -> n"
+
+
+def behind_quorums(edges: str = EXCLUDING, **join: Any) -> Raw:
+    """Each way of the choice reaches one of two quorums and lets the other one lack a branch."""
+    two = {"mode": "quorum", "quorum": 2}
+    steps = [choose("a", "x"), *(step(key) for key in "pqrs"), step("m", join=two), step("n", join=two)]
+    return [*steps, step("d", join=join)], f"{edges}, m -> d, n -> d"
+
+
+def problems(raw: Raw) -> list[tuple[str | None, str]]:
+    return [(one.step, one.code) for one in find_problems(document(*raw), KINDS) if one.severity == "error"]
+
+
+def test_a_join_for_all_behind_quorums_that_exclude_one_another_is_refused() -> None:
+    assert problems(behind_quorums()) == [("d", "join_never_fires")]
+    (found,) = (one for one in find_problems(document(*behind_quorums()), KINDS) if one.severity == "error")
+    assert '("m", "n")' in found.message
+    assert problems(behind_quorums(mode="any")) == []
+    assert problems(behind_quorums(on_branch_failure="continue")) == []
+    assert problems(behind_quorums(f"{EXCLUDING}, a.x -> s")) == []  # now both are reached on one way
+
+
+def fires(raw: Raw) -> bool:
+    """Whether the last step runs in some run, over all endings of all steps."""
+    steps, text = raw
+    pairs = [edge.split(" -> ") for edge in text.split(", ") if edge]
+    edges = [((source if "." in source else f"{source}.out").split("."), target) for source, target in pairs]
+    incoming = {one["key"]: [source for source, target in edges if target == one["key"]] for one in steps}
+    drawn = {one["key"]: {port for (key, port), _ in edges if key == one["key"]} for one in steps}
+    for endings in product(*(list(_endings(one)) for one in steps[:-1])):
+        told: dict[tuple[str, str], str] = {}
+        for one, ending in zip(steps, endings, strict=False):
+            key = one["key"]
+            fate = _fate(one.get("join", {}), [told[key_, port] for key_, port in incoming[key]])
+            for port in drawn[key]:
+                told[key, port] = _told(fate, ending, port, handled="error" in drawn[key])
+        last = steps[-1]
+        if _fate(last.get("join", {}), [told[key_, port] for key_, port in incoming[last["key"]]]) == "runs":
+            return True
+    return False
+
+
+@pytest.mark.parametrize("lenient", [False, True])
+def test_a_join_for_all_is_refused_when_and_only_when_it_never_fires(*, lenient: bool) -> None:
+    random = Random(1_006)
+    refused = 0
+    for _ in range(400):
+        steps, text = random_raw(random, lenient=lenient)
+        steps[-1].pop("join", None)
+        raw = steps, text
+        found, truth = bool(Arrivals(Drawing(document(*raw), KINDS)).lacking(steps[-1]["key"])), not fires(raw)
+        assert truth or not found, raw
+        assert found == truth or is_lenient(raw) or text.count(f"-> {steps[-1]['key']}") < 2, raw
+        refused += found
+    assert refused > 2
+
+
+def test_many_choices_before_a_join_for_all_are_not_all_tried() -> None:
+    choices = [choose(f"c{n}", "x") for n in range(30)]
+    two = step("m", join={"mode": "quorum", "quorum": 2})
+    edges = ", ".join(f"c{n}.x -> d" for n in range(30))
+    raw = [*choices, two, step("d")], f"{edges}, c0.x -> m, c0.otherwise -> m, m -> d"
+    assert problems(raw) == [("m", "join_never_fires")]
