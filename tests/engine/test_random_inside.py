@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 
+from orchestrator.core.errors import Conflict
 from orchestrator.core.plan import Plan, plan_of_body
 from orchestrator.core.replay import descendants
 from orchestrator.engine.sandbox import Sandbox
@@ -215,3 +216,39 @@ def skip_one(house: House, random: Random, seen: Seen) -> str | None:
         skip_step(seen.run.pk, step.key, house.actor, output=None, scope=place.scope or None)
         return "inside" if place.scope else "outside"
     return None
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_asked_again_and_again_while_the_run_is_at_work(house: House, sandbox: Sandbox, seed: int) -> None:
+    """Whatever moment it meets, all ends as the reading says, and every count is right."""
+    random = Random(seed)
+    documents = [random_nested(random, style=Style(locks=True, share=0.6)) for _ in range(GRAPHS)]
+    told: Counter[str] = Counter()
+
+    def work(run_ids: list[UUID]) -> None:
+        assert house.worker is not None
+        for _ in range(6):
+            for run_id in run_ids * 2:  # the second time most of them are open
+                seen = Seen(run_id)
+                inside = sorted(place for place, row in seen.rows.items() if place.scope and row.attempt > 0)
+                if inside:
+                    told[ask(house, seen, random.choice(inside))] += 1
+            house.worker.poke()
+        all_end()
+        for run_id, raw in zip(run_ids, documents, strict=True):
+            assert Seen(run_id).happened() == nested_expected(raw)
+            assert leftovers(run_id) == {}
+
+    ended_runs(house, sandbox, documents, work)
+    assert told["open"] > 5
+    assert set(told) <= {"open", "ended", "step_running", "step_never_ran", "run_busy"}
+
+
+def ask(house: House, seen: Seen, place: Place) -> str:
+    """Whether it found the run open or ended, or why it was refused."""
+    was_open = Run.objects.open().filter(pk=seen.run.pk).exists()
+    try:
+        rerun_step(seen.run.pk, seen.plan.steps[place.node].key, house.actor, scope=place.scope)
+    except Conflict as refused:
+        return refused.error_code
+    return "open" if was_open else "ended"
