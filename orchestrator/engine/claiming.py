@@ -105,7 +105,7 @@ class Claimer:
             return False
         suspects = not any(attempt.is_suspect() for attempt in self._attempts.all())
         arguments = (self._session_id, self._queues, room, suspects)
-        rows = self._connection.get().execute(statements.CLAIM, arguments).fetchall()
+        rows = self._connection.get().ask(statements.CLAIM, arguments)
         leases = leases_of(rows)
         for lease in leases:
             self._begin(lease)

@@ -16,7 +16,7 @@ import psycopg
 import structlog
 
 from orchestrator.engine import metrics, statements
-from orchestrator.engine.database import TRY_AGAIN, Connection, Row, connect
+from orchestrator.engine.database import TRY_AGAIN, OwnConnection, Row, connect
 from orchestrator.engine.lost_reply import answers_of
 
 log = structlog.get_logger(__name__)
@@ -53,7 +53,7 @@ class Committer:
         self._busy = False
         self._closed = False
         self._thread: threading.Thread | None = None
-        self._connection: Connection | None = None
+        self._connection: OwnConnection | None = None
 
     def advance(self, item: Item, *, soon: bool = False) -> Row:
         """Commit one item and return its row of `branchline_advance`. Blocks while PostgreSQL is away.
@@ -176,7 +176,7 @@ class Committer:
     def _ask(self, statement: str, text: str) -> list[Row]:
         connection = self._open()
         with metrics.COMMIT_SECONDS.time():
-            return connection.execute(statement, (self.session_id, text)).fetchall()
+            return connection.ask(statement, (self.session_id, text))
 
     def _recover(self, batch: list[_Entry]) -> list[Row]:
         """The answer to a call was lost: look where the tokens are, and call again for what was not done."""
@@ -192,7 +192,7 @@ class Committer:
             rows += self._call(json.dumps(again, ensure_ascii=False))
         return rows
 
-    def _open(self) -> Connection:
+    def _open(self) -> OwnConnection:
         pause = 0.05
         while self._connection is None or self._connection.closed or self._connection.broken:
             if self._closed:

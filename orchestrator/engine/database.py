@@ -3,6 +3,7 @@
 Django's connections bind on the client and prepare nothing; here every call is one prepared statement, one round trip.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import psycopg
@@ -10,12 +11,22 @@ from django.db import InterfaceError, OperationalError, connections
 from psycopg.rows import dict_row
 from psycopg_pool import ConnectionPool
 
+from orchestrator.engine.calls import call
+
 Row = dict[str, Any]
 #: PostgreSQL does not answer; what was asked may or may not have happened.
 AWAY = (psycopg.OperationalError, psycopg.InterfaceError, OperationalError, InterfaceError)
 #: A serialisation failure or a deadlock rolled everything back: nothing has happened, so the call may be made again.
 TRY_AGAIN = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)
 Connection = psycopg.Connection[Row]
+
+
+class OwnConnection(psycopg.Connection[Row]):
+    """A connection of the hot path."""
+
+    def ask(self, statement: str, parameters: Sequence[Any]) -> list[Row]:
+        """The rows of one call of a statement, prepared by the first. Raises psycopg's errors."""
+        return call(self, statement).dicts(parameters)
 
 
 def connection_arguments() -> dict[str, Any]:
@@ -26,9 +37,9 @@ def connection_arguments() -> dict[str, Any]:
     return parameters
 
 
-def connect(name: str) -> Connection:
+def connect(name: str) -> OwnConnection:
     """One connection of the caller's own. `name` shows in pg_stat_activity."""
-    return psycopg.connect(
+    return OwnConnection.connect(
         **connection_arguments(),
         autocommit=True,
         prepare_threshold=0,
@@ -45,9 +56,9 @@ class Standing:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._connection: Connection | None = None
+        self._connection: OwnConnection | None = None
 
-    def get(self) -> Connection:
+    def get(self) -> OwnConnection:
         """The connection, open as far as is known."""
         if self._connection is None or self._connection.closed or self._connection.broken:
             self._connection = connect(self._name)

@@ -12,6 +12,8 @@ from uuid import UUID
 import psycopg
 from django.db import connection
 
+from orchestrator.engine.calls import call
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Along:
@@ -46,6 +48,10 @@ class PreparedCursor(psycopg.Cursor[Any]):
 def fetch_one(statement: str, parameters: Sequence[str | int | bytes | UUID]) -> tuple[Any, ...] | None:
     """The first row, inside whatever transaction is open. Raises Django's own database errors."""
     connection.ensure_connection()
+    if not (connection.in_atomic_block or connection.queries_logged or connection.execute_wrappers):
+        with connection.wrap_database_errors:
+            rows = call(connection.connection, statement).tuples(parameters)
+        return rows[0] if rows else None
     # Django's wrappers translate errors and let tests count statements.
     wrapped = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
     with wrapped(PreparedCursor(connection.connection)) as cursor:  # type: ignore[arg-type]  # any DB-API cursor

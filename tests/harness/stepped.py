@@ -113,20 +113,17 @@ class Wire:
         self.process = process
         self.closed = self.broken = False
 
-    def execute(self, statement: str, arguments: Any) -> "Wire":
-        self._rows = self._call(statement, arguments)
-        return self
+    def execute(self, statement: str, arguments: Any) -> "Answer":
+        return Answer(self.process.world.ask(statement, arguments))
 
-    def fetchall(self) -> list[Row]:
-        return self._rows
+    def ask(self, statement: str, arguments: Any) -> list[Row]:
+        return self._call(*arguments)
 
     def close(self) -> None:
         self.closed = True
 
-    def _call(self, statement: str, arguments: Any) -> list[Row]:
+    def _call(self, *arguments: Any) -> list[Row]:
         world = self.process.world
-        if statement not in (statements.ADVANCE, statements.ADVANCE_SOON):
-            return world.ask(statement, arguments)
         blow, self.process.blow = self.process.blow, Blow.NONE
         if blow is Blow.KILLED_BEFORE:
             raise Killed
