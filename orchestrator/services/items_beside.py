@@ -116,7 +116,7 @@ def take_its_turn(block: Scope, scope_id: int, made: Sequence[Token]) -> None:
 
 
 def _others(run: Run, body: BodyPlan, token: Token, block: Scope, item: Item) -> _Others:
-    there = begun(run, body, token, block)
+    there = begun(run, body, token, block) | {item.scope_id}
     failed, cut = 0, []
     for scope_id in unfinished(run, body, block, there - {item.scope_id}):
         standing = Standing(run, body, scope_id).replayed()
@@ -125,5 +125,5 @@ def _others(run: Run, body: BodyPlan, token: Token, block: Scope, item: Item) ->
             failed += 1
         elif body.end not in standing.holds:
             cut.append(scope_id)
-    not_begun = [index for index in range(block.total) if block.pk + 1 + index not in there | {item.scope_id}]
+    not_begun = [index for index in range(block.total) if block.pk + 1 + index not in there]
     return _Others(failed, cut, not_begun)
