@@ -19,17 +19,22 @@ def wrong_cancel(cancelled: set[UUID], family: dict[UUID, list[Member]]) -> Iter
     for run_id, kind, pk in RunRecord.objects.order_by("pk").values_list("run_id", "kind", "pk"):
         records[run_id]["ended" if kind in ENDS else kind] = pk
     for run_id in cancelled:
-        asked, ended = records[run_id]["cancel_requested"], records[run_id]["ended"]
+        ended = records[run_id]["ended"]
         for member in family.get(run_id, ()):
             mine = records[member.run_id]
             if member.at is None and member.state != "cancelled":
                 yield f"lost: the cancellation of run {run_id}, which is {member.state}"
-            elif member.at is not None and mine["started"] > asked:
+            elif member.at is not None and mine["started"] > _reached(records[member.at[0]]):
                 yield f"doubled: run {member.run_id} was started below run {run_id}, which had been cancelled"
             elif mine["ended"] > ended:
                 yield f"lost: run {member.run_id} outlived run {run_id} above it, which had been cancelled"
             elif "cancel_requested" in mine and member.state != "cancelled":
                 yield f"lost: the cancellation of run {member.run_id}, which is {member.state}"
+
+
+def _reached(above: dict[str, int]) -> int:
+    """When a cancellation came to a run, by its records. On its way down what lies deeper may still begin."""
+    return above.get("cancel_requested", above["ended"])
 
 
 def travelled(cancelled: set[UUID]) -> int:

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
+from django.db.models import F
 from django.utils import timezone
 
 from orchestrator.engine.sandbox import Sandbox
@@ -51,6 +52,22 @@ def test_a_cancellation_that_travelled_is_no_fault(cancelled: UUID) -> None:
 def test_a_run_that_was_started_below_a_cancelled_one_is_doubled(cancelled: UUID) -> None:
     later = RunRecord.objects.order_by("-pk").values_list("pk", flat=True)[0] + 1
     RunRecord.objects.filter(run__root_run=cancelled, kind="started").update(id=later)
+    assert seen(cancelled) == ["doubled"]
+
+
+def test_what_began_before_the_cancellation_came_down_to_it_is_no_fault(cancelled: UUID) -> None:
+    """As if the run below had a child of its own: one record after the top's request is not yet after its own."""
+    child = Run.objects.get(root_run=cancelled)
+    RunRecord.objects.update(id=F("id") * 100)
+    top = RunRecord.objects.get(run_id=cancelled, kind="cancel_requested").pk
+    own = RunRecord.objects.get(run=child, kind="cancel_requested").pk
+    deeper = Run.objects.get(pk=child.pk)
+    deeper.pk, deeper.parent_run_id = uuid4(), child.pk
+    deeper.save(force_insert=True)
+    RunRecord.objects.create(id=own + 2, run=deeper, kind="cancelled")
+    started = RunRecord.objects.create(id=top + 1, run=deeper, kind="started")
+    assert seen(cancelled) == []
+    RunRecord.objects.filter(pk=started.pk).update(id=own + 1)
     assert seen(cancelled) == ["doubled"]
 
 
