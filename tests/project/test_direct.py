@@ -589,6 +589,19 @@ def test_what_changed_since_a_task_was_shown_counts_at_once(
     assert made.count() == (2 if change in (decided_by_another, noted_since) else 0)
 
 
+def test_who_was_remembered_does_not_decide_what_is_asked_by_now(house: House) -> None:
+    """The answer fits the task as it is now, not as it was read ahead: whose it is must be read anew, too."""
+    headers = house.headers(make_member(house.cast.workspace, "approver"))
+    twins = house.task(), house.task()
+    show(house, twins[0], headers)
+    asked_otherwise(house, twins)
+    revoked(house)
+    for task in twins:
+        task.refresh_from_db()
+    assert decided(house, twins, headers).status_code == 401
+    assert not Decision.objects.exists()
+
+
 def test_what_a_stranger_was_not_shown_is_not_decided(house: House) -> None:
     approver, task = make_member(house.cast.workspace, "approver"), house.task()
     show(house, task, house.headers(approver))
