@@ -67,11 +67,26 @@ class TaskForm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Awaited:
+    """The event that a step waits for: the first of this type, and of this key unless that is None, accepted `since`.
+
+    `since` None: since the run began. `is_first`: whichever comes first will do, so that nothing has to be looked at
+    before the step ends with it.
+    """
+
+    type: str
+    key: str | None
+    since: datetime | None
+    is_first: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Wait:
     """The step parks. It is resumed when `until` passes or when what it waits for arrives.
 
-    `delay` (seconds from the commit, by the database clock) or `until` (aware time); `form` opens a human task.
-    `memo` is given back to `resume`.
+    `delay` (seconds from the commit, by the database clock) or `until` (aware time); `form` opens a human task,
+    `awaited` is given for an event: `resume` then gets it as `signal["event"]`, and may wait for the next one by the
+    same outcome. `memo` is given back to `resume`.
     """
 
     kind: Literal["time", "person", "event", "child"]
@@ -79,6 +94,7 @@ class Wait:
     delay: float | None = None
     until: datetime | None = None
     form: TaskForm | None = None
+    awaited: Awaited | None = None
     memo: Json = None
 
 

@@ -8,6 +8,7 @@ from orchestrator.core.advance import Effects, Signal, advance, fail, skip
 from orchestrator.core.document import END
 from orchestrator.core.json_types import Json
 from orchestrator.core.outcome import (
+    Awaited,
     Child,
     Done,
     Fail,
@@ -50,6 +51,7 @@ class Settlement:
     until: datetime | None = None
     waiting: dict[str, Json] | None = None
     form: TaskForm | None = None
+    awaited: Awaited | None = None
     opens: Open | Items | Child | None = None
     #: "succeeded" or "failed" when this was the run's only way to its end.
     run_ends: Literal["succeeded", "failed"] | None = None
@@ -91,7 +93,13 @@ def _done(plan: Plan, node: int, outcome: Done) -> Settlement:
 def _wait(outcome: Wait) -> Settlement:
     waiting: dict[str, Json] = {"kind": outcome.kind, "text": outcome.text, "memo": outcome.memo}
     return Settlement(
-        then="wait", logged=None, delay=outcome.delay, until=outcome.until, waiting=waiting, form=outcome.form
+        then="wait",
+        logged=None,
+        delay=outcome.delay,
+        until=outcome.until,
+        waiting=waiting,
+        form=outcome.form,
+        awaited=outcome.awaited,
     )
 
 
