@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
@@ -31,7 +31,9 @@ class Acted:
     icon = "dot"
     effects = "none"
     ports_from = None
+    timeout_from = None
     inside = None
+    field_roots: ClassVar[dict[str, tuple[str, ...]]] = {}
     reads = ()
     resumes_alike = False
     lazy = ()

@@ -136,6 +136,10 @@ class StepKind(Protocol):
     icon: str
     effects: Effects
     ports_from: str | None
+    #: The config field without which the step has no port `timeout`; None where no field decides that.
+    timeout_from: str | None
+    #: Field of the config -> roots that its expression reads besides; they are there only when `run` evaluates it.
+    field_roots: Mapping[str, tuple[str, ...]]
     lazy: tuple[str, ...]
     default_timeout: float
     #: Roots that `run` always reads itself ("join"): they are read before it, where that costs the step no attempt.

@@ -1,8 +1,9 @@
 """What is wrong with expressions and scripts: their syntax, and what they read."""
 
 import builtins
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from orchestrator.core.document import REPEAT, Step
 from orchestrator.core.drawing import Drawing
@@ -29,7 +30,7 @@ _WHEN: Mapping[str, str] = {
     "index": "inside a for-each",
     "turn": "inside a repeat",
     "last": "inside a repeat",
-    "event": "in a run that an event started",
+    "event": "in the `where` of a step that waits for an event, whose output it then is",
     "output": "in an undo",
     "error": "in an undo",
     "arguments": "in a script",
@@ -85,8 +86,10 @@ def concurrency_key_problems(drawing: Drawing) -> Iterator[Problem]:
 def _config_problems(
     drawing: Drawing, step: Step, kind: str, config: JsonObject, field: str, roots: frozenset[str]
 ) -> Iterator[Problem]:
-    yield from _value_problems(drawing, step, config, field, roots)
-    for name in script_fields(drawing.kinds[kind]) if kind in drawing.kinds else ():
+    known = drawing.kinds.get(kind)
+    wider = {} if known is None else {f"{field}.{name}": found for name, found in known.field_roots.items()}
+    yield from _value_problems(drawing, step, config, field, roots, wider)
+    for name in script_fields(known) if known is not None else ():
         source = config.get(name)
         if isinstance(source, str) and source.strip():
             text = _Text(step, f"{field}.{name}", roots | {"arguments"}, is_script=True)
@@ -105,10 +108,16 @@ def script_fields(kind: StepKind) -> list[str]:
 
 
 def _value_problems(
-    drawing: Drawing, reader: Step | None, value: Json, field: str, roots: frozenset[str]
+    drawing: Drawing,
+    reader: Step | None,
+    value: Json,
+    field: str,
+    roots: frozenset[str],
+    wider: Mapping[str, Collection[str]] = MappingProxyType({}),
 ) -> Iterator[Problem]:
+    """Args: `wider` gives the expressions at these places more roots."""
     for node in marked_nodes(value, field):
-        text = _Text(reader, node.path, roots)
+        text = _Text(reader, node.path, roots.union(wider.get(node.path, ())))
         if node.kind == "secret":
             message = f"Secrets ({shown(node.text)}) are not available yet. Remove it, or keep the step for later."
             yield text.problem("secrets_not_available_yet", message)

@@ -11,11 +11,12 @@ from orchestrator.core.json_walk import is_expression, is_secret, walk
 from orchestrator.core.kinds import ConfigProblem
 
 _MOST = 20
-#: What pydantic calls it -> our code. Durations have codes of their own, wherever they stand.
+#: What pydantic calls it -> our code. Durations and events have codes of their own, wherever they stand.
 _CODES = {
     "missing": "config_missing",
     "extra_forbidden": "config_unknown",
     **{code: code for code in ("duration_invalid", "duration_negative", "duration_calendar", "duration_too_long")},
+    **{code: code for code in ("event_type_invalid", "event_key_invalid")},
 }
 _Loc = tuple[int | str, ...]
 

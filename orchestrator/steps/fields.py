@@ -11,6 +11,7 @@ Widget = Literal[
     "number",
     "toggle",
     "choice",
+    "condition",
     "duration",
     "map",
     "object",

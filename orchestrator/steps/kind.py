@@ -1,7 +1,9 @@
 """What all step kinds share. A kind is a folder with a config and a handler, and one line in `registry`."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
@@ -28,6 +30,8 @@ class Kind(ABC, Generic[ConfigT]):
     #: A kind that has none says so: of a forgotten one it is believed that repeating it does harm.
     effects: Effects = "external"
     ports_from: str | None = None
+    timeout_from: str | None = None
+    field_roots: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     lazy: tuple[str, ...] = ()
     literal: tuple[str, ...] = ()
     default_timeout: float = 30.0

@@ -20,6 +20,7 @@ from orchestrator.steps.scope import Scope
 from orchestrator.steps.script import Script
 from orchestrator.steps.sub_workflow import SubWorkflow
 from orchestrator.steps.transform import Transform
+from orchestrator.steps.wait_event import WaitEvent
 
 # In the order of the palette.
 _ALL: tuple[StepKind, ...] = (
@@ -37,6 +38,7 @@ _ALL: tuple[StepKind, ...] = (
     Cancel(),
     End(),
     Delay(),
+    WaitEvent(),
     HumanTask(),
 )
 KINDS: Kinds = MappingProxyType({kind.kind: kind for kind in _ALL})
@@ -59,6 +61,7 @@ def _kind_json(kind: StepKind) -> dict[str, Json]:
         "icon": kind.icon,
         "ports": list(kind.ports({})),
         "ports_from": kind.ports_from,
+        "timeout_from": kind.timeout_from,
         "config_schema": kind.schema(),
         "effects": kind.effects,
         "inside": None if kind.inside is None else list(kind.inside),

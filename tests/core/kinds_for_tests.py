@@ -1,6 +1,7 @@
 """A registry of step kinds with only what the validator asks of them; the real one lives above the core."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.core.document import FAILURE_PORTS
@@ -16,7 +17,9 @@ class KindForTests:
     needs: tuple[str, ...] = ()
     plain_ports: tuple[str, ...] = ("out", "error", "timeout")
     ports_from: str | None = None
+    timeout_from: str | None = None
     reads: tuple[str, ...] = ()
+    field_roots: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     resumes_alike: bool = False
     inside: tuple[str, ...] | None = None
     script_field: str | None = None

@@ -94,7 +94,8 @@ def test_branches_opened_in_a_parallel_region_meet_inside(steps: str, lines: tup
     ],
 )
 def test_control_enters_an_event_region_at_waits(steps: str, lines: tuple[str, ...], code: str | None) -> None:
-    assert codes(region("event", steps), lines=lines, a=wait("a")) == ([] if code is None else [code])
+    for waits in (wait("a"), step("a", "wait_event", config={"type": "order.paid"})):
+        assert codes(region("event", steps), lines=lines, a=waits) == ([] if code is None else [code])
 
 
 def test_a_region_holds_steps_of_one_level_that_nobody_else_holds() -> None:

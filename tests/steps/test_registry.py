@@ -28,7 +28,7 @@ def test_it_says_what_people_must_know(kind: StepKind) -> None:
 PURE = {
     *("script", "transform", "choose", "merge"),  # compute, in a sandbox
     *("for_each", "repeat", "scope", "cancel", "end"),  # only lead control
-    *("delay", "human_task"),  # wait; the task is opened by the step's commit, once
+    *("delay", "human_task", "wait_event"),  # wait; the task is opened by the step's commit, once
 }
 
 
@@ -76,6 +76,22 @@ def test_the_canvas_can_read_it() -> None:
         "choose": "cases",
         "human_task": "outcomes",
     }
+    assert {kind["kind"]: kind["timeout_from"] for kind in payload["kinds"] if kind["timeout_from"]} == {
+        "human_task": "due",
+        "wait_event": "deadline",
+    }
+
+
+@EACH
+def test_a_field_decides_about_the_time_out_where_it_says_so(kind: StepKind) -> None:
+    if kind.timeout_from is not None:
+        assert "timeout" not in kind.ports({})
+        assert "timeout" in kind.ports({kind.timeout_from: "PT1H"})
+
+
+@EACH
+def test_what_a_field_reads_besides_is_evaluated_by_the_kind_itself(kind: StepKind) -> None:
+    assert set(kind.field_roots) <= set(kind.lazy)
 
 
 def _properties(schema: Any) -> list[tuple[str, Any]]:

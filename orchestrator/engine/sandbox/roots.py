@@ -13,7 +13,7 @@ _WHERE = {
     "index": "inside a for-each",
     "turn": "inside a repeat",
     "last": "inside a repeat",
-    "event": "after a trigger or wait for an event",
+    "event": "in the `where` of a step that waits for an event",
     "output": "in an undo",
     "error": "in an undo",
 }

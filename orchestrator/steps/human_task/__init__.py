@@ -29,6 +29,7 @@ class HumanTask(Kind[HumanTaskConfig]):
     effects: Effects = "none"
     resumes_alike = True
     ports_from: str | None = "outcomes"
+    timeout_from: str | None = "due"
     literal = (
         *("fields", "fields.*", "fields.*.key", "fields.*.kind"),
         *("outcomes", "outcomes.*", "outcomes.*.key", "outcomes.*.tone"),
