@@ -27,6 +27,7 @@ from orchestrator.api import (
 )
 
 EXAMPLE_TIME = "2026-01-01T00:00:00Z"
+WAIT_EVENT = "wait_event"
 #: Outputs with a shape of their own, for steps that have not run yet.
 EXAMPLES: Mapping[str, Json] = {
     "http": {"status": 200, "headers": {}, "body": None},
@@ -35,7 +36,10 @@ EXAMPLES: Mapping[str, Json] = {
     "merge": {"branches": {}, "arrived": [], "missing": []},
     "delay": {"at": EXAMPLE_TIME},
     "human_task": {"outcome": "", "values": {}, "by": "", "at": EXAMPLE_TIME, "comment": ""},
+    WAIT_EVENT: {"specversion": "1.0", "id": "", "source": "", "type": "", "time": EXAMPLE_TIME, "data": None},
 }
+#: Of these the part that matters is known only when there was one.
+HALF_KNOWN = {WAIT_EVENT}
 #: Roots are shown cut: completion needs names and a taste of the values, not megabytes.
 MOST_ITEMS = 20
 LONGEST_TEXT = 500
@@ -60,22 +64,27 @@ def _read(
     document = parse_document(load_draft(workflow).document)
     needed = None if wanted is None else {*wanted, *read_by_containers(document, step)}
     before = [key for key in steps_before(document, step) if needed is None or key in needed]
-    own = [step] if undo and step in {item.key for item in document.steps} else []
+    kind = {item.key: item.kind for item in document.steps}.get(step)
+    own = [step] if kind is not None and (undo or kind == WAIT_EVENT) else []
     ran = last_run_data(workflow.pk, [*before, *own]) if may(actor, Action.RUN_READ_DATA) else None
     roots = _examples(workflow, document, before) if ran is None else _overlaid(workflow, document, before, ran)
-    shaped = {item.key for item in document.steps if item.kind in EXAMPLES}
+    shaped = {item.key for item in document.steps if item.kind in EXAMPLES.keys() - HALF_KNOWN}
     known = shaped if ran is None else {*shaped, *ran.steps, *ran.errors}
     unknown = {key for key in (*before, *own) if key not in known}
-    return roots | inner_roots(document, step, roots) | _undo_roots(document, own, ran), frozenset(unknown)
+    return roots | inner_roots(document, step, roots) | _own_roots(document, own, ran, undo=undo), frozenset(unknown)
 
 
-def _undo_roots(document: Document, own: Sequence[str], ran: RanData | None) -> dict[str, Json]:
-    """What the step to be undone gave, and how it failed."""
+def _own_roots(document: Document, own: Sequence[str], ran: RanData | None, *, undo: bool) -> dict[str, Json]:
+    """What the step itself gave: to its undo, with how it failed, and to the condition of a wait as the event."""
     found: dict[str, Json] = {}
     for key in own:
         kinds = {step.key: step.kind for step in document.steps}
-        found["output"] = ran.steps.get(key, EXAMPLES.get(kinds[key])) if ran else EXAMPLES.get(kinds[key])
-        found["error"] = ran.errors.get(key) if ran else None
+        example = EXAMPLES.get(kinds[key])
+        if undo:
+            found["output"] = ran.steps.get(key, example) if ran else example
+            found["error"] = ran.errors.get(key) if ran else None
+        else:
+            found["event"] = (ran.steps.get(key) if ran else None) or example
     return found
 
 
@@ -148,7 +157,7 @@ def preview(workflow: Workflow, expression: str, step: str, actor: Actor, *, und
         roots, unknown = _read(workflow, step, actor, undo=undo, wanted=wanted)
         value = evaluate(expression, roots)
     except ExpressionFailed as error:
-        own = {step} if reads.roots & {"output", "error"} else set()
+        own = {step} if reads.roots & {"output", "error", "event"} else set()
         if missing := sorted(unknown & {*reads.steps, *reads.errors, *own}):
             return {"unknown": f'Shown once a run has been through step "{missing[0]}".'}
         return {"error": {"code": error.error_code, "message": error.message}}

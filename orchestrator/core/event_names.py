@@ -1,17 +1,12 @@
-"""What an event's type and key may be: the same rule where events come in and where steps wait for them."""
+"""The type and the key that a step waits for: only such as an event can have."""
 
 import math
-import re
 
 from orchestrator.core.errors import BranchlineError
+from orchestrator.core.event_attributes import CONTROL, LONGEST, TYPE
 from orchestrator.core.json_types import Json
 from orchestrator.core.json_walk import LARGEST_INTEGER
 
-LONGEST_NAME = 200
-TYPE_PATTERN = rf"[A-Za-z0-9][A-Za-z0-9._/-]{{0,{LONGEST_NAME - 1}}}"
-_TYPE = re.compile(TYPE_PATTERN)
-#: Control characters would hide in lists and logs; half of a surrogate pair cannot be stored.
-_KEY = re.compile(rf"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{{1,{LONGEST_NAME}}}")
 _SHOWN = 60
 _LARGEST_EXACT = 2**53
 
@@ -24,18 +19,18 @@ class EventNameInvalid(BranchlineError):
 
 def event_type(value: Json) -> str:
     """The type, as it stands. Raises `EventNameInvalid`."""
-    if isinstance(value, str) and _TYPE.fullmatch(value):
+    if isinstance(value, str) and TYPE.fullmatch(value):
         return value
-    rule = f"A letter or a digit, then letters, digits and . _ / -, at most {LONGEST_NAME} in all, like order.paid."
+    rule = f"A letter or a digit, then letters, digits and . _ / -, at most {LONGEST['type']} in all, like order.paid."
     raise EventNameInvalid(f"{_named(value)} is no type of an event. {rule}")
 
 
 def event_key(value: Json) -> str:
     """The key as a text; a number becomes one. Raises `EventNameInvalid`."""
     text = _number(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
-    if isinstance(text, str) and _KEY.fullmatch(text):
+    if isinstance(text, str) and 0 < len(text) <= LONGEST["key"] and not CONTROL.search(text):
         return text
-    rule = f"Give a text of 1 to {LONGEST_NAME} characters without control characters, or a number."
+    rule = f"Give a text of 1 to {LONGEST['key']} characters without control characters, or a number."
     raise EventNameInvalid(f"{_named(value)} is no key of an event. {rule}", code="event_key_invalid")
 
 

@@ -72,6 +72,42 @@ def test_nor_is_what_an_undo_reads_of_a_step_that_never_ran(cast: Cast) -> None:
         assert answer == {"unknown": 'Shown once a run has been through step "second".'}
 
 
+EVENT = {"specversion": "1.0", "id": "7", "source": "/shop", "type": "paid", "time": "t", "data": {"amount": 120}}
+
+
+def waiting(cast: Cast) -> Any:
+    """A workflow that waits for an event."""
+    wait = {**transform("wait"), "kind": "wait_event", "config": {"type": "paid"}}
+    return cast.workflow(document(transform("first"), wait, transform("after"), name="Flow"))
+
+
+def test_a_condition_reads_the_event_that_came_last(cast: Cast) -> None:
+    workflow = waiting(cast)
+    assert ask(cast, "event.data.amount > 100", step="wait") == {
+        "unknown": 'Shown once a run has been through step "wait".'
+    }
+    assert ask(cast, "event.specversion", step="wait") == {"value": "1.0"}
+    make_log(make_run(publish(workflow=workflow, note="", actor=cast.actor)), "wait", output=EVENT)
+    assert ask(cast, "event.data.amount > 100", step="wait") == {"value": True}
+    roots = cast.client.get(cast.url("workflows/flow/draft/preview/"), {"step": "wait"}).json()["roots"]
+    assert roots["event"] == EVENT
+
+
+def test_the_steps_after_a_wait_read_the_event_as_its_output(cast: Cast) -> None:
+    workflow = waiting(cast)
+    reads = "steps.wait.data.amount"
+    assert ask(cast, reads, step="after") == {"unknown": 'Shown once a run has been through step "wait".'}
+    make_log(make_run(publish(workflow=workflow, note="", actor=cast.actor)), "wait", output=EVENT)
+    assert ask(cast, reads, step="after") == {"value": 120}
+    assert "event" in ask(cast, "event.id", step="after")["error"]["message"]
+
+
+def test_a_wait_that_ended_without_an_event_shows_an_example(cast: Cast) -> None:
+    workflow = waiting(cast)
+    make_log(make_run(publish(workflow=workflow, note="", actor=cast.actor)), "wait", output=None)
+    assert ask(cast, "event.specversion", step="wait") == {"value": "1.0"}
+
+
 def test_only_steps_before_it_can_be_read(cast: Cast) -> None:
     workflow = flow(cast)
     run = make_run(publish(workflow=workflow, note="", actor=cast.actor), state="succeeded")

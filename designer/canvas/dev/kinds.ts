@@ -17,6 +17,7 @@ const kind = (
   icon,
   ports: ["out", "error", "timeout"],
   ports_from: null,
+  timeout_from: null,
   config_schema: { type: "object", properties, required: Object.keys(properties).slice(0, 1) },
   effects: "none",
   ...more,
@@ -186,6 +187,21 @@ export const CATALOGUE: Catalogue = {
     ),
     kind(
       "wait",
+      "wait_event",
+      "Wait for event",
+      "signal",
+      "Waits until an event comes.",
+      {
+        type: { type: "string", ...ui("text", "Type", { placeholder: "order.paid", order: 1 }) },
+        key: { type: "string", ...ui("text", "Key", { order: 2 }) },
+        where: ui("condition", "Where", { placeholder: "event.data.amount > 100", order: 3 }),
+        deadline: { type: "string", ...ui("duration", "Deadline", { order: 4 }) },
+        look_back: { type: "string", ...ui("duration", "Look back", { order: 5 }) },
+      },
+      { ports: ["out", "error"], timeout_from: "deadline" },
+    ),
+    kind(
+      "wait",
       "human_task",
       "Human task",
       "user-check",
@@ -234,7 +250,7 @@ export const CATALOGUE: Catalogue = {
           ...ui("toggle", "The requester may answer", { expression: false }),
         },
       },
-      { ports: ["approved", "rejected", "error"], ports_from: "outcomes" },
+      { ports: ["approved", "rejected", "error"], ports_from: "outcomes", timeout_from: "due" },
     ),
     kind("tell", "emit", "Emit an event", "radio", "Tells others what happened.", {
       type: { type: "string", ...ui("text", "Type") },

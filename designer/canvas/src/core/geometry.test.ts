@@ -14,6 +14,10 @@ describe("ports", () => {
     [step("a", { kind: "human_task", config: { outcomes: [{ key: "yes" }, "no"] } }), ["yes", "no", "error"]],
     [step("a", { kind: "human_task", config: { due: "P1D" } }), ["approved", "rejected", "error", "timeout"]],
     [step("a", { kind: "end" }), []],
+    [step("a", { kind: "wait_event" }), ["out", "error"]],
+    [step("a", { kind: "wait_event", config: { due: "P1D" } }), ["out", "error"]],
+    [step("a", { kind: "wait_event", config: { deadline: null } }), ["out", "error"]],
+    [step("a", { kind: "wait_event", config: { deadline: { $: "input.days" } } }), ["out", "error", "timeout"]],
   ])("of $kind", (item, ports) => expect(portsOf(item, KINDS[item.kind])).toEqual(ports));
 
   it("keeps the failure ports of an unknown kind drawable", () => {

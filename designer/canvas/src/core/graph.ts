@@ -37,19 +37,23 @@ const ALWAYS: Record<string, string[]> = { cases: ["otherwise"], outcomes: [] };
 
 /**
  * All ways out of a step, success ports first: as the server computes them from kind and config.
- * While the config lists nothing yet, a kind has the ports it came with; a task has `timeout` only when it is due.
+ * While the config lists nothing yet, a kind has the ports it came with; one that waits for somebody or something has
+ * `timeout` only when that has a time.
  */
 export function portsOf(step: Step, kind: StepKind | undefined): string[] {
   if (!kind) return [OUT, "error"];
-  if (!kind.ports_from) return [...kind.ports];
-  const { [kind.ports_from]: listed, due } = step.config;
+  const late = isTimed(step, kind) ? ["timeout"] : [];
+  if (!kind.ports_from) return [...kind.ports, ...late];
+  const listed = step.config[kind.ports_from];
   const always = ALWAYS[kind.ports_from] ?? [];
   const named =
     listed === undefined ? kind.ports.filter((port) => !FAILURE_PORTS.has(port)) : listedPorts(listed);
   const failure = kind.ports.filter((port) => FAILURE_PORTS.has(port) && port !== "timeout");
-  const late = kind.ports_from === "outcomes" && due !== undefined && due !== null ? ["timeout"] : [];
   return [...new Set([...named, ...always, ...failure, ...late])];
 }
+
+const isTimed = ({ config }: Step, { timeout_from: field }: StepKind): boolean =>
+  field !== null && config[field] !== undefined && config[field] !== null;
 
 export const successPorts = (ports: string[]): string[] => ports.filter((port) => !FAILURE_PORTS.has(port));
 export const failurePorts = (ports: string[]): string[] => ports.filter((port) => FAILURE_PORTS.has(port));

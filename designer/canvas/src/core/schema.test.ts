@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { fieldsOf, firstValue } from "./schema.ts";
+import { expressionOf, type Field, fieldsOf, firstValue, sourceOf } from "./schema.ts";
+import type { Schema } from "./types.ts";
 
 describe("forms", () => {
   const root = {
@@ -24,5 +25,24 @@ describe("forms", () => {
   });
   it("starts a list item with what is required", () => {
     expect(firstValue({ $ref: "#/$defs/Case" }, root)).toEqual({ port: "" });
+  });
+});
+
+describe("a condition", () => {
+  const schema = { properties: { where: { "x-ui": { widget: "condition" } }, key: { type: "string" } } };
+  const [where, key] = fieldsOf(schema as Schema) as [Field, Field];
+
+  it("is written as an expression from the first letter, and gone with the last", () => {
+    expect(sourceOf(undefined, where)).toBe("");
+    expect(sourceOf({ $: "event.id" }, where)).toBe("event.id");
+    expect(expressionOf("event.id", where)).toEqual({ $: "event.id" });
+    expect(expressionOf("", where)).toBeUndefined();
+  });
+
+  it("shows a plain value for what it is", () => expect(sourceOf("event.id", where)).toBeNull());
+
+  it("is the only field that is so", () => {
+    expect(sourceOf(undefined, key)).toBeNull();
+    expect(expressionOf("", key)).toEqual({ $: "" });
   });
 });

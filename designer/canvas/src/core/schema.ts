@@ -1,4 +1,5 @@
 /** From a JSON Schema with `x-ui` to the fields of a form. */
+import { isExpression } from "./equal.ts";
 import type { Json, JsonObject, Schema, UiHints } from "./types.ts";
 
 export interface Field {
@@ -118,6 +119,16 @@ export function fieldsOf(schema: Schema, root: Schema = schema): Field[] {
     .sort((a, b) => order(a.field) - order(b.field) || a.index - b.index)
     .map(({ field }) => field);
 }
+
+/** The source that an expression control shows; null where a plain value stands. A condition is never a plain one. */
+export function sourceOf(value: Json | undefined, field: Field): string | null {
+  if (isExpression(value)) return value.$;
+  return value === undefined && field.widget === "condition" ? "" : null;
+}
+
+/** What is kept of a source that was written: an emptied condition is none. */
+export const expressionOf = (source: string, field: Field): Json | undefined =>
+  source === "" && field.widget === "condition" && !field.required ? undefined : { $: source };
 
 /** A first value for a new item of a list: required text and choices are there, the rest is left out. */
 export function firstValue(schema: Schema, root: Schema): Json {

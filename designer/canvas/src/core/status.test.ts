@@ -66,6 +66,8 @@ describe("looks", () => {
   it("shows a person's icon while it waits for a person", () => {
     const waiting = { kind: "person" as const, text: "Waiting for Ann", until: null };
     expect(lookOf(view("a", { state: "waiting", waiting }))).toMatchObject({ word: "Waiting", icon: "user" });
+    const event = { kind: "event" as const, text: "Waiting for the event order.paid", until: null };
+    expect(lookOf(view("a", { state: "waiting", waiting: event })).icon).toBe("signal");
   });
   it.each([
     [view("a"), ""],

@@ -19,3 +19,16 @@ describe("the line under a step's name", () => {
     expect(mail(subject)).toBe(line);
   });
 });
+
+describe("the line under a wait for an event", () => {
+  const line = (config: { [key: string]: Json }): string =>
+    summaryOf({ key: "wait", name: "Wait", kind: "wait_event", at: [0, 0], config } as Step, undefined);
+
+  it.each<[{ [key: string]: Json }, string]>([
+    [{}, "wait_event"],
+    [{ type: "order.paid" }, "order.paid"],
+    [{ type: "order.paid", key: 17 }, "order.paid for 17"],
+    [{ type: "order.paid", key: { $: "input.order" } }, "order.paid for input.order"],
+    [{ type: "", key: "17" }, "wait_event"],
+  ])("of %j is %s", (config, words) => expect(line(config)).toBe(words));
+});

@@ -31,6 +31,8 @@ export function summaryOf(step: Step, kind: StepKind | undefined): string {
         : name;
     case "delay":
       return text(config.for) ? `${name} ${spokenDuration(text(config.for))}` : name;
+    case "wait_event":
+      return awaited(config) || name;
     case "email":
       return text(config.subject) || name;
     case "human_task":
@@ -57,6 +59,12 @@ const SCOPES: Record<string, string> = {
   undo: "A failure inside undoes it",
   continue: "Goes on after a failure inside",
 };
+
+/** The type, and the key that the event must have: "order.paid for input.order". */
+function awaited(config: { [key: string]: Json }): string {
+  const key = text(config.key);
+  return text(config.type) && `${text(config.type)}${key && ` for ${key}`}`;
+}
 
 function cancelled(config: { [key: string]: Json }): string {
   const keys = Array.isArray(config.steps) ? config.steps.map(text) : [];

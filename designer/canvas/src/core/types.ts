@@ -151,6 +151,8 @@ export interface StepKind {
   icon: string;
   ports: string[];
   ports_from: "cases" | "outcomes" | null;
+  /** The config field that brings the port `timeout` with it. */
+  timeout_from: string | null;
   config_schema: Schema;
   effects: "external" | "none";
 }

@@ -1,7 +1,7 @@
 import { type ComponentType, useEffect, useId, useRef } from "react";
 import { isExpression, isSecret } from "../../core/equal.ts";
 import { fromPython, toPython } from "../../core/python.ts";
-import { firstValue } from "../../core/schema.ts";
+import { expressionOf, firstValue, sourceOf } from "../../core/schema.ts";
 import type { Json, Problem } from "../../core/types.ts";
 import { useDesigner } from "../designer.ts";
 import { Icon } from "../icon.tsx";
@@ -80,8 +80,9 @@ function SwitchKind({
   describedBy,
 }: Pick<RowProps, "value" | "field" | "onChange"> & { describedBy: string }) {
   const { readOnly } = useScope();
-  if (!field.expression || readOnly) return null;
   const formula = isExpression(value);
+  const settled = field.widget === "condition" && sourceOf(value, field) !== null;
+  if (!field.expression || readOnly || settled) return null;
   const toggle = (): void => {
     if (isExpression(value)) {
       const literal = fromPython(value.$);
@@ -119,7 +120,8 @@ export function FieldRow(props: RowProps & { functionName?: string | null }) {
   const id = useId();
   const row = useRef<HTMLDivElement>(null);
   const wanted = useChosen(designer.screen, (screen) => screen.wantedField);
-  const formula = isExpression(value);
+  const source = sourceOf(value, field);
+  const formula = source !== null;
   const composite = !formula && COMPOSITE.has(field.widget);
   const mine = problems.filter((problem) => concerns(problem, path, !composite));
   useEffect(() => {
@@ -129,12 +131,12 @@ export function FieldRow(props: RowProps & { functionName?: string | null }) {
     row.current?.querySelector<HTMLElement>("input, textarea, select")?.focus();
   }, [wanted, path, composite]);
 
-  const control = isExpression(value) ? (
+  const control = formula ? (
     <ExpressionInput
       id={id}
-      source={value.$}
+      source={source}
       placeholder={expressionHint(field)}
-      onChange={(source) => onChange({ $: source })}
+      onChange={(next) => onChange(expressionOf(next, field))}
     />
   ) : isSecret(value) ? (
     <input
