@@ -17,7 +17,10 @@ describe("ports", () => {
     [step("a", { kind: "wait_event" }), ["out", "error"]],
     [step("a", { kind: "wait_event", config: { due: "P1D" } }), ["out", "error"]],
     [step("a", { kind: "wait_event", config: { deadline: null } }), ["out", "error"]],
-    [step("a", { kind: "wait_event", config: { deadline: { $: "input.days" } } }), ["out", "error", "timeout"]],
+    [
+      step("a", { kind: "wait_event", config: { deadline: { $: "input.days" } } }),
+      ["out", "error", "timeout"],
+    ],
   ])("of $kind", (item, ports) => expect(portsOf(item, KINDS[item.kind])).toEqual(ports));
 
   it("keeps the failure ports of an unknown kind drawable", () => {
