@@ -109,7 +109,7 @@ class Keeper:
             self._wake(row["queue"], row["n"])
         connection.execute(statements.STOP_CANCELLED, (self._grace, LIMIT))
         self._cancel_branches(connection)
-        self._tell(connection.execute(statements.DRAIN_SCOPES, (LIMIT,)).fetchall())
+        self._tell(connection.execute(statements.DRAIN_SCOPES, (self._grace, LIMIT)).fetchall())
         connection.execute(statements.CANCEL_ORPHANS, (LIMIT,))
         self._settle_limits(connection)
         for row in connection.execute(statements.SETTLE_LINES, (None,)).fetchall():

@@ -176,9 +176,11 @@ CANCELLED = """
 SELECT id FROM orchestrator_run WHERE id = ANY(%s::uuid[]) AND (control = 'C' OR state NOT IN ('running', 'paused'))
 """
 
-# Which of the tokens at work here are still ours: the others were taken over, or cancelled with their branch.
+# Which of the tokens at work here are still ours: the others were taken over, or cancelled with their branch, or have
+# the rest of their grace in a container that is over.
 OURS = """
 SELECT id, epoch FROM orchestrator_token WHERE id = ANY(%s::bigint[]) AND session_id = %s AND state = 'L'
+    AND NOT (scope_id <> 0 AND node >= 0 AND branchline_scope_closed(scope_id))
 """
 
 # Whether a step that may be cancelled by others has been, in this scope. What is done again does not mind older marks.
@@ -237,9 +239,10 @@ DRAIN = "SELECT branchline_drain(%s)"
 FIRE_TIMERS = "SELECT * FROM branchline_fire_timers(%s)"
 TAKE_OVER = "SELECT * FROM branchline_take_over(%s, %s)"
 STOP_CANCELLED = "SELECT branchline_stop_cancelled(%s, %s) AS closed"
-# What parked in a container while it closed. Before the orphans: a sub-workflow may have lost its parent by it.
+# What parked in a container while it closed, or stayed at work in it too long. Before the orphans: a sub-workflow
+# may have lost its parent by it.
 DRAIN_SCOPES = """
-SELECT DISTINCT NULL::text AS queue, r.id AS run_id, r.workspace_id FROM branchline_drain_scopes(%s) d
+SELECT DISTINCT NULL::text AS queue, r.id AS run_id, r.workspace_id FROM branchline_drain_scopes(%s, %s) d
 JOIN orchestrator_run r ON r.id = d
 """
 # Sub-workflows whose parent went on without them: it was cancelled, or its container ended early.

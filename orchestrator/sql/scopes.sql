@@ -149,9 +149,11 @@ END $$;
 
 -- A container has ended, perhaps before everything in it did: nothing in it, at any depth, goes on.
 -- What somebody has locked at this moment is left to branchline_drain_scopes: a leased token meets the closed scope at its
--- next call, but one that parks has none. The caller holds the run lock, shared.
+-- next call, but one that parks has none. So is all that is leased when `p_gently`: an undo of what happened inside waits
+-- for it, and it has the grace of a cancelled run. The caller holds the run lock, shared.
 -- Returns the queues of those who waited for a lock that is free now.
-CREATE FUNCTION branchline_close_scopes(p_run uuid, p_block bigint) RETURNS text[] LANGUAGE plpgsql AS $$
+CREATE FUNCTION branchline_close_scopes(p_run uuid, p_block bigint, p_gently boolean DEFAULT false) RETURNS text[]
+LANGUAGE plpgsql AS $$
 DECLARE
     t orchestrator_token;
     v_blocks bigint[];
@@ -162,9 +164,12 @@ BEGIN
         UPDATE orchestrator_scope s SET state = 'C' WHERE s.id = ANY(v_blocks) AND s.state = 'O' RETURNING s.lock
     ) SELECT array_agg(DISTINCT c.lock ORDER BY c.lock) INTO v_locks FROM closed c WHERE c.lock IS NOT NULL;
     FOR t IN SELECT k.* FROM orchestrator_token k WHERE k.run_id = p_run AND k.scope_id <> 0
-        AND branchline_block(k.scope_id) = ANY(v_blocks) ORDER BY k.id FOR UPDATE SKIP LOCKED
+        AND branchline_block(k.scope_id) = ANY(v_blocks) AND NOT (p_gently AND k.state = 'L')
+        ORDER BY k.id FOR UPDATE SKIP LOCKED
     LOOP
         CONTINUE WHEN NOT branchline_close_task(t);
+        -- What is in its own body is seen to here, gently or not.
+        t.inner_scope := NULL;
         PERFORM branchline_drop_token(t);
     END LOOP;
     UPDATE orchestrator_scope s SET draining_since = clock_timestamp() WHERE s.id IN (
@@ -173,18 +178,23 @@ BEGIN
     RETURN ARRAY(SELECT branchline_pass_lock(p_run, l) FROM unnest(v_locks) l);
 END $$;
 
--- What was left in containers when they closed goes like the rest, except the undo steps that a container waits for. One
--- whose task is decided, or token moved, at this moment is left to the next call. Returns the runs that lost something.
-CREATE FUNCTION branchline_drain_scopes(p_limit int) RETURNS SETOF uuid LANGUAGE plpgsql AS $$
+-- What was left in containers when they closed goes like the rest, except the undo steps that a container waits for: what
+-- is at work in an open run after the grace (seconds). One whose task is decided, or token moved, at this moment is left to
+-- the next call. Returns the runs that lost something.
+CREATE FUNCTION branchline_drain_scopes(p_grace float8, p_limit int) RETURNS SETOF uuid LANGUAGE plpgsql AS $$
 DECLARE
     s record;
     t orchestrator_token;
 BEGIN
-    FOR s IN SELECT q.id, q.run_id FROM orchestrator_scope q WHERE q.draining_since IS NOT NULL ORDER BY q.id LIMIT p_limit LOOP
+    FOR s IN SELECT q.id, q.run_id, r.finished_at IS NOT NULL
+            OR q.draining_since < clock_timestamp() - make_interval(secs => p_grace) AS hard
+        FROM orchestrator_scope q JOIN orchestrator_run r ON r.id = q.run_id
+        WHERE q.draining_since IS NOT NULL ORDER BY q.id LIMIT p_limit
+    LOOP
         -- A retry may open it again right now.
         CONTINUE WHEN NOT pg_try_advisory_xact_lock_shared(uuid_hash_extended(s.run_id, 7));
         FOR t IN SELECT k.* FROM orchestrator_token k WHERE k.run_id = s.run_id AND k.scope_id BETWEEN s.id AND s.id + 131071
-            AND branchline_is_left(k) ORDER BY k.id FOR UPDATE SKIP LOCKED
+            AND branchline_is_left(k) AND (s.hard OR k.state <> 'L') ORDER BY k.id FOR UPDATE SKIP LOCKED
         LOOP
             CONTINUE WHEN NOT branchline_close_task(t);
             PERFORM branchline_drop_token(t);

@@ -280,7 +280,7 @@ DECLARE
     v_waiting jsonb := (i->'waiting') || jsonb_build_object('since', p_now);
 BEGIN
     IF i->>'then' = 'undo_inside' THEN
-        PERFORM branchline_close_scopes(t.run_id, branchline_block(t.inner_scope));
+        PERFORM branchline_close_scopes(t.run_id, branchline_block(t.inner_scope), true);
         v_waiting := v_waiting || jsonb_build_object('block', branchline_block(t.inner_scope), 'failed', t.signal);
     ELSE
         -- A step that was retried may have had several: the latest is undone first.

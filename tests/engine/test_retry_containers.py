@@ -101,7 +101,7 @@ def test_a_sweep_spares_what_was_retried_in_a_scope_that_waits_for_its_lock(hous
         ended(house, run_id, "failed")
     Scope.objects.filter(run_id=run_id).update(draining_since=Now())
     retry_run(run_id, house.actor)
-    assert rows(statements.DRAIN_SCOPES, 100) == []
+    assert rows(statements.DRAIN_SCOPES, 0, 100) == []
     assert Token.objects.filter(run_id=run_id, state="W").exclude(scope_id=0).count() == 1
     assert list(breaches()) == []
 
