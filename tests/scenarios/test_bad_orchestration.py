@@ -49,6 +49,10 @@ def delay(**config: Any) -> dict[str, Any]:
     return document([step("a", "delay", config=config)])
 
 
+def event(**config: Any) -> dict[str, Any]:
+    return document([step("a", "wait_event", config={"type": "order.paid", **config})])
+
+
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a quorum larger than its branches": (branches(mode="quorum", quorum=3), "quorum_too_large"),
     "a quorum of nobody": (branches(mode="quorum", quorum=0), "quorum_too_small"),
@@ -75,6 +79,14 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "literal items that are no list": (each({"one": 1}), "items_not_a_list"),
     "literal items that are nothing": (each(None), "items_not_a_list"),
     "100,001 literal items": (each([1] * 100_001), "too_many_items"),
+    "an event without a type": (event(type=""), "event_type_invalid"),
+    "an event of a type with spaces": (event(type="order paid"), "event_type_invalid"),
+    "an event of any key by a null": (event(key=None), "event_key_invalid"),
+    "an event with a key of two lines": (event(key="a\nb"), "event_key_invalid"),
+    "a negative deadline of an event": (event(deadline="-PT1S"), "duration_negative"),
+    "a look back of a century": (event(look_back="P36500D"), "duration_too_long"),
+    "a condition that is always true": (event(where="event.data.amount > 100"), "config_invalid"),
+    "an event that its own key reads": (event(key={"$": "event.key"}), "root_not_available"),
     "a million and one turns": (
         document([step("r", "repeat", config={"until": {"$": "False"}, "turns": 1_000_001}), step("x", parent="r")]),
         "config_invalid",
@@ -125,6 +137,16 @@ FAILING: dict[str, tuple[dict[str, Any], Any, str]] = {
     "a due date from the input that is negative": (
         document([step("a", "human_task", config={"title": "Late", "due": {"$": "input.due"}})]),
         {"due": "-P1D"},
+        "duration_negative",
+    ),
+    "a key of an event that is nothing": (event(key={"$": "input.key"}), {"key": None}, "event_key_invalid"),
+    "a key of an event that is true": (event(key={"$": "input.key"}), {"key": True}, "event_key_invalid"),
+    "a key of an event that is an object": (event(key={"$": "input.key"}), {"key": {"a": 1}}, "event_key_invalid"),
+    "a key of an event that is a novel": (event(key={"$": "input.key"}), {"key": "x" * 201}, "event_key_invalid"),
+    "a type of an event that is a number": (event(type={"$": "input.type"}), {"type": 5}, "event_type_invalid"),
+    "a deadline of an event that is negative": (
+        event(deadline={"$": "input.days"}),
+        {"days": "-P1D"},
         "duration_negative",
     ),
     "a moment from the input that is none": (delay(until={"$": "input.at"}), {"at": "soon"}, "config_invalid"),

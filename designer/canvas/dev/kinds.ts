@@ -192,8 +192,8 @@ export const CATALOGUE: Catalogue = {
       "signal",
       "Waits until an event comes.",
       {
-        type: { type: "string", ...ui("text", "Type", { placeholder: "order.paid", order: 1 }) },
-        key: { type: "string", ...ui("text", "Key", { order: 2 }) },
+        type: { type: "string", ...ui("text", "Event type", { placeholder: "order.paid", order: 1 }) },
+        key: { type: "string", ...ui("text", "Event key", { order: 2 }) },
         where: ui("condition", "Where", { placeholder: "event.data.amount > 100", order: 3 }),
         deadline: { type: "string", ...ui("duration", "Deadline", { order: 4 }) },
         look_back: { type: "string", ...ui("duration", "Look back", { order: 5 }) },

@@ -16,13 +16,13 @@ class WaitEventConfig(Config):
 
     type: str = Field(
         json_schema_extra=ui(
-            "text", "Type", "What happened, as its sender calls it.", order=1, placeholder="order.paid"
+            "text", "Event type", "What happened, as its sender calls it.", order=1, placeholder="order.paid"
         )
     )
     key: str | None = Field(
         default=None,
         json_schema_extra=ui(
-            "text", "Key", "What it is about, like the number of an order. Empty: events of any key.", order=2
+            "text", "Event key", "What it is about, like the number of an order. Empty: events of any key.", order=2
         ),
     )
     where: JsonValue = Field(
