@@ -1,4 +1,4 @@
-"""What is at work in a container when its undo begins has the grace of a cancelled run, and the undo waits for its end."""
+"""The undo of a container waits for what is at work in it, which has the grace of a cancelled run."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
