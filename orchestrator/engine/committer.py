@@ -8,7 +8,7 @@ import json
 import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -144,11 +144,13 @@ class Committer:
     def _commit(self, batch: list[_Entry]) -> None:
         batch.sort(key=lambda entry: int(entry.item["t"]))  # stable: one token's items keep their order
         text = json.dumps([entry.item for entry in batch], ensure_ascii=False)
-        call = self._call_soon if all(entry.soon for entry in batch) else self._call
+        statement = _statement_for(entry.item for entry in batch)
+        if statement == statements.ADVANCE and all(entry.soon for entry in batch):
+            statement = statements.ADVANCE_SOON
         unsure = False
         while True:
             try:
-                rows = call(text) if not unsure else self._recover(batch)
+                rows = self._ask(statement, text) if not unsure else self._recover(batch)
                 break
             except TRY_AGAIN:
                 continue
@@ -167,12 +169,6 @@ class Committer:
         for row in answers[None]:
             self._woken(row["queues"])
 
-    def _call(self, text: str) -> list[Row]:
-        return self._ask(statements.ADVANCE, text)
-
-    def _call_soon(self, text: str) -> list[Row]:
-        return self._ask(statements.ADVANCE_SOON, text)
-
     def _ask(self, statement: str, text: str) -> list[Row]:
         connection = self._open()
         with metrics.COMMIT_SECONDS.time():
@@ -189,7 +185,7 @@ class Committer:
         found = self._open().execute(statements.WHERE_ARE_THEY, known).fetchall()
         rows, again = answers_of(items, {row["token_id"]: row for row in found})
         if again:
-            rows += self._call(json.dumps(again, ensure_ascii=False))
+            rows += self._ask(_statement_for(again), json.dumps(again, ensure_ascii=False))
         return rows
 
     def _open(self) -> OwnConnection:
@@ -204,3 +200,8 @@ class Committer:
                 time.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
         return self._connection
+
+
+def _statement_for(items: Iterable[Item]) -> str:
+    waits_for_event = any("await" in item or "event" in item for item in items)
+    return statements.ADVANCE_EVENTS if waits_for_event else statements.ADVANCE

@@ -12,7 +12,7 @@ from orchestrator.engine.attempt import Attempt
 from orchestrator.engine.children import child_item
 from orchestrator.engine.committer import Item
 from orchestrator.engine.finish import run_end
-from orchestrator.engine.follows import follows_of
+from orchestrator.engine.follows import follows_event, follows_of
 from orchestrator.engine.lease import Lease
 from orchestrator.engine.perform import Prepared
 from orchestrator.engine.plans import Plans, VersionFacts
@@ -65,6 +65,8 @@ class EndItems:
         item |= child
         if settled.form is not None and ready is not None and ready.kind.resumes_alike:
             item["form"] |= follows_of(facts.plan, lease, settled.form, ready.config)
+        if settled.awaited is not None and ready is not None:
+            item["waiting"] |= follows_event(facts.plan, lease, settled.awaited, ready.config)
         if settled.then == "go":
             _remember(lease, settled)
         if settled.run_ends is not None:

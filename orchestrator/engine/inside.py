@@ -34,6 +34,17 @@ class Insides:
             row = connection.execute(statements.IS_MARKED, place).fetchone()
         return Unwanted() if row["marked"] else None
 
+    def event(self, lease: Lease) -> Json:
+        """The event that the step is resumed with; None when it is resumed with something else."""
+        if lease.signal is None or "no" not in lease.signal:
+            return None
+        if "event" in lease.signal:
+            event: Json = lease.signal["event"]
+            return event
+        with self._pool.connection() as connection:
+            row = connection.execute(statements.EVENT, (lease.signal["no"],)).fetchone()
+        return None if row is None else row["event"]
+
     def of(self, facts: VersionFacts, lease: Lease) -> Inside:
         """The value and the failure; both None when nothing has ended (a time ran out)."""
         step, signal = facts.plan.step(lease.node), lease.signal

@@ -4,7 +4,7 @@ from typing import Any
 
 from orchestrator.core.errors import JsonInvalid
 from orchestrator.core.json_types import Json
-from orchestrator.core.outcome import Items, Open, StepFault, TaskForm
+from orchestrator.core.outcome import Awaited, Items, Open, StepFault, TaskForm
 from orchestrator.core.plan import Plan
 from orchestrator.core.settle import Settlement
 from orchestrator.engine.lease import Lease
@@ -25,6 +25,8 @@ def build_item(
         log_attempt(packed, plan, lease.node, settled, config)
         if log:
             item["log"] = log
+    if lease.phase == 1 and lease.signal is not None and "no" in lease.signal:
+        item |= _looked_at(lease.signal["no"], settled)
     if settled.then == "go":
         item |= follow(plan, settled)
     else:
@@ -113,6 +115,24 @@ def _park(item: dict[str, Any], plan: Plan, lease: Lease, settled: Settlement) -
     item["waiting"] = settled.waiting
     if settled.form is not None:
         item["form"] = _form(settled.form, plan.step(lease.node).key)
+    if settled.awaited is not None:
+        _await(item, lease, settled.awaited)
+
+
+def _await(item: dict[str, Any], lease: Lease, awaited: Awaited) -> None:
+    workspace, of_key = lease.run.workspace_id, "" if awaited.key is None else f"#{awaited.key}"
+    item["waiting"] = {**item["waiting"], "topic": f"{workspace}/{awaited.type}{of_key}"}
+    item["await"] = {"workspace": workspace, "type": awaited.type, "key": awaited.key} | (
+        {} if awaited.since is None else {"since": awaited.since.isoformat()}
+    )
+
+
+def _looked_at(number: int, settled: Settlement) -> dict[str, Any]:
+    """What became of the event that a step was resumed with, where it did not end well with it."""
+    if settled.then == "wait":
+        return {"event": {"no": number, "state": "I"}}
+    failed = settled.then == "go" and settled.logged in ("F", "T")
+    return {"event": {"no": number, "state": "X"}} if failed else {}
 
 
 def _open(packed: Packed, plan: Plan, lease: Lease, settled: Settlement) -> None:

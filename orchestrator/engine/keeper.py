@@ -28,6 +28,7 @@ TICK = 0.25  # seconds between sweeps of timers
 SLOW = 1.0  # seconds between all other sweeps
 FORGET = 60.0  # seconds between looks for ended runs to forget
 FORGET_LIMIT = 200  # runs forgotten in one sweep
+DELIVER_ROUNDS = 20  # batches of one topic's deliveries in one sweep
 NEGLECT = 1.0  # seconds that a ready token may lie before its queue is woken again
 
 
@@ -111,6 +112,7 @@ class Keeper:
         self._cancel_branches(connection)
         self._tell(connection.execute(statements.DRAIN_SCOPES, (self._grace, LIMIT)).fetchall())
         connection.execute(statements.CANCEL_ORPHANS, (LIMIT,))
+        self._deliver(connection)
         self._settle_limits(connection)
         for row in connection.execute(statements.SETTLE_LINES, (None,)).fetchall():
             self._wake(row["queue"], 1)
@@ -144,6 +146,20 @@ class Keeper:
         due = connection.execute(statements.NEXT_TIMER).fetchone()
         seconds = TICK if due is None or due["seconds"] is None else due["seconds"]
         return min(TICK, max(0.005, seconds))
+
+    def _deliver(self, connection: Connection) -> None:
+        """Events that their publisher could not hand to all who waited for them."""
+        for row in connection.execute(statements.PENDING_TOPICS, (LIMIT,)).fetchall():
+            more, workspace_id = True, int(row["topic"].partition("/")[0])
+            rounds = DELIVER_ROUNDS
+            while more and rounds:
+                rounds -= 1
+                done = connection.execute(statements.DELIVER, (row["topic"], LIMIT)).fetchone()
+                more = done is not None and done["more"] and bool(done["runs"])
+                for queue, count in Counter(done["queues"] if done else ()).items():
+                    self._wake(queue, count)
+                for run_id in set(done["runs"] if done else ()):
+                    self._announce(workspace_id, run_id)
 
     def _settle_limits(self, connection: Connection) -> None:
         """Queued runs that have a slot: the run that ended did not see them, or found them held by somebody."""

@@ -47,6 +47,8 @@ class Prepared:
     model: Any
     context: AttemptContext
     inside: Inside = (None, None)
+    #: What a step that waited for an event is resumed with.
+    event: Json = None
 
     @property
     def is_async(self) -> bool:
@@ -61,7 +63,7 @@ class Prepared:
         waiting = lease.waiting or {}
         body, fault = self.inside
         resumed = Resumed(
-            signal=lease.signal,
+            signal=lease.signal if self.event is None else {"event": self.event},
             memo=waiting.get("memo"),
             waited_since=lease.started_at,
             now=lease.started_at,
@@ -106,9 +108,10 @@ def prepare(tools: Tools, insides: Insides, facts: VersionFacts, lease: Lease, s
         stop=stop,
     )
     inside = insides.of(facts, lease) if lease.phase == 1 and opens_more(kind) else (None, None)
+    event = insides.event(lease) if lease.phase == 1 else None
     if step.kind == FOR_EACH:
         config = shown_items(config)
-    return Prepared(kind=kind, config=config, model=model, context=context, inside=inside)
+    return Prepared(kind=kind, config=config, model=model, context=context, inside=inside, event=event)
 
 
 def _undo_child(lease: Lease) -> Outcome:

@@ -11,6 +11,16 @@ ADVANCE_SOON = (
     "branchline_advance(%s::bigint, %s::jsonb) AS a"
 )
 
+# The same where somebody begins to wait for an event, or has looked at one: topics are locked first.
+ADVANCE_EVENTS = "SELECT * FROM branchline_advance_events(%s::bigint, %s::jsonb)"
+
+# Topics with deliveries that somebody left, and one such topic's next ones.
+PENDING_TOPICS = "SELECT DISTINCT topic FROM orchestrator_delivery WHERE state = 'P' LIMIT %s"
+DELIVER = "SELECT queues, runs, more FROM branchline_deliver(%s::text, %s::int)"
+
+# An event that is too large to travel with the token.
+EVENT = "SELECT branchline_event_json(e) AS event FROM orchestrator_event e WHERE e.id = %s"
+
 # After a lost connection: did the call that got no answer commit? Then its steps are logged as ours.
 WHERE_ARE_THEY = """
 SELECT k.id AS token_id, k.node, k.epoch, k.started_at, k.cause, ARRAY(

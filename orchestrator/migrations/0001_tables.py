@@ -8,6 +8,7 @@ import django.db.models.expressions
 import django.db.models.functions.datetime
 import django.utils.timezone
 import orchestrator.core.states
+import orchestrator.models.event
 import orchestrator.models.fields
 import orchestrator.models.task
 import uuid
@@ -690,5 +691,79 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='run',
             index=models.Index(condition=models.Q(('parent_token__isnull', False), models.Q(('state__in', [orchestrator.core.states.RunState['CANCELLED'], orchestrator.core.states.RunState['FAILED'], orchestrator.core.states.RunState['SUCCEEDED'], orchestrator.core.states.RunState['UNDO_STUCK'], orchestrator.core.states.RunState['UNDONE']]), _negated=True)), fields=['parent_token'], name='run_open_by_parent_token'),
+        ),
+        migrations.CreateModel(
+            name='Event',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('source', models.CharField(max_length=400)),
+                ('event_id', models.CharField(max_length=200)),
+                ('type', models.CharField(max_length=200)),
+                ('key', models.CharField(blank=True, default='', max_length=200)),
+                ('subject', models.CharField(max_length=400, null=True)),
+                ('time', models.DateTimeField(null=True)),
+                ('data', models.JSONField(null=True)),
+                ('extra', models.JSONField(blank=True, default=dict)),
+                ('accepted_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ('published_by', models.ForeignKey(db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ('workspace', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.CASCADE, to='orchestrator.workspace')),
+            ],
+        ),
+        migrations.CreateModel(
+            name='Delivery',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('node', models.IntegerField()),
+                ('scope_id', models.BigIntegerField(default=0)),
+                ('generation', models.IntegerField(default=0)),
+                ('replay', models.SmallIntegerField(default=0)),
+                ('token_id', models.BigIntegerField()),
+                ('topic', models.CharField(max_length=450)),
+                ('lane', models.CharField(blank=True, default='', max_length=400)),
+                ('state', models.CharField(default=orchestrator.models.event.DeliveryState['PENDING'], max_length=1)),
+                ('why', models.CharField(blank=True, default='', max_length=20)),
+                ('error', models.JSONField(null=True)),
+                ('made_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ('ended_at', models.DateTimeField(null=True)),
+                ('xid', models.BigIntegerField(default=0)),
+                ('run', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='deliveries', to='orchestrator.run')),
+                ('event', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='deliveries', to='orchestrator.event')),
+            ],
+        ),
+        migrations.AddIndex(
+            model_name='event',
+            index=models.Index(fields=['workspace', '-id'], name='event_by_workspace'),
+        ),
+        migrations.AddIndex(
+            model_name='event',
+            index=models.Index(fields=['workspace', 'type', 'key', 'accepted_at', 'id'], name='event_by_key'),
+        ),
+        migrations.AddIndex(
+            model_name='event',
+            index=models.Index(fields=['workspace', 'type', 'accepted_at', 'id'], name='event_by_type'),
+        ),
+        migrations.AddConstraint(
+            model_name='event',
+            constraint=models.UniqueConstraint(fields=('workspace', 'source', 'event_id'), name='event_once'),
+        ),
+        migrations.AddIndex(
+            model_name='delivery',
+            index=models.Index(fields=['run', 'id'], name='delivery_by_run'),
+        ),
+        migrations.AddIndex(
+            model_name='delivery',
+            index=models.Index(condition=models.Q(('state', orchestrator.models.event.DeliveryState['PENDING'])), fields=['topic', 'event', 'token_id'], name='delivery_pending'),
+        ),
+        migrations.AddIndex(
+            model_name='delivery',
+            index=models.Index(condition=models.Q(('state', orchestrator.models.event.DeliveryState['DEAD'])), fields=['-id'], name='delivery_dead'),
+        ),
+        migrations.AddConstraint(
+            model_name='delivery',
+            constraint=models.UniqueConstraint(fields=('event', 'run', 'node', 'scope_id', 'generation', 'replay'), name='delivery_once'),
+        ),
+        migrations.AddConstraint(
+            model_name='delivery',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('ended_at', None), ('state', orchestrator.models.event.DeliveryState['PENDING'])), models.Q(models.Q(('state', orchestrator.models.event.DeliveryState['PENDING']), _negated=True), ('ended_at__isnull', False)), _connector='OR'), name='delivery_ended_iff_final'),
         ),
     ]

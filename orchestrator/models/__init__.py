@@ -2,6 +2,7 @@
 
 from orchestrator.models.audit import AuditEntry
 from orchestrator.models.control import Gate, GateArrival, Payload, StepLog, Token, WorkerSession
+from orchestrator.models.event import Delivery, Event
 from orchestrator.models.queue_limit import QueueLimit
 from orchestrator.models.run import Run, RunRecord
 from orchestrator.models.scope import Scope
@@ -15,6 +16,8 @@ __all__ = [
     "ApiToken",
     "AuditEntry",
     "Decision",
+    "Delivery",
+    "Event",
     "Gate",
     "GateArrival",
     "HumanTask",

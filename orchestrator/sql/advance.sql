@@ -4,7 +4,8 @@
 --   final, ports, out, oref, inp, iref, err, log, pay [{id, body}]   what the step log keeps
 --   sig       flat triples gate, slot, signal; starts [{node, queue, timeout}] steps without a gate that may begin
 --   mark      the number of the mark by which this step cancels others, see branchline_cancel_branches
---   then      go | retry | wait | back; delay (seconds) or until; waiting; form (a human task to open);
+--   then      go | retry | wait | back; delay (seconds) or until; waiting; form (a human task to open) or
+--             await (an event, see branchline_advance_events);
 --             open | items | child: see branchline_open; undo_inside | undo_child: see branchline_wait_for_undo
 --   end       {state, output, oref} when the run ends right here
 -- Items of one call commit together, in the order given: ascending by t, then e (steps of one chain may come at once).
@@ -167,6 +168,7 @@ BEGIN
             IF i ? 'form' THEN
                 PERFORM branchline_open_task(t, i->'form', (i->>'until')::timestamptz);
             END IF;
+            IF i ? 'await' THEN v_queues := v_queues || branchline_await_event(t, i->'await'); END IF;
             RETURN QUERY SELECT t.id, CASE v_then WHEN 'wait' THEN 'waiting' ELSE 'retrying' END, t.node, t.epoch + 1,
                 v_entry, NULL::timestamptz, NULL::text[];
         ELSIF v_then IN ('undo_inside', 'undo_child') THEN

@@ -1,12 +1,12 @@
--- A decided step ends in the decision's own transaction, where the worker that opened its task knew what would follow
--- (docs/decisions/0052): by `branchline_advance`, as session 0, which nobody else has and which holds nothing when this commits.
+-- A step that waited ends in the transaction of the decision, or event, that it waited for, where the worker that parked it
+-- knew what would follow (docs/decisions/0052): by `branchline_advance`, as session 0, which nobody else has and which holds nothing when this commits.
 -- Returns the queues to wake; NULL, and nothing done, where a worker is to end it: what follows was not known, or stands in
 -- another version by now; the answer is large; the run is paused or ending; or its lock is not free at once, for who holds a
 -- task never waits for it.
-CREATE FUNCTION branchline_end_decided(p_token bigint, p_epoch int, p_follows jsonb, p_answer jsonb) RETURNS text[]
+CREATE FUNCTION branchline_end_decided(p_token bigint, p_epoch int, p_follows jsonb, p_outcome text, p_answer jsonb) RETURNS text[]
 LANGUAGE plpgsql AS $$
 DECLARE
-    v_item jsonb := p_follows->'by_outcome'->(p_answer->>'outcome');
+    v_item jsonb := p_follows->'by_outcome'->p_outcome;
 BEGIN
     IF v_item IS NULL OR octet_length(p_answer::text) > 2000 THEN RETURN NULL; END IF;
     UPDATE orchestrator_token k SET state = 'L', session_id = 0, epoch = k.epoch + 1, attempt = k.attempt + 1,
@@ -45,7 +45,7 @@ BEGIN
             RETURNING h.token_id, h.epoch, h.follows INTO v_token, v_epoch, v_follows;
         v_answer := jsonb_build_object('outcome', p_outcome, 'values', p_values, 'by', p_username, 'at', v_at,
             'comment', p_comment);
-        IF p_ends THEN queues := branchline_end_decided(v_token, v_epoch, v_follows, v_answer); END IF;
+        IF p_ends THEN queues := branchline_end_decided(v_token, v_epoch, v_follows, p_outcome, v_answer); END IF;
         ended := queues IS NOT NULL;
         IF NOT ended THEN
             v_queue := branchline_wake(v_token, v_epoch, v_answer);

@@ -1,0 +1,79 @@
+"""The narrow door for outside events: accept one, and hand it to the steps that wait for it."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from django.db import OperationalError, connection, transaction
+from psycopg.errors import DeadlockDetected
+
+from orchestrator.core.json_text import check_json
+from orchestrator.core.json_types import Json
+from orchestrator.engine import dispatch, statements
+from orchestrator.engine.prepared import fetch_one
+from orchestrator.policy import Action, Actor, require
+
+#: Deliveries in one transaction after the first, and how many of those the publisher makes itself.
+BATCH, ROUNDS = 500, 20
+TRIES = 3
+_PUBLISH = "SELECT event, duplicate, reached, queues, runs, more FROM branchline_publish(%s::bigint, %s::jsonb)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """An accepted event. `number` is ours; `duplicate`: it had come before, so nothing was done; `reached`: waiting steps."""
+
+    number: int
+    duplicate: bool
+    reached: int
+
+
+def publish_event(*, actor: Actor, event: dict[str, Json]) -> Published:
+    """Accept a checked event (id, source, type, key, subject, time, data, extra), once for its source and id.
+
+    Raises Forbidden, JsonInvalid.
+    """
+    require(actor, Action.EVENT_EMIT)
+    text = check_json({**event, "user": actor.user_id})
+    number, duplicate, reached, queues, runs, more = _published(actor.workspace_id, text)
+    _tell(actor.workspace_id, queues, runs)
+    if more:
+        topic = f"{actor.workspace_id}/{event['type']}#{event.get('key') or ''}"
+        transaction.on_commit(partial(_deliver, actor.workspace_id, topic))
+    return Published(number=number, duplicate=duplicate, reached=reached)
+
+
+def _published(workspace_id: int, text: str) -> tuple[Any, ...]:
+    for _ in range(TRIES - 1):
+        try:
+            row = fetch_one(_PUBLISH, (workspace_id, text))
+            break
+        except OperationalError as error:
+            # With a run that ends right now: nothing was accepted yet. Inside a transaction of the caller's it is lost.
+            if not isinstance(error.__cause__, DeadlockDetected) or connection.in_atomic_block:
+                raise
+    else:
+        row = fetch_one(_PUBLISH, (workspace_id, text))
+    assert row is not None
+    return row
+
+
+def _deliver(workspace_id: int, topic: str) -> None:
+    """What is left of one topic, as far as it can be done now; the keeper does the rest."""
+    for _ in range(ROUNDS):
+        row = fetch_one(statements.DELIVER, (topic, BATCH))
+        assert row is not None
+        queues, runs, more = row
+        _tell(workspace_id, queues, runs)
+        if not more or not runs:
+            break
+
+
+def _tell(workspace_id: int, queues: Sequence[str], runs: Sequence[UUID]) -> None:
+    for queue, count in Counter(queues).items():
+        transaction.on_commit(partial(dispatch.wake, queue, count))
+    for run_id in dict.fromkeys(runs):
+        transaction.on_commit(partial(dispatch.announce, workspace_id, run_id))

@@ -1,0 +1,15 @@
+DROP FUNCTION branchline_replay(bigint);
+DROP FUNCTION branchline_publish(bigint, jsonb);
+DROP FUNCTION branchline_deliver(text, int);
+DROP FUNCTION branchline_end_delivery(bigint, char, text);
+DROP FUNCTION branchline_deliver_held(text, int);
+DROP FUNCTION branchline_advance_events(bigint, jsonb);
+DROP FUNCTION branchline_await_event(orchestrator_token, jsonb);
+DROP FUNCTION branchline_kept_event(orchestrator_token, jsonb, text);
+DROP FUNCTION branchline_lane(bigint);
+DROP FUNCTION branchline_event_signal(orchestrator_event);
+DROP FUNCTION branchline_event_json(orchestrator_event);
+DROP FUNCTION branchline_lock_topics(text[], text[]);
+DROP FUNCTION branchline_topic_lock(text);
+DROP FUNCTION branchline_topic(bigint, text, text);
+DROP INDEX token_by_topic;
