@@ -1,4 +1,4 @@
-"""Events that were accepted, and which waiting step each of them reached. A waiting token is itself the subscription."""
+"""Events that were accepted, and which waiting step each reached. A waiting token is itself the subscription."""
 
 from enum import StrEnum
 from typing import Self

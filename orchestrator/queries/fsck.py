@@ -139,7 +139,7 @@ INVARIANTS = (
         "A leased token names a session; a waiting one waits for something.",
         """SELECT t.run_id::text, 'token ' || t.id FROM orchestrator_token t
         WHERE (t.state = 'L' AND t.session_id IS NULL)
-           OR (t.state = 'W' AND t.wake_at IS NULL
+           OR (t.state = 'W' AND t.wake_at IS NULL AND (t.waiting->>'topic') IS NULL
                AND NOT EXISTS (SELECT FROM orchestrator_human_task h
                    WHERE h.token_id = t.id AND h.epoch = t.epoch AND h.state IN ('open', 'claimed'))
                AND NOT EXISTS (SELECT FROM orchestrator_scope s
@@ -202,7 +202,36 @@ INVARIANTS = (
         patient=True,
     ),
     Invariant(
-        "I13 containers have a body",
+        "I12 events are used once",
+        "A step ends with an event once: in its run, its item of a for-each and its generation.",
+        """SELECT d.run_id::text, 'event ' || d.event_id || ' at node ' || d.node
+        FROM runs r JOIN orchestrator_delivery d ON d.run_id = r.id
+        JOIN orchestrator_steplog s ON s.run_id = d.run_id AND s.node = d.node AND s.scope_id = d.scope_id
+            AND s.generation = d.generation AND s.outcome = 'S'
+        WHERE d.state = 'D'
+        GROUP BY d.run_id, d.event_id, d.node, d.lane, d.generation HAVING count(*) > 1""",
+    ),
+    Invariant(
+        "I12 delivered events move their step",
+        "Where an event was delivered a step stands that was made ready by it, or has ended.",
+        """SELECT d.run_id::text, 'event ' || d.event_id || ' at node ' || d.node
+        FROM runs r JOIN orchestrator_delivery d ON d.run_id = r.id WHERE d.state = 'D'
+        AND NOT EXISTS (SELECT FROM orchestrator_token t WHERE t.run_id = d.run_id AND t.node = d.node
+            AND t.scope_id = d.scope_id AND t.generation = d.generation AND t.state <> 'W' AND t.signal ? 'no')
+        AND NOT EXISTS (SELECT FROM orchestrator_token t WHERE t.run_id = d.run_id AND t.node = d.node
+            AND t.scope_id = d.scope_id AND t.generation = d.generation AND t.waiting->>'kind' = 'retry')
+        AND NOT EXISTS (SELECT FROM orchestrator_steplog s WHERE s.run_id = d.run_id AND s.node = d.node
+            AND s.scope_id = d.scope_id AND s.generation = d.generation AND s.final)""",
+    ),
+    Invariant(
+        "I14 deliveries end",
+        "No delivery of an event is pending for more than a minute.",
+        """SELECT d.run_id::text, 'event ' || d.event_id FROM orchestrator_delivery d
+        WHERE d.state = 'P' AND d.made_at < clock_timestamp() - interval '1 minute'""",
+        patient=True,
+    ),
+    Invariant(
+        "I15 containers have a body",
         "A container, or a lane, that waits for what is in it has control in it.",
         """SELECT t.run_id::text, 'token ' || t.id FROM orchestrator_token t
         WHERE t.state = 'W' AND t.waiting->>'kind' IN ('body', 'items') AND NOT EXISTS (
@@ -211,7 +240,7 @@ INVARIANTS = (
                     THEN branchline_block(k.scope_id) = t.inner_scope ELSE k.scope_id = t.inner_scope END)""",
     ),
     Invariant(
-        "I13 scopes have their container",
+        "I15 scopes have their container",
         "What stands in a scope stands in an entered one of its own run, and an open one has its container's token.",
         """SELECT t.run_id::text, 'token ' || t.id FROM orchestrator_token t WHERE t.scope_id <> 0
         AND NOT EXISTS (SELECT FROM orchestrator_scope s
@@ -222,7 +251,7 @@ INVARIANTS = (
         AND NOT EXISTS (SELECT FROM orchestrator_token t WHERE t.id = s.token_id AND t.run_id = s.run_id)""",
     ),
     Invariant(
-        "I13 nothing waits in a closed container",
+        "I15 nothing waits in a closed container",
         "What waits or is at work in a closed container is known to be left there: the next sweep takes it away.",
         """SELECT t.run_id::text, 'token ' || t.id FROM orchestrator_token t
         JOIN orchestrator_scope s ON s.id = branchline_block(t.scope_id) AND s.state = 'C' AND s.draining_since IS NULL
@@ -231,14 +260,14 @@ INVARIANTS = (
             AND NOT (t.state = 'W' AND coalesce(t.waiting ? 'turn', false))""",
     ),
     Invariant(
-        "I13 closed containers drain",
+        "I15 closed containers drain",
         "What was left in a closed container is gone within a minute.",
         """SELECT s.run_id::text, 'scope ' || s.id FROM orchestrator_scope s
         WHERE s.draining_since < clock_timestamp() - interval '1 minute'""",
         patient=True,
     ),
     Invariant(
-        "I13 items are counted once",
+        "I15 items are counted once",
         "A for-each counts no more ended items than were given out and left a row in the log (of up to 10,000 items).",
         """SELECT s.run_id::text, 'scope ' || s.id FROM runs r JOIN orchestrator_scope s ON s.run_id = r.id
         WHERE s.ok + s.fail > s.next OR s.next > s.total
@@ -247,7 +276,7 @@ INVARIANTS = (
                WHERE l.run_id = s.run_id AND l.scope_id BETWEEN s.id + 1 AND s.id + s.total))""",
     ),
     Invariant(
-        "I15 children have a parent",
+        "I18 children have a parent",
         "An open run of a sub-workflow has the run that began it, and does not outlive that by a minute.",
         """SELECT r.id::text, 'child of ' || r.parent_run_id FROM orchestrator_run r WHERE r.parent_run_id IS NOT NULL
         AND r.state NOT IN ('succeeded', 'failed', 'cancelled', 'undone', 'undo_stuck')

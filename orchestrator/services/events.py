@@ -24,7 +24,7 @@ _PUBLISH = "SELECT event, duplicate, reached, queues, runs, more FROM branchline
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """An accepted event. `number` is ours; `duplicate`: it had come before, so nothing was done; `reached`: waiting steps."""
+    """An accepted event: our number of it, whether it had come before (then nothing was done), how many waits it met."""
 
     number: int
     duplicate: bool

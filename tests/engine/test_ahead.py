@@ -115,13 +115,13 @@ def test_a_pause_drops_what_ran_ahead_and_a_resume_runs_it(house: House, sandbox
     drawn = document([step("a", "told"), step("b", "told"), step("c", "told")], "a > b > c")
     version = house.publish(drawn, kinds=known)
     with worker_at_work(make_tools(sandbox, known)) as house.worker:
-        real, attempts = house.worker._committer._call, house.worker._attempts
+        real, attempts = house.worker._committer._ask, house.worker._attempts
 
-        def call(text: str) -> Any:
+        def call(statement: str, text: str) -> Any:
             assert go_on.wait(PATIENCE)
-            return real(text)
+            return real(statement, text)
 
-        with patch.object(house.worker._committer, "_call", call):
+        with patch.object(house.worker._committer, "_ask", call):
             run_id = house.start(version)
             assert ran_ahead.wait(PATIENCE)
             pause_run(run_id, house.actor)
@@ -152,9 +152,9 @@ def test_a_refused_end_forgets_what_ran_ahead_of_it(house: House, sandbox: Sandb
     version = house.publish(document([*steps, step("d", "told")], "a > b > c", "b.error > d"), kinds=known)
     seen: list[tuple[int, set[int]]] = []
     with worker_at_work(make_tools(sandbox, known)) as house.worker:
-        real, attempts = house.worker._committer._call, house.worker._attempts
+        real, attempts = house.worker._committer._ask, house.worker._attempts
 
-        def call(text: str) -> Any:
+        def call(statement: str, text: str) -> Any:
             told = [item for item in json.loads(text) if item.get("n") == 1]
             if any(item["o"] == "S" for item in told):
                 assert ran_ahead.wait(PATIENCE)
@@ -163,9 +163,9 @@ def test_a_refused_end_forgets_what_ran_ahead_of_it(house: House, sandbox: Sandb
                 attempt = attempts.at(item["t"])
                 assert attempt is not None
                 seen.append((attempt.lease.node, set(attempt.lease.seen)))
-            return real(text)
+            return real(statement, text)
 
-        with patch.object(house.worker._committer, "_call", call):
+        with patch.object(house.worker._committer, "_ask", call):
             run_id = house.start(version)
             assert house.end_of(run_id).state == "succeeded"
     assert seen == [(1, {1})]

@@ -12,6 +12,8 @@ from django.utils import timezone
 from prometheus_client import REGISTRY
 
 from orchestrator.models import (
+    Delivery,
+    Event,
     Gate,
     GateArrival,
     HumanTask,
@@ -45,6 +47,28 @@ def unguarded(statement: str, *arguments: Any) -> None:
     """Change rows as a bug would, past the tables' own guards."""
     with connection.cursor() as cursor:
         cursor.execute(statement, arguments)
+
+
+def delivery(run: UUID, **more: Any) -> None:
+    row = Run.objects.get(pk=run)
+    event = Event.objects.filter(event_id=str(run)).first() or Event.objects.create(
+        workspace_id=row.workspace_id, source="/test", event_id=str(run), type="told"
+    )
+    known = {"event": event, "run_id": run, "node": 0, "token_id": 0, "topic": f"{row.workspace_id}/told#"}
+    Delivery.objects.create(**{**known, "state": "D", "ended_at": timezone.now(), **more})
+
+
+def heard_twice(run: UUID) -> None:
+    delivery(run)
+    delivery(run, replay=1)
+
+
+def heard_by_nobody(run: UUID) -> None:
+    delivery(run, scope_id=7)
+
+
+def never_delivered(run: UUID) -> None:
+    delivery(run, state="P", ended_at=None, made_at=timezone.now() - timedelta(minutes=2))
 
 
 def two_successes(run: UUID) -> None:
@@ -234,12 +258,15 @@ FAULTS: dict[str, Callable[[UUID], None]] = {
     "I5 leases have an owner": waits_for_nothing,
     "I7 dead workers hold nothing": dead_owner,
     "I11 timers fire": late_timer,
-    "I13 containers have a body": no_body,
-    "I13 scopes have their container": no_container,
-    "I13 nothing waits in a closed container": waits_in_a_closed_container,
-    "I13 closed containers drain": never_empty,
-    "I13 items are counted once": item_counted_twice,
-    "I15 children have a parent": orphan,
+    "I12 events are used once": heard_twice,
+    "I12 delivered events move their step": heard_by_nobody,
+    "I14 deliveries end": never_delivered,
+    "I15 containers have a body": no_body,
+    "I15 scopes have their container": no_container,
+    "I15 nothing waits in a closed container": waits_in_a_closed_container,
+    "I15 closed containers drain": never_empty,
+    "I15 items are counted once": item_counted_twice,
+    "I18 children have a parent": orphan,
     "I16 a ledger follows the drain": ledger_too_early,
     "I16 undo items at work have a token": undo_without_token,
     "I16 what is undone was settled in order": undone_unseen,

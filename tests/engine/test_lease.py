@@ -214,16 +214,16 @@ def test_an_end_that_cannot_be_stored_is_logged_as_unknown(house: House, sandbox
     )
     given_up: list[bool] = []
     with worker_at_work(make_tools(sandbox, known)) as worker:
-        real = worker._committer._call
+        real = worker._committer._ask
 
-        def call(text: str) -> Any:
+        def call(statement: str, text: str) -> Any:
             told = [item for item in json.loads(text) if item.get("n") == 1 and item.get("o") == "S"]
             if told and not given_up:
                 raise RuntimeError("unforeseen \ud800")
             given_up.extend(True for item in json.loads(text) if item.get("o") == "U")
-            return real(text)
+            return real(statement, text)
 
-        with patch.object(worker._committer, "_call", call):
+        with patch.object(worker._committer, "_ask", call):
             run_id = house.start(version)
             worker.poke()
             assert house.end_of(run_id).state == "succeeded"
@@ -253,7 +253,7 @@ def test_a_lost_reply_is_a_move_only_one_epoch_later(house: House, sandbox: Sand
         item = {"t": lease["id"], "e": lease["epoch"], "then": "go", "o": "S", "ports": ["out"]}
         Token.objects.filter(pk=lease["id"]).update(epoch=lease["epoch"] + 2)
         committer = worker._committer
-        with patch.object(committer, "_call", side_effect=psycopg.OperationalError("gone")):
+        with patch.object(committer, "_ask", side_effect=psycopg.OperationalError("gone")):
             assert committer.advance(item)["status"] == "fenced"
 
 
