@@ -24,7 +24,7 @@ _PUBLISH = "SELECT event, duplicate, reached, queues, runs, more FROM branchline
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """An accepted event: our number of it, whether it had come before (then nothing was done), how many waits it met."""
+    """An accepted event: its number here, whether it had come before (then nothing was done), how many waits met it."""
 
     number: int
     duplicate: bool
