@@ -2,6 +2,8 @@
 
 from typing import Any
 
+TOLD = "bench.told"
+
 
 def fibonacci(key: str, n: int) -> dict[str, Any]:
     """One step that computes fibonacci(n) the naive way."""
@@ -30,6 +32,12 @@ def approval(key: str, username: str) -> dict[str, Any]:
     outcomes = [{"key": "yes", "label": "Yes"}, {"key": "no", "label": "No"}]
     config = {"title": "Go on?", "outcomes": outcomes, "assignees": {"users": [username]}, "allow_requester": True}
     return {"key": key, "name": key, "kind": "human_task", "config": config, "at": [0, 0]}
+
+
+def hearing(key: str) -> dict[str, Any]:
+    """One wait for an event of the run's own key."""
+    config = {"type": TOLD, "key": {"$": "input.key"}}
+    return {"key": key, "name": key, "kind": "wait_event", "config": config, "at": [0, 0]}
 
 
 def document(name: str, steps: list[dict[str, Any]], edges: list[tuple[str, str]]) -> dict[str, Any]:

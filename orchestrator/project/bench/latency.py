@@ -13,7 +13,7 @@ from uuid import uuid4
 import redis
 from django.conf import settings
 
-from orchestrator.models import HumanTask, Version
+from orchestrator.models import HumanTask, Token, Version
 from orchestrator.project.bench import drawings, floors
 from orchestrator.project.bench.place import WORKSPACE, Place
 from orchestrator.project.bench.row import Row, at_most, percentile
@@ -83,14 +83,32 @@ def decision(place: Place) -> Iterator[Row]:
     yield from _rows(place, "form decision -> handler begins", ask, DECISIONS, (0.005, 0.020))
 
 
-def _open_task(place: Place, version: Version, key: str) -> HumanTask:
-    run_id = place.start(version, {"key": key})
+def event(place: Place) -> Iterator[Row]:
+    steps = [drawings.hearing("hear"), drawings.stamp("stamp")]
+    version = place.publish(drawings.document("Hear", steps, [("hear", "stamp")]))
+
+    def ask(caller: Caller, key: str) -> float:
+        run_id = place.start(version, {"key": key})
+        _until(Token.objects.filter(run_id=run_id, waiting__has_key="topic", state="W").exists, "step wait")
+        time.sleep(CALM)
+        told = {"specversion": "1.0", "id": key, "source": "/bench", "type": drawings.TOLD, "key": key}
+        return caller.ask("POST", "events/", told)[0]
+
+    yield from _rows(place, "event -> handler begins", ask, DECISIONS, (0.005, 0.020))
+
+
+def _until(is_so: Callable[[], bool], what: str) -> None:
     deadline = time.monotonic() + PATIENCE
-    while (task := HumanTask.objects.filter(run_id=run_id).first()) is None:
+    while not is_so():
         if time.monotonic() > deadline:
-            raise TimeoutError("the measured task does not open")
+            raise TimeoutError(f"the measured {what} does not come")
         time.sleep(0.01)  # looking must not disturb what is measured
-    return task
+
+
+def _open_task(place: Place, version: Version, key: str) -> HumanTask:
+    tasks = HumanTask.objects.filter(run_id=place.start(version, {"key": key}))
+    _until(tasks.exists, "task")
+    return tasks.get()
 
 
 def _rows(place: Place, name: str, ask: Ask, count: int, bounds: tuple[float, float]) -> Iterator[Row]:

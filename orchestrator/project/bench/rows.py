@@ -16,6 +16,7 @@ MEASUREMENTS: Mapping[str, Measurement] = {
     "throughput": engine.throughput,
     "start": latency.start,
     "decision": latency.decision,
+    "event": latency.event,
     "frames": live.frames,
     "waits": waits.waits,
     "long-runs": long_runs.long_runs,
