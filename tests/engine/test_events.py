@@ -9,6 +9,9 @@ from orchestrator.models import Delivery, Event, Run, StepLog, Token
 from orchestrator.queries.fsck import breaches
 from orchestrator.services.control import cancel_run, pause_run, resume_run
 from orchestrator.services.events import Published, publish_event
+from orchestrator.services.reopen import retry_run
+from orchestrator.services.rerun import rerun_step
+from orchestrator.services.skip import skip_step
 from tests.engine.drawings import document, step
 from tests.engine.house import House, make_tools, output, worker_at_work
 from tests.waiting import wait_until
@@ -215,3 +218,59 @@ def test_an_event_ends_the_only_wait_in_its_own_transaction(house: House, sandbo
     assert heard(run_id) == ["now"]
     assert Token.objects.get(run_id=run_id).state == "R"
     assert Token.objects.get(run_id=run_id).node == 1
+
+
+def test_a_wait_can_be_skipped(house: House, at_work: None) -> None:
+    run_id = house.start(house.publish(document([awaiting(), step("after")], "hear > after")), {"order": 17})
+    waits(run_id)
+    skip_step(run_id, "hear", house.actor, output={"data": "by hand"}, reason="It came by telephone.")
+    assert house.end_of(run_id).state == "succeeded"
+    assert publish(house).reached == 0
+    assert list(breaches(everything=True)) == []
+
+
+def test_a_step_done_again_hears_the_kept_event_again(house: House, at_work: None) -> None:
+    drawn = document([awaiting(), step("after")], "hear > after")
+    run_id = house.start(house.publish(drawn), {"order": 17})
+    waits(run_id)
+    publish(house, "once")
+    house.end_of(run_id)
+    rerun_step(run_id, "hear", house.actor)
+    house.end_of(run_id)
+    assert heard(run_id) == ["once", "once"]
+    assert list(breaches(everything=True)) == []
+
+
+def test_an_event_that_came_too_late_counts_after_a_retry(house: House, at_work: None) -> None:
+    run_id = house.start(house.publish(document([awaiting(config={"deadline": "PT0.2S"})])), {"order": 17})
+    assert house.end_of(run_id).state == "failed"
+    publish(house, "late")
+    retry_run(run_id, house.actor)
+    assert house.end_of(run_id).state == "succeeded"
+    assert heard(run_id) == ["late"]
+
+
+def test_a_branch_that_is_not_wanted_hears_nothing(house: House, at_work: None) -> None:
+    any_of = step("m", "merge", join={"mode": "any", "late": "cancel"})
+    drawn = document([awaiting(), step("quick"), any_of], "hear > m", "quick > m")
+    run_id = house.start(house.publish(drawn), {"order": 17})
+    assert house.end_of(run_id).state == "succeeded"
+    assert publish(house).reached == 0
+    assert list(breaches(everything=True)) == []
+
+
+def test_an_item_of_an_ended_for_each_hears_nothing(house: House, at_work: None) -> None:
+    drawn = document(
+        [
+            step("each", "for_each", config={"items": [1, 0]}),
+            step("divide", config={"value": {"$": "1 // item"}}, retry={"attempts": 1}, parent="each"),
+            awaiting(parent="each"),
+            step("after"),
+        ],
+        "divide > hear",
+        "each.error > after",
+    )
+    run_id = house.start(house.publish(drawn), {"order": 17})
+    assert house.end_of(run_id).state == "succeeded"
+    assert publish(house).reached == 0
+    assert list(breaches(everything=True)) == []
