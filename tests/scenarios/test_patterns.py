@@ -7,26 +7,29 @@ from datetime import datetime
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
+from orchestrator.core.json_types import Json
 from orchestrator.core.parse import parse_document
 from orchestrator.core.problems import find_problems
+from orchestrator.core.states import TokenState
 from orchestrator.engine.sandbox import Sandbox
-from orchestrator.models import HumanTask, Run, StepLog, User, WorkerSession
+from orchestrator.models import HumanTask, Run, StepLog, Token, User, WorkerSession
 from orchestrator.models.ballot import digest_of
 from orchestrator.models.task import WAITING_TASK
 from orchestrator.models.workspace import Role
 from orchestrator.queries.actors import actor_in
 from orchestrator.services.control import cancel_run
+from orchestrator.services.events import publish_event
 from orchestrator.services.tasks import decide_task
 from orchestrator.steps import KINDS
 from tests.engine.house import House, leftovers, make_house, output
 from tests.scenarios.conftest import person
 from tests.scenarios.driver import inline, workers
 from tests.scenarios.patterns import CORPUS
-from tests.scenarios.patterns.pattern import ANY, Act, CancelRun, Decide, InTurn, Opened, Pattern, Ran
+from tests.scenarios.patterns.pattern import ANY, Act, Awaiting, CancelRun, Decide, InTurn, Opened, Pattern, Publish, Ran
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -80,15 +83,31 @@ class Player:
                     self._decide(self._open)
             case CancelRun():
                 cancel_run(self._run_id, self._house.actor)
+            case Awaiting(steps):
+                self._wait(lambda: self._awaiting.count() == steps, f"{steps} steps to wait for an event")
+            case Publish():
+                self._publish(act)
 
     @property
     def _open(self) -> "QuerySet[HumanTask]":
         return HumanTask.objects.filter(run_id=self._run_id, state__in=WAITING_TASK).order_by("opened_at", "id")
 
+    @property
+    def _awaiting(self) -> "QuerySet[Token]":
+        return Token.objects.filter(run_id=self._run_id, state=TokenState.WAITING, waiting__kind="event")
+
+    def _publish(self, act: Publish) -> None:
+        event: dict[str, Json] = {"id": str(uuid4()), "source": "/tests", "type": act.type, "data": act.data}
+        publish_event(actor=self._house.actor, event={**event, "key": act.key})
+        self._poke()
+
     def _decide(self, tasks: "QuerySet[HumanTask]") -> None:
         chosen, actor = tasks[0], actor_in(self._house.workspace.slug, self._user)
         assert actor is not None
         decide_task(task_id=chosen.pk, actor=actor, outcome="done", values={}, digest=digest_of(chosen))
+        self._poke()
+
+    def _poke(self) -> None:
         if self._house.worker is not None:
             self._house.worker.poke()
 

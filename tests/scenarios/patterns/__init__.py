@@ -7,12 +7,13 @@ which are not supported.
 
 from tests.scenarios.patterns.branching import BRANCHING
 from tests.scenarios.patterns.cancelling import CANCELLING
+from tests.scenarios.patterns.events import EVENTS
 from tests.scenarios.patterns.instances import INSTANCES
 from tests.scenarios.patterns.joining import JOINING
 from tests.scenarios.patterns.looping import LOOPING
 from tests.scenarios.patterns.ordering import ORDERING
 
 CORPUS = sorted(
-    [*BRANCHING, *JOINING, *INSTANCES, *ORDERING, *LOOPING, *CANCELLING],
+    [*BRANCHING, *JOINING, *INSTANCES, *ORDERING, *LOOPING, *CANCELLING, *EVENTS],
     key=lambda pattern: (pattern.number, pattern.name),
 )

@@ -43,7 +43,23 @@ class CancelRun:
     """An operator cancels the run."""
 
 
-Act = Ran | Opened | Decide | InTurn | CancelRun
+@dataclass(frozen=True)
+class Awaiting:
+    """Wait until exactly so many steps wait for an event."""
+
+    steps: int
+
+
+@dataclass(frozen=True)
+class Publish:
+    """An event comes from outside."""
+
+    type: str
+    data: Any = None
+    key: str = ""
+
+
+Act = Ran | Opened | Decide | InTurn | CancelRun | Awaiting | Publish
 
 
 @dataclass(frozen=True, kw_only=True)
