@@ -11,7 +11,6 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from orchestrator.core.json_types import Json
 from orchestrator.core.parse import parse_document
 from orchestrator.core.problems import find_problems
 from orchestrator.core.states import TokenState
@@ -29,11 +28,24 @@ from tests.engine.house import House, leftovers, make_house, output
 from tests.scenarios.conftest import person
 from tests.scenarios.driver import inline, workers
 from tests.scenarios.patterns import CORPUS
-from tests.scenarios.patterns.pattern import ANY, Act, Awaiting, CancelRun, Decide, InTurn, Opened, Pattern, Publish, Ran
+from tests.scenarios.patterns.pattern import (
+    ANY,
+    Act,
+    Awaiting,
+    CancelRun,
+    Decide,
+    InTurn,
+    Opened,
+    Pattern,
+    Publish,
+    Ran,
+)
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
+
+    from orchestrator.core.json_types import Json
 
 PATIENCE = 40  # seconds that one act may take on a busy machine
 
