@@ -7,6 +7,7 @@ waits for its end. A crash repeats only what was not stored yet.
 import json
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from random import random
@@ -55,10 +56,19 @@ class _Item:
 
 
 class Lane:
-    """`prepare(facts, lease, stop)` is the worker's, as is `stopping`. `run` returns the queues to wake."""
+    """`prepare(facts, lease, stop)` is the worker's, as is `stopping`; `heed(deadline)` has a handler watched. `run`
+    returns the queues to wake.
+    """
 
     def __init__(
-        self, pool: Any, session_id: int, prepare: Any, facts: VersionFacts, attempt: Attempt, stopping: threading.Event
+        self,
+        pool: Any,
+        session_id: int,
+        prepare: Any,
+        facts: VersionFacts,
+        attempt: Attempt,
+        stopping: threading.Event,
+        heed: Callable[[float], None],
     ) -> None:
         self._pool = pool
         self._session_id = session_id
@@ -66,6 +76,7 @@ class Lane:
         self._facts = facts
         self._attempt = attempt
         self._stopping = stopping
+        self._heed = heed
         self._lease = lease = attempt.lease
         self._body = facts.plan.bodies[lease.node]
         self._epoch = lease.epoch
@@ -174,7 +185,8 @@ class Lane:
         return ready
 
     def _call(self, ready: Prepared) -> Outcome:
-        self._attempt.deadline = time.monotonic() + ready.context.timeout
+        self._attempt.deadline = deadline = time.monotonic() + ready.context.timeout
+        self._heed(deadline)
         try:
             outcome: Outcome = ready.call()
         except Exception as error:

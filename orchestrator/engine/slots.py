@@ -26,11 +26,14 @@ class _Piece:
 
 
 class Slots:
-    """Runs work on `size` threads. `freed` is called when a slot has nothing to do, or when too little is queued."""
+    """Runs work on `size` threads. `freed` is called when a slot has nothing to do, or when too little is queued;
+    `crowded` when work must wait for a slot.
+    """
 
-    def __init__(self, size: int, freed: Callable[[], None]) -> None:
+    def __init__(self, size: int, freed: Callable[[], None], crowded: Callable[[], None] = lambda: None) -> None:
         self._pieces: queue.SimpleQueue[_Piece | None] = queue.SimpleQueue()
         self._freed = freed
+        self._crowded = crowded
         self._lock = threading.Lock()
         self._given_up: set[int] = set()
         self._load = 0
@@ -55,11 +58,18 @@ class Slots:
         with self._lock:
             self._load += 1
         self._pieces.put(_Piece(work, withdrawn))
+        if self.is_crowded:
+            self._crowded()
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether work waits for a slot."""
+        return self._load > self.size
 
     def is_jammed(self) -> bool:
         """Whether what is queued should rather be done elsewhere. To be asked from time to time, by one thread."""
         stands, self._begun_before = self._begun == self._begun_before, self._begun
-        return self._load > self.size and (stands or self._usual >= QUICK)
+        return self.is_crowded and (stands or self._usual >= QUICK)
 
     def withdraw(self) -> int:
         """Take back what has not begun, and say how much that was. Work that cannot be taken back stays."""

@@ -39,9 +39,9 @@ from orchestrator.engine.plans import Plans, VersionFacts
 from orchestrator.engine.roots import Roots
 from orchestrator.engine.slots import Slots
 from orchestrator.engine.upkeep import Upkeep
+from orchestrator.engine.watch import AGAIN, LONGEST, Watch
 
 log = structlog.get_logger(__name__)
-WATCH = 0.1  # seconds between looks for handlers that overstay
 LOOK_AFTER = 1.0  # seconds between looks for cancelled runs and strays
 MOST_TRIES = 50  # of one attempt's end, where PostgreSQL answers but cannot work (a full disk)
 MOST_QUEUED = 128  # ends that wait for their commit, before slots wait too
@@ -69,7 +69,8 @@ class Worker:
         )
         self._attempts = Attempts()
         self._stopping = threading.Event()
-        self._slots = Slots(slots, lambda: self._claimer.freed())
+        self._watch = Watch(self._look_for_late)
+        self._slots = Slots(slots, lambda: self._claimer.freed(), self._crowded)
         work = self._slots, self._attempts, self._committer
         self._claimer = Claimer(session_id, self.queues, *work, begin=self._begin, began=self._told_soon)
         self._upkeep = Upkeep(node_id, self.queues, self._attempts, self._committer, self._stop_attempt)
@@ -79,8 +80,9 @@ class Worker:
         with self._pool.connection() as connection:
             connection.execute(statements.REPLACE, (self.node_id, os.getpid(), self.session_id))
             self._upkeep.register(connection)
-        for name, target in (("loop", self._run_loop), ("watch", self._watch), ("look-after", self._look_after)):
+        for name, target in (("loop", self._run_loop), ("look-after", self._look_after)):
             threading.Thread(target=target, name=name, daemon=True).start()
+        self._watch.start()
         self._claimer.start()
 
     def poke(self) -> None:
@@ -99,6 +101,7 @@ class Worker:
     def stop(self, grace: float) -> None:
         """Claim nothing more, let attempts end within `grace` seconds, hand the rest of their chains back."""
         self._stopping.set()
+        self._watch.stop()
         # What it claims right now must still be begun, and handed on, below.
         self._claimer.stop(grace)
         self._slots.withdraw()
@@ -163,7 +166,7 @@ class Worker:
         attempt.thread_id = threading.get_ident()
         try:
             facts = self._facts(attempt.lease)
-            lane = Lane(self._pool, self.session_id, self._prepare, facts, attempt, self._stopping)
+            lane = Lane(self._pool, self.session_id, self._prepare, facts, attempt, self._stopping, self._watch.heed)
             attempt.lane = lane
             self._lane_ended(attempt, lane.run())
         except Exception as error:
@@ -201,7 +204,8 @@ class Worker:
 
     def _call(self, attempt: Attempt, ready: Prepared) -> Outcome:
         attempt.thread_id = threading.get_ident()
-        attempt.deadline = time.monotonic() + ready.context.timeout
+        attempt.deadline = deadline = time.monotonic() + ready.context.timeout
+        self._watch.heed(deadline)
         try:
             outcome: Outcome = ready.call()
         except Exception as error:
@@ -413,19 +417,27 @@ class Worker:
         self._loop.run_forever()
         self._loop.close()
 
-    def _watch(self) -> None:
+    def _look_for_late(self) -> float:
         """Give up slots whose handler overstays: its time-out is committed here, its late answer is ignored."""
-        while not self._stopping.wait(WATCH):
-            if self._slots.is_jammed():
-                self._slots.withdraw()
-            now = time.monotonic()
-            for attempt in self._attempts.all():
-                if attempt.deadline is None or now <= attempt.deadline:
-                    continue
-                try:
-                    self._overstayed(attempt)
-                except Exception as error:  # the next one is watched all the same
-                    log.warning("a late step could not be stopped", error=repr(error)[:200])
+        if self._slots.is_jammed():
+            self._slots.withdraw()
+        now = time.monotonic()
+        again = now + (AGAIN if self._slots.is_crowded else LONGEST)
+        for attempt in self._attempts.all():
+            deadline = attempt.deadline
+            if deadline is None or now <= deadline:
+                again = min(again, deadline or again)
+                continue
+            # Its end may be on its way to the rows for longer.
+            again = min(again, now + AGAIN)
+            try:
+                self._overstayed(attempt)
+            except Exception as error:  # the next one is watched all the same
+                log.warning("a late step could not be stopped", error=repr(error)[:200])
+        return again
+
+    def _crowded(self) -> None:
+        self._watch.heed(time.monotonic() + AGAIN)
 
     def _overstayed(self, attempt: Attempt) -> None:
         lease = attempt.lease

@@ -54,7 +54,7 @@ class Silent:
 class InHand:
     """Stands where slots stand: work begins at once, which only puts the attempt into the worker's hands."""
 
-    def __init__(self, size: int, freed: Callable[[], None]) -> None:
+    def __init__(self, size: int, freed: Callable[[], None], crowded: Callable[[], None]) -> None:
         self.size = size
 
     @property
