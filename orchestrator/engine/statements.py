@@ -181,18 +181,6 @@ JOIN orchestrator_workflow w ON w.id = v.workflow_id JOIN orchestrator_workspace
 WHERE v.id = %s
 """
 
-# Which of the runs at work here are being cancelled. What runs in a paused run may end.
-CANCELLED = """
-SELECT id FROM orchestrator_run WHERE id = ANY(%s::uuid[]) AND (control = 'C' OR state NOT IN ('running', 'paused'))
-"""
-
-# Which of the tokens at work here are still ours: the others were taken over, or cancelled with their branch, or have
-# the rest of their grace in a container that is over.
-OURS = """
-SELECT id, epoch FROM orchestrator_token WHERE id = ANY(%s::bigint[]) AND session_id = %s AND state = 'L'
-    AND NOT (scope_id <> 0 AND node >= 0 AND branchline_scope_closed(scope_id))
-"""
-
 # Whether a step that may be cancelled by others has been, in this scope. What is done again does not mind older marks.
 IS_MARKED = """
 SELECT EXISTS (SELECT FROM orchestrator_gate
@@ -214,16 +202,23 @@ SELECT a.kind, a.queue, a.run_id, r.workspace_id FROM branchline_fire_gates(%s) 
 JOIN orchestrator_run r ON r.id = a.run_id
 """
 
-# Tokens leased to this session that its process does not know: the answer to their claim or move was lost.
-STRAYS = """
-SELECT id, epoch FROM orchestrator_token
-WHERE session_id = %s AND state = 'L' AND started_at < clock_timestamp() - interval '5 seconds'
-"""
-
 # A worker process says that it lives. A missing row counts as dead, so the process itself writes it again.
 BOOT = """
 INSERT INTO orchestrator_worker_session (id, node_id, host, pid, queues, booted_at, beat_at)
 VALUES (%s, %s, %s, %s, %s, clock_timestamp(), clock_timestamp()) ON CONFLICT (id) DO NOTHING
+"""
+
+# What a worker process sees to each second, in one call: its session is known (nothing is written where it is), and
+# these tokens are leased to it. A stray that the process does not know was leased by an answer that was lost. Cancelled
+# is also what has the rest of its grace in a container that is over; what runs in a paused run may end. The run is read
+# by a subquery: a look by its key, however many tokens there are.
+LOOK_AFTER = f"""
+WITH known AS ({BOOT})
+SELECT k.id, k.epoch, k.started_at < clock_timestamp() - interval '5 seconds' AS stray,
+    k.scope_id <> 0 AND k.node >= 0 AND branchline_scope_closed(k.scope_id) OR (
+        SELECT r.control = 'C' OR r.state NOT IN ('running', 'paused') FROM orchestrator_run r WHERE r.id = k.run_id
+    ) AS cancelled
+FROM orchestrator_token k WHERE k.session_id = %s::bigint AND k.state = 'L'
 """
 
 # A process id used again: whoever had it on this node is gone, and must not be beaten for.

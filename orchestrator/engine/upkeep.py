@@ -3,13 +3,14 @@
 import os
 import socket
 from collections.abc import Callable, Sequence
+from typing import Any
 from uuid import UUID
 
 from orchestrator.engine import statements
 from orchestrator.engine.attempt import Attempt
 from orchestrator.engine.attempts import Attempts
 from orchestrator.engine.committer import Committer
-from orchestrator.engine.database import Connection
+from orchestrator.engine.database import Connection, OwnConnection, Row
 
 
 class Upkeep:
@@ -30,36 +31,32 @@ class Upkeep:
         self._committer = committer
         self._stop = stop
 
-    def see_to(self, connection: Connection) -> None:
-        """All of it."""
-        self.register(connection)
-        self.stop_cancelled(connection)
-        self.return_strays(connection)
+    def see_to(self, connection: OwnConnection) -> None:
+        """All of it, by one call: each that waits for an answer takes the interpreter from a step that computes."""
+        attempts = self._attempts.all()
+        rows = connection.ask(statements.LOOK_AFTER, (*self._about(), self._session_id))
+        self._stop_cancelled(attempts, rows)
+        self._return_strays(rows)
 
     def register(self, connection: Connection) -> None:
         """Say who this process is, and which queues it serves."""
-        arguments = (self._session_id, self._node_id, socket.gethostname(), os.getpid(), self._queues)
-        connection.execute(statements.BOOT, arguments)
+        connection.execute(statements.BOOT, self._about())
 
-    def stop_cancelled(self, connection: Connection) -> None:
+    def _about(self) -> tuple[Any, ...]:
+        return self._session_id, self._node_id, socket.gethostname(), os.getpid(), self._queues
+
+    def _stop_cancelled(self, attempts: list[Attempt], rows: list[Row]) -> None:
         """Tell handlers whose run is being cancelled, or whose token was taken from them."""
-        attempts = self._attempts.all()
-        if not attempts:
-            return
-        rows = connection.execute(statements.CANCELLED, (list({a.lease.run.run_id for a in attempts}),)).fetchall()
-        cancelled = {row["id"] for row in rows}
-        tokens = [attempt.lease.token_id for attempt in attempts]
-        rows = connection.execute(statements.OURS, (tokens, self._session_id)).fetchall()
-        ours = {row["id"]: row["epoch"] for row in rows}
+        ours: dict[int, Row] = {row["id"]: row for row in rows}
         for attempt in attempts:
-            lease = attempt.lease
+            lease, row = attempt.lease, ours.get(attempt.lease.token_id)
             # One that moved on meanwhile has ended its handler: telling it so changes nothing.
-            is_cancelled = lease.run.run_id in cancelled and lease.node >= 0
-            if is_cancelled or not attempt.may_stand_at(ours.get(lease.token_id)):
+            is_cancelled = row is not None and row["cancelled"] and lease.node >= 0
+            if is_cancelled or not attempt.may_stand_at(None if row is None else row["epoch"]):
                 self._stop(attempt)
 
-    def return_strays(self, connection: Connection) -> None:
+    def _return_strays(self, rows: list[Row]) -> None:
         """Give back tokens that are leased to this process and that nobody here is at work on."""
-        for row in connection.execute(statements.STRAYS, (self._session_id,)).fetchall():
-            if row["id"] not in self._attempts:
+        for row in rows:
+            if row["stray"] and row["id"] not in self._attempts:
                 self._committer.advance({"t": row["id"], "e": row["epoch"], "then": "back"})

@@ -27,7 +27,7 @@ from orchestrator.engine.attempts import Attempts
 from orchestrator.engine.claiming import PAUSE, Claimer
 from orchestrator.engine.committer import Committer, Item
 from orchestrator.engine.context import StopSign
-from orchestrator.engine.database import AWAY, Row, open_pool
+from orchestrator.engine.database import AWAY, Row, Standing, open_pool
 from orchestrator.engine.dispatch import MOST_WAKES, STAND_BACK, Herald
 from orchestrator.engine.end_items import EndItems
 from orchestrator.engine.identity import new_session_id
@@ -457,12 +457,13 @@ class Worker:
         self._go_on(self._end(attempt, outcome, None))
 
     def _look_after(self) -> None:
+        connection = Standing("look-after")
         while not self._stopping.wait(LOOK_AFTER):
             try:
-                with self._pool.connection() as connection:
-                    self._upkeep.see_to(connection)
+                self._upkeep.see_to(connection.get())
             except Exception as error:
                 log.warning("cannot look after runs, trying again", error=str(error).strip()[:200])
+        connection.close()
 
     def _stop_attempt(self, attempt: Attempt) -> None:
         attempt.stop.set()

@@ -8,7 +8,7 @@ from typing import Any
 from django.db import connection
 
 from orchestrator.engine import statements
-from orchestrator.engine.database import Connection, connect
+from orchestrator.engine.database import OwnConnection, connect
 
 
 def rows(statement: str, *arguments: Any) -> list[dict[str, Any]]:
@@ -42,7 +42,7 @@ def beat(session: int) -> None:
 
 
 @contextmanager
-def own_connection(name: str = "test") -> Iterator[Connection]:
+def own_connection(name: str = "test") -> Iterator[OwnConnection]:
     """A connection for one thread."""
     opened = connect(name)
     try:

@@ -20,6 +20,7 @@ from tests.engine.drawings import document, step
 from tests.engine.house import House, error, leftovers, make_tools, worker_at_work
 from tests.engine.house import keeper_at_work as keeper
 from tests.engine.kinds import Held, HeldAway, Told, kinds
+from tests.engine.rows import own_connection
 from tests.waiting import wait_until
 
 LONG = step("b", "delay", config={"for": "PT10M"})
@@ -113,8 +114,8 @@ def test_a_paused_run_lets_its_steps_end_and_holds_what_follows(house: House, sa
         held.enter()
         assert pause_run(run_id, house.actor) == "paused"
         assert house.worker is not None
-        with house.worker._pool.connection() as connection:
-            house.worker._upkeep.stop_cancelled(connection)  # what it does each second
+        with own_connection() as connection:
+            house.worker._upkeep.see_to(connection)  # what it does each second
         held.release.set()
         in_state(run_id, "H")
         assert letters(run_id) == [(0, "S")]

@@ -23,7 +23,7 @@ from orchestrator.services.reopen import retry_run
 from tests.engine.drawings import document, step
 from tests.engine.house import House, leftovers, make_tools, output, worker_at_work
 from tests.engine.kinds import Held, Told, kinds
-from tests.engine.rows import take_over
+from tests.engine.rows import own_connection, take_over
 from tests.waiting import wait_until
 
 OTHER = 11  # a session of another process, which does not live
@@ -167,8 +167,8 @@ def test_items_hear_that_their_lane_was_taken_away(
 def looked_after(house: House) -> None:
     """What the worker does each second."""
     assert house.worker is not None
-    with house.worker._pool.connection() as connection:
-        house.worker._upkeep.stop_cancelled(connection)
+    with own_connection() as connection:
+        house.worker._upkeep.see_to(connection)
 
 
 def test_a_handler_that_ends_just_as_it_is_given_up_costs_no_other_its_time(

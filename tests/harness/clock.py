@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from django.db import connection
 
-from orchestrator.engine.database import Connection, connect
+from orchestrator.engine.database import Connection, OwnConnection, connect
 
 #: `pg_catalog` is searched first unless it is named; named second, our function stands before the real one.
 LOOK_HERE_FIRST = "SET search_path = harness, pg_catalog, public"
@@ -26,7 +26,7 @@ STANDS = CREATE + "$$ SELECT began + shift + nextval('harness.readings') * inter
 
 
 @contextmanager
-def movable_clock() -> Iterator[Connection]:
+def movable_clock() -> Iterator[OwnConnection]:
     """A connection for engine calls. Inside the block it and Django's connection read a clock that `shift` moves."""
     with connection.cursor() as cursor:
         cursor.execute(STANDS)

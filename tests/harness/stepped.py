@@ -271,11 +271,8 @@ class Process(Worker):
 
     def look_after(self) -> None:
         """What the worker does each second beside its work."""
-        connection = self.world.database
-        self._upkeep.register(connection)
-        self._upkeep.stop_cancelled(connection)
         with self._committing():
-            self._upkeep.return_strays(connection)
+            self._upkeep.see_to(self.world.database)
             self._flush()
 
     def stop_politely(self) -> None:

@@ -13,7 +13,7 @@ import psycopg
 
 from orchestrator.core.errors import RunAlreadyClosed
 from orchestrator.engine import statements
-from orchestrator.engine.database import Connection, Row
+from orchestrator.engine.database import OwnConnection, Row
 from orchestrator.engine.keeper import Keeper
 from orchestrator.engine.lease import leases_of
 from orchestrator.models import Run, Version
@@ -57,7 +57,7 @@ class World:
     """All methods are single steps; each raises Breached when it sees what must not be."""
 
     house: House
-    database: Connection
+    database: OwnConnection
     drawings: list[tuple[Version, Wanted]]
     #: for drawings with expressions
     sandbox: Any = None
