@@ -1,9 +1,19 @@
 """What is wrong with a drawing, and what must not even be kept."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from orchestrator.api import KINDS, Document, Json, Problem, find_problems, invalid_document
+from orchestrator.api import (
+    KINDS,
+    Document,
+    Json,
+    KnownWorkflows,
+    Problem,
+    find_problems,
+    invalid_document,
+    known_workflows,
+    named_workflows,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +35,17 @@ class Findings:
         return [problem.as_json() for problem in self.problems]
 
 
-def find(document: Document) -> Findings:
-    """All problems of a document."""
-    return Findings(tuple(find_problems(document, KINDS)))
+def find(document: Document, workspace_id: int, own: str = "") -> Findings:
+    """All problems of a document of this workspace. `own` is its workflow's slug, where it has one."""
+    known = known_workflows(workspace_id, named_workflows(document))
+    return Findings(tuple(find_problems(document, KINDS, _as_published(known, own))))
+
+
+def _as_published(workflows: KnownWorkflows, own: str) -> KnownWorkflows:
+    """A workflow that runs itself has a live version as soon as it can do so."""
+    if own not in workflows.named:
+        return workflows
+    return replace(workflows, named={**workflows.named, own: replace(workflows.named[own], is_live=True)})
 
 
 def refuse_doubles(document: Document) -> None:

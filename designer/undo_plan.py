@@ -7,9 +7,9 @@ from designer.problems import find
 from orchestrator.api import KINDS, BranchlineError, Document, Json, NotFound, Plan, compile_plan, undo_preview
 
 
-def undo_plan_of_draft(document: Document, step: str) -> dict[str, Json]:
+def undo_plan_of_draft(document: Document, step: str, workspace_id: int, own: str) -> dict[str, Json]:
     """The undo plan of a draft; while it does not compile, `why_not` instead. Raises StepMissing, NotFound."""
-    problems = find(document)
+    problems = find(document, workspace_id, own)
     if problems.errors:
         errors, them = ("1 error", "it") if problems.errors == 1 else (f"{problems.errors} errors", "them")
         message = f"The drawing has {errors}, so nobody can say what an undo would do. Repair {them} first."

@@ -27,6 +27,7 @@ from orchestrator.core.parse import parse_document
 from orchestrator.core.plan import Plan
 from orchestrator.core.problem import Problem
 from orchestrator.core.problems import find_problems
+from orchestrator.core.problems_workflows import KnownWorkflows, named_workflows
 from orchestrator.core.references import References, references
 from orchestrator.core.schema import check_input
 from orchestrator.core.schema_example import example_of
@@ -46,6 +47,7 @@ from orchestrator.queries.drawing import plan_of
 from orchestrator.queries.history import history
 from orchestrator.queries.item_outputs import each_output
 from orchestrator.queries.items import ITEM_STATES, ItemPlace, Items, item_at, items_of
+from orchestrator.queries.known_workflows import known_workflows
 from orchestrator.queries.live import Frame, Lost, Viewer, admit, read_changes, standings, watchable
 from orchestrator.queries.preview import RanData, evaluate, last_run_data
 from orchestrator.queries.runs import (
@@ -135,6 +137,7 @@ __all__ = [
     "Json",
     "JsonInvalid",
     "JsonObject",
+    "KnownWorkflows",
     "Lost",
     "News",
     "NotFound",
@@ -196,12 +199,14 @@ __all__ = [
     "invalid_document",
     "item_at",
     "items_of",
+    "known_workflows",
     "last_run_data",
     "list_runs",
     "machine_actor",
     "matching_runs",
     "may",
     "may_read_data",
+    "named_workflows",
     "narrowed",
     "oldest_waiting",
     "options_of",

@@ -14,7 +14,7 @@ from designer.problems import find
 from designer.queries.drafts import load_draft
 from designer.services.drafts import save_draft
 from designer.undo_plan import undo_plan_of_draft
-from orchestrator.api import parse_document
+from orchestrator.api import Json, Workflow, parse_document
 
 REVISION = OpenApiParameter(
     "If-Match", OpenApiTypes.STR, OpenApiParameter.HEADER, required=True, description="The revision you started from."
@@ -23,6 +23,11 @@ STEP = OpenApiParameter("step", OpenApiTypes.STR, description="The key of the st
 
 UNDO = OpenApiParameter("undo", OpenApiTypes.BOOL, description="As the step's undo, which reads output and error, too.")
 FAILING = OpenApiParameter("step", OpenApiTypes.STR, required=True, description="The key of the step that fails.")
+
+
+def problems_of(workflow: Workflow, drawing: Json) -> list[Json]:
+    """What is wrong with a drawing of this workflow."""
+    return find(parse_document(drawing), workflow.workspace_id, workflow.slug).as_json()
 
 
 class DraftView(WorkflowView):
@@ -36,7 +41,7 @@ class DraftView(WorkflowView):
         body = {
             "revision": draft.revision,
             "document": draft.document,
-            "problems": find(parse_document(draft.document)).as_json(),
+            "problems": problems_of(workflow, draft.document),
             "saved_at": draft.saved_at,
             "saved_by": draft.saved_by,
             "live_version": workflow.live_version.number if workflow.live_version else None,
@@ -67,14 +72,14 @@ class ProblemsView(WorkflowView):
     @extend_schema(operation_id="draft_problems", responses=shape.ProblemsView)
     def get(self, request: Request, **kwargs: Any) -> Response:
         """The problems of the saved draft."""
-        draft = load_draft(self.workflow())
-        return Response({"revision": draft.revision, "problems": find(parse_document(draft.document)).as_json()})
+        workflow = self.workflow()
+        draft = load_draft(workflow)
+        return Response({"revision": draft.revision, "problems": problems_of(workflow, draft.document)})
 
     @extend_schema(operation_id="draft_check", request=OpenApiTypes.OBJECT, responses=shape.ProblemsView)
     def post(self, request: Request, **kwargs: Any) -> Response:
         """The problems of the sent document; nothing is saved."""
-        self.workflow()
-        return Response({"problems": find(parse_document(request.data)).as_json()})
+        return Response({"problems": problems_of(self.workflow(), request.data)})
 
 
 class UndoPlanView(WorkflowView):
@@ -88,8 +93,10 @@ class UndoPlanView(WorkflowView):
 
         While the drawing has errors `why_not` says so. 400 step_missing, 404 for a step it does not have.
         """
-        document = parse_document(load_draft(self.workflow()).document)
-        return Response(undo_plan_of_draft(document, request.query_params.get("step", "")[:63]))
+        workflow = self.workflow()
+        document = parse_document(load_draft(workflow).document)
+        step = request.query_params.get("step", "")[:63]
+        return Response(undo_plan_of_draft(document, step, workflow.workspace_id, workflow.slug))
 
 
 class PreviewView(WorkflowView):

@@ -243,6 +243,12 @@ class VersionView(serializers.Serializer[Any]):
     published_by = serializers.CharField(allow_blank=True)
 
 
+class PublishedView(VersionView):
+    """A version that has just been published, with what its author should know."""
+
+    warnings = ProblemView(many=True)
+
+
 class VersionDetail(VersionView):
     """A published version with its drawing."""
 

@@ -10,13 +10,13 @@ from rest_framework.response import Response
 
 from designer.api import serializers as shape
 from designer.api.base import WorkflowView
+from designer.api.drafts import problems_of
 from designer.api.shown import workflow_json
 from designer.exports import export_response
-from designer.problems import find
 from designer.queries.drafts import load_draft
 from designer.queries.workflows import find_version, find_workflow
 from designer.services.transfer import MOST_BYTES, import_document
-from orchestrator.api import NotFound, parse_document
+from orchestrator.api import NotFound
 from orchestrator.rest.views import WorkspaceView
 
 
@@ -30,7 +30,7 @@ class ImportView(WorkspaceView):
         """A new workflow with the document as its draft. Nothing runs; `changes` names what was taken out."""
         imported = import_document(document=request.data, actor=self.actor)
         workflow = find_workflow(self.actor, imported.workflow.slug)
-        problems = find(parse_document(load_draft(workflow).document)).as_json()
+        problems = problems_of(workflow, load_draft(workflow).document)
         body = {"workflow": workflow_json(workflow), "changes": imported.changes, "problems": problems}
         return Response(body, status=201)
 

@@ -14,7 +14,7 @@ from designer.api.shown import version_json
 from designer.api.workflows import PAGE
 from designer.diff import difference
 from designer.queries.workflows import find_version
-from designer.services.publishing import publish, set_live
+from designer.services.publishing import publish_draft, set_live
 from designer.undo_plan import undo_plan
 from orchestrator.api import plan_of
 from orchestrator.queries.cursor import page_of
@@ -31,14 +31,15 @@ class PublishView(WorkflowView):
         operation_id="draft_publish",
         parameters=[REVISION],
         request=shape.PublishRequest,
-        responses={201: shape.VersionView, 412: OpenApiTypes.OBJECT, 428: OpenApiTypes.OBJECT},
+        responses={201: shape.PublishedView, 412: OpenApiTypes.OBJECT, 428: OpenApiTypes.OBJECT},
     )
     def post(self, request: Request, **kwargs: Any) -> Response:
         """Freeze the draft as the next version and make it live. 400 draft_has_problems while it has errors."""
         note = checked(shape.PublishRequest, request)["note"]
         workflow = self.workflow()
-        version = publish(workflow=workflow, note=note, actor=self.actor, base_revision=base_revision(request))
-        return Response(version_json(find_version(workflow, version.number), version.pk), status=201)
+        done = publish_draft(workflow=workflow, note=note, actor=self.actor, base_revision=base_revision(request))
+        version = version_json(find_version(workflow, done.version.number), done.version.pk)
+        return Response(version | {"warnings": done.findings.as_json()}, status=201)
 
 
 class VersionsView(WorkflowView):

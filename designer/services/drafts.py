@@ -43,7 +43,7 @@ def save_draft(*, workflow: Workflow, document: Json, base_revision: int, actor:
     """
     parsed = parse_document(document)
     refuse_doubles(parsed)
-    findings = find(parsed)
+    findings = find(parsed, workflow.workspace_id, workflow.slug)
     parts = take_apart(document_as_json(parsed))
     with transaction.atomic():
         _win_revision(workflow, base_revision, parts, findings, actor)

@@ -1,16 +1,31 @@
 """The draft becomes an immutable version; the live pointer moves."""
 
+from dataclasses import dataclass
+
 from django.db import transaction
 
 from designer.errors import AlreadyLive, DraftHasProblems
 from designer.models import Draft
-from designer.problems import find
+from designer.problems import Findings, find
 from designer.queries.drafts import load_draft
 from designer.services.drafts import stale
 from orchestrator.api import Actor, Json, Version, Workflow, parse_document, publish_version, record
 
 
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A new version, and what was found in it: warnings at most."""
+
+    version: Version
+    findings: Findings
+
+
 def publish(*, workflow: Workflow, note: str, actor: Actor, base_revision: int | None = None) -> Version:
+    """As `publish_draft`, for who has seen the warnings."""
+    return publish_draft(workflow=workflow, note=note, actor=actor, base_revision=base_revision).version
+
+
+def publish_draft(*, workflow: Workflow, note: str, actor: Actor, base_revision: int | None = None) -> Published:
     """Freeze the draft as the next version and make it live. Open runs stay on theirs.
 
     Raises DraftHasProblems with every problem; StaleRevision when `base_revision` is given and the draft went on.
@@ -22,12 +37,12 @@ def publish(*, workflow: Workflow, note: str, actor: Actor, base_revision: int |
             raise stale(workflow, base_revision)
         loaded = load_draft(workflow)
         document = parse_document(loaded.document)
-        findings = find(document)
+        findings = find(document, workflow.workspace_id, workflow.slug)
         if findings.errors:
             raise refusal(workflow, findings.errors, findings.as_json())
         version = publish_version(workflow=workflow, document=document, raw=loaded.document, note=note, actor=actor)
         Draft.objects.filter(pk=workflow.pk).update(published_revision=loaded.revision)
-    return version
+    return Published(version, findings)
 
 
 def refusal(workflow: Workflow, errors: int, problems: list[Json]) -> DraftHasProblems:

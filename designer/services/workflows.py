@@ -35,7 +35,7 @@ def create_workflow(*, name: str, actor: Actor, document: Json = None, slug: str
     """
     parsed = parse_document(empty_document(checked_name(name)) if document is None else document)
     refuse_doubles(parsed)
-    findings = find(parsed)
+    findings = find(parsed, actor.workspace_id)
     parts = take_apart(document_as_json(parsed) | {"name": checked_name(name)})
     with transaction.atomic():
         workflow = _with_free_slug(checked_name(name), slug or name, actor)

@@ -23,21 +23,23 @@ from orchestrator.core.problems_references import (
 )
 from orchestrator.core.problems_regions import region_problems
 from orchestrator.core.problems_steps import step_problems
+from orchestrator.core.problems_workflows import KnownWorkflows, workflow_problems
 from orchestrator.core.schema import schema_problems
 
 MAX_PROBLEMS = 200
 
 
-def find_problems(document: Document, kinds: Kinds) -> list[Problem]:
+def find_problems(document: Document, kinds: Kinds, workflows: KnownWorkflows | None = None) -> list[Problem]:
     """Errors and warnings of a document: the document's own, then each step's, each edge's, the cycles.
 
+    `workflows` are those that its sub-workflow steps name; without them nobody asks whether they exist.
     The first 200 are listed; a last one tells how many more there are. Publishing needs a list without errors.
     """
     too_large = list(_size_problems(document))
-    return too_large or _bounded(list(_all(Drawing(document, kinds))))
+    return too_large or _bounded(list(_all(Drawing(document, kinds), workflows)))
 
 
-def _all(drawing: Drawing) -> Iterator[Problem]:
+def _all(drawing: Drawing, workflows: KnownWorkflows | None) -> Iterator[Problem]:
     yield from _document_problems(drawing)
     seen: set[str] = set()
     arrivals = Arrivals(drawing)
@@ -50,6 +52,8 @@ def _all(drawing: Drawing) -> Iterator[Problem]:
         yield from join_problems(arrivals, index, step)
         yield from cancel_problems(drawing, index, step)
         yield from reference_problems(drawing, step)
+        if workflows is not None:
+            yield from workflow_problems(drawing, workflows, step)
     yield from edge_problems(drawing)
     yield from cycle_problems(drawing)
 

@@ -52,6 +52,34 @@ function Differences({ found, against }: { found: Difference; against: number | 
   );
 }
 
+interface FoundProps {
+  className: string;
+  words: string;
+  rest: string;
+  problems: Problem[];
+  onShow(problem: Problem): void;
+}
+
+function Found({ className, words, rest, problems, onShow }: FoundProps) {
+  if (!problems.length) return null;
+  return (
+    <div className={className}>
+      <p>
+        {words} {rest}
+      </p>
+      <ul>
+        {problems.slice(0, 8).map((problem) => (
+          <li key={`${problem.code}:${problem.message}`}>
+            <button type="button" className="link" onClick={() => onShow(problem)}>
+              {problem.message}
+            </button>
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
+}
+
 /** The live version's document, or an empty one before the first publish; null while it is being read. */
 function useLive(designer: Designer, number: number | null) {
   const [live, setLive] = useState<Difference | null>(null);
@@ -92,7 +120,9 @@ export function PublishDialog({ onClose }: { onClose(): void }) {
   const designer = useDesigner();
   const number = useStore(designer.live);
   const { live, trouble } = useLive(designer, number);
-  const known = useStore(designer.found).problems.filter((problem) => problem.severity === "error");
+  const found = useStore(designer.found).problems;
+  const known = found.filter((problem) => problem.severity === "error");
+  const warnings = found.filter((problem) => problem.severity === "warning");
   const [note, setNote] = useState("");
   const [busy, setBusy] = useState(false);
   const [refused, setRefused] = useState<{ message: string; problems: Problem[] } | null>(null);
@@ -106,6 +136,10 @@ export function PublishDialog({ onClose }: { onClose(): void }) {
       designer.say(`Version ${answer.number} is live.`, "done");
       onClose();
     } else setRefused(answer);
+  };
+  const onShow = (problem: Problem): void => {
+    onClose();
+    if (problem.step) designer.show(problem.step, problem.field);
   };
   return (
     <DialogFrame title="Publish" onClose={onClose}>
@@ -122,30 +156,20 @@ export function PublishDialog({ onClose }: { onClose(): void }) {
           <p className="quiet">{trouble || "Comparing…"}</p>
         )}
         {refused && <p className="refusal">{refused.message}</p>}
-        {problems.length > 0 && (
-          <div className="refusal">
-            <p>
-              {problems.length === 1 ? "One error keeps" : `${problems.length} errors keep`} this from being
-              published:
-            </p>
-            <ul>
-              {problems.slice(0, 8).map((problem) => (
-                <li key={`${problem.code}:${problem.message}`}>
-                  <button
-                    type="button"
-                    className="link"
-                    onClick={() => {
-                      onClose();
-                      if (problem.step) designer.show(problem.step, problem.field);
-                    }}
-                  >
-                    {problem.message}
-                  </button>
-                </li>
-              ))}
-            </ul>
-          </div>
-        )}
+        <Found
+          className="refusal"
+          words={problems.length === 1 ? "One error keeps" : `${problems.length} errors keep`}
+          rest="this from being published:"
+          problems={problems}
+          onShow={onShow}
+        />
+        <Found
+          className="quiet"
+          words={warnings.length === 1 ? "One warning does" : `${warnings.length} warnings do`}
+          rest="not keep it from being published:"
+          problems={warnings}
+          onShow={onShow}
+        />
         <label className="field">
           <span className="field-label">Note</span>
           <textarea
