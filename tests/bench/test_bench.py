@@ -3,7 +3,7 @@
 import pytest
 from django.core.management.base import CommandError
 
-from orchestrator.project.bench.row import at_most, percentile, times_floor
+from orchestrator.project.bench.row import at_most, pairs_times_floor, percentile, times_floor
 from orchestrator.project.bench.rows import MEASUREMENTS
 from orchestrator.project.management.commands.bench import chosen
 
@@ -38,3 +38,18 @@ def test_a_row_is_met_by_its_median() -> None:
     assert not at_most("a", 0.004, [0.001, 0.005, 9.0]).met
     assert times_floor("a", 1.5, [3.0], [2.0]).met
     assert not times_floor("a", 1.4, [3.0], [2.0]).met
+
+
+def test_pairs_are_met_by_the_median_of_their_ratios() -> None:
+    """An hour in which the machine was twice as slow says nothing: it slows both values of a pair."""
+    pairs = [(2.0, 2.0), (4.4, 4.0), (2.2, 2.0), (4.8, 4.0), (2.0, 2.0)]
+    row = pairs_times_floor("a", 1.1, pairs)
+    assert row.factor == pytest.approx(1.1)
+    assert row.met
+    assert (row.median, row.floor_median) == (2.2, 2.0)
+    assert not pairs_times_floor("a", 1.09, pairs).met
+
+
+def test_without_pairs_the_factor_is_that_of_the_medians() -> None:
+    assert times_floor("a", 1.5, [3.0, 1.0, 9.0], [2.0]).factor == pytest.approx(1.5)
+    assert at_most("a", 0.004, [0.001]).factor is None

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One measured row: seconds, or what `unit` says. `measured` holds one value per repetition."""
+    """One measured row: seconds, or what `unit` says. `measured` holds one value per repetition.
+
+    `ratios`: of each value to the floor that was measured right after it.
+    """
 
     name: str
     measured: Sequence[float]
@@ -15,6 +18,7 @@ class Row:
     target: str
     met: bool
     unit: str = "ms"
+    ratios: Sequence[float] = ()
 
     @property
     def median(self) -> float:
@@ -24,11 +28,29 @@ class Row:
     def floor_median(self) -> float | None:
         return statistics.median(self.floor) if self.floor else None
 
+    @property
+    def factor(self) -> float | None:
+        """How many floors it takes."""
+        if self.ratios:
+            return statistics.median(self.ratios)
+        return self.median / statistics.median(self.floor) if self.floor else None
+
 
 def times_floor(name: str, factor: float, measured: Sequence[float], floor: Sequence[float]) -> Row:
     """A row whose target is a multiple of its floor."""
     met = statistics.median(measured) <= factor * statistics.median(floor)
     return Row(name=name, measured=measured, floor=floor, target=f"<= {factor:g} x floor", met=met)
+
+
+def pairs_times_floor(name: str, factor: float, pairs: Sequence[tuple[float, float]]) -> Row:
+    """The same where each value has its floor beside it.
+
+    What changes on the machine from one minute to the next changes both values of a pair, but not their ratio.
+    """
+    measured, floor = zip(*pairs, strict=True)
+    ratios = [value / beside for value, beside in pairs]
+    met = statistics.median(ratios) <= factor
+    return Row(name=name, measured=measured, floor=floor, target=f"<= {factor:g} x floor", met=met, ratios=ratios)
 
 
 def at_most(name: str, bound: float, measured: Sequence[float], floor: Sequence[float] = ()) -> Row:

@@ -24,7 +24,7 @@ INSIDE = "BRANCHLINE_BENCH_INSIDE"
 class Command(BaseCommand):
     """Measure. Everything runs on this machine in a data folder that is removed afterwards."""
 
-    help = "Measure the speed rows beside their floors: median of 5, spread shown."
+    help = "Measure the speed rows beside their floors: medians, spread shown."
     requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -70,13 +70,13 @@ def chosen(text: str) -> list[str]:
 
 def show(rows: list[Row]) -> None:
     """The table for the terminal and for docs/performance.md."""
-    table = Table(title="Median of 5 runs, whole product, live view on, fsync on")
+    table = Table(title="Medians, whole product, live view on, fsync on")
     for name in ("Work", "Median", "Spread", "Floor", "Factor", "Target", "Met"):
         table.add_column(name, justify="left" if name in ("Work", "Target") else "right")
     for row in rows:
         floor = row.floor_median
         spread = f"{written(row, min(row.measured))} - {written(row, max(row.measured))}"
-        factor = "" if floor is None else f"{row.median / floor:.2f}"
+        factor = "" if row.factor is None else f"{row.factor:.3f}" if row.ratios else f"{row.factor:.2f}"
         shown = "" if floor is None else written(row, floor)
         table.add_row(row.name, written(row, row.median), spread, shown, factor, row.target, "yes" if row.met else "no")
     Console(width=130).print(table)
