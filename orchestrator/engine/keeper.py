@@ -155,6 +155,7 @@ class Keeper:
             while more and rounds:
                 rounds -= 1
                 done = connection.execute(statements.DELIVER, (row["topic"], LIMIT)).fetchone()
+                metrics.EVENTS_DELIVERED.inc(len(done["runs"]) if done else 0)
                 more = done is not None and done["more"] and bool(done["runs"])
                 for queue, count in Counter(done["queues"] if done else ()).items():
                     self._wake(queue, count)

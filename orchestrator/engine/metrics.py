@@ -43,6 +43,10 @@ TAKEOVERS: Final = Counter(
     ["reason"],
 )
 TIMERS: Final = Counter("branchline_timers_fired", "Waiting tokens that the keeper woke because their time had come.")
+EVENTS: Final = Counter(
+    "branchline_events", "Events that came: accepted, or a duplicate of an earlier one.", ["result"]
+)
+EVENTS_DELIVERED: Final = Counter("branchline_events_delivered", "Waiting steps that an event has moved when it came.")
 WAKE_UPS: Final = Counter("branchline_wake_ups", "Wake-up messages given to the broker, or refused by it.", ["result"])
 FSCK_FAULTS: Final = Counter(
     "branchline_fsck_faults", "Rows that contradict an invariant of the engine, each time one is seen.", ["invariant"]

@@ -1,5 +1,6 @@
 """The narrow door for outside events: accept one, and hand it to the steps that wait for it."""
 
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,14 +13,14 @@ from psycopg.errors import DeadlockDetected
 
 from orchestrator.core.json_text import check_json
 from orchestrator.core.json_types import Json
-from orchestrator.engine import dispatch, statements
+from orchestrator.engine import dispatch, metrics, statements
 from orchestrator.engine.prepared import fetch_one
 from orchestrator.policy import Action, Actor, require
 
 #: Deliveries in one transaction after the first, and how many of those the publisher makes itself.
 BATCH, ROUNDS = 500, 20
 TRIES = 3
-_PUBLISH = "SELECT event, duplicate, reached, queues, runs, more FROM branchline_publish(%s::bigint, %s::jsonb)"
+_PUBLISH = "SELECT event, duplicate, reached, queues, runs, more, ended FROM branchline_publish(%s::bigint, %s::jsonb)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +39,12 @@ def publish_event(*, actor: Actor, event: dict[str, Json]) -> Published:
     """
     require(actor, Action.EVENT_EMIT)
     text = check_json({**event, "user": actor.user_id})
-    number, duplicate, reached, queues, runs, more = _published(actor.workspace_id, text)
+    began = time.monotonic()
+    number, duplicate, reached, queues, runs, more, ended = _published(actor.workspace_id, text)
+    metrics.EVENTS.labels("duplicate" if duplicate else "accepted").inc()
+    metrics.EVENTS_DELIVERED.inc(len(runs))
+    if ended:
+        metrics.attempt_ended("wait_event", "succeeded", time.monotonic() - began)
     _tell(actor.workspace_id, queues, runs)
     if more:
         topic = f"{actor.workspace_id}/{event['type']}#{event.get('key') or ''}"
@@ -67,6 +73,7 @@ def _deliver(workspace_id: int, topic: str) -> None:
         row = fetch_one(statements.DELIVER, (topic, BATCH))
         assert row is not None
         queues, runs, more = row
+        metrics.EVENTS_DELIVERED.inc(len(runs))
         _tell(workspace_id, queues, runs)
         if not more or not runs:
             break

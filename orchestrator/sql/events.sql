@@ -128,8 +128,8 @@ END $$;
 
 -- Pending deliveries of a topic, in the order in which its events were accepted. The caller holds the topic alone.
 -- A step that waits for nothing but the event ends with it right here, when it is the only one; others are made ready.
--- `runs` have moved. `more`: some are left, for somebody had a token in hand or there are more than p_limit.
-CREATE FUNCTION branchline_deliver_held(p_topic text, p_limit int, OUT queues text[], OUT runs uuid[], OUT more boolean) LANGUAGE plpgsql AS $$
+-- `runs` have moved; `ended`: a step has ended. `more`: some are left, for somebody had a token in hand or there are more than p_limit.
+CREATE FUNCTION branchline_deliver_held(p_topic text, p_limit int, OUT queues text[], OUT runs uuid[], OUT more boolean, OUT ended boolean) LANGUAGE plpgsql AS $$
 DECLARE
     d orchestrator_delivery;
     k orchestrator_token;
@@ -143,6 +143,7 @@ BEGIN
     queues := '{}';
     runs := '{}';
     more := false;
+    ended := false;
     v_single := (SELECT count(*) = 1 FROM (SELECT FROM orchestrator_delivery x
         WHERE x.topic = p_topic AND x.state = 'P' LIMIT 2) two);
     FOR d IN SELECT x.* FROM orchestrator_delivery x WHERE x.topic = p_topic AND x.state = 'P'
@@ -172,6 +173,7 @@ BEGIN
         runs := runs || d.run_id;
         IF v_ended IS NOT NULL THEN
             queues := queues || v_ended;
+            ended := true;
         ELSE
             v_queue := branchline_wake(k.id, k.epoch, branchline_event_signal(e));
             IF v_queue IS NULL THEN
@@ -190,23 +192,23 @@ CREATE FUNCTION branchline_end_delivery(p_delivery bigint, p_state char, p_why t
 $$;
 
 -- The same for whoever comes later: the publisher in a further transaction, or the keeper.
-CREATE FUNCTION branchline_deliver(p_topic text, p_limit int, OUT queues text[], OUT runs uuid[], OUT more boolean) LANGUAGE plpgsql AS $$
+CREATE FUNCTION branchline_deliver(p_topic text, p_limit int, OUT queues text[], OUT runs uuid[], OUT more boolean, OUT ended boolean) LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM branchline_lock_topics(NULL, ARRAY[p_topic]);
-    SELECT h.queues, h.runs, h.more INTO queues, runs, more FROM branchline_deliver_held(p_topic, p_limit) h;
+    SELECT h.queues, h.runs, h.more, h.ended INTO queues, runs, more, ended FROM branchline_deliver_held(p_topic, p_limit) h;
 END $$;
 
 -- Accept an event (id, source, type, key, subject, time, data, extra, user), once for its source and id, and hand it to all who
 -- wait for it. `reached`: how many those are; the steps of `queues` are ready; `more`: `branchline_deliver` has to go on.
 CREATE FUNCTION branchline_publish(p_workspace bigint, p_event jsonb,
-    OUT event bigint, OUT duplicate boolean, OUT reached int, OUT queues text[], OUT runs uuid[], OUT more boolean) LANGUAGE plpgsql AS $$
+    OUT event bigint, OUT duplicate boolean, OUT reached int, OUT queues text[], OUT runs uuid[], OUT more boolean, OUT ended boolean) LANGUAGE plpgsql AS $$
 DECLARE
     v_type text := p_event->>'type';
     v_key text := coalesce(p_event->>'key', '');
     v_any text := branchline_topic(p_workspace, v_type, NULL);
     v_topic text := branchline_topic(p_workspace, v_type, v_key);
 BEGIN
-    duplicate := false; reached := 0; queues := '{}'; runs := '{}'; more := false;
+    duplicate := false; reached := 0; queues := '{}'; runs := '{}'; more := false; ended := false;
     PERFORM branchline_lock_topics(ARRAY[v_any], ARRAY[v_topic]);
     INSERT INTO orchestrator_event (workspace_id, source, event_id, type, key, subject, time, data, extra, accepted_at,
         published_by_id)
@@ -229,13 +231,13 @@ BEGIN
     FROM orchestrator_token k WHERE k.state = 'W' AND k.waiting->>'topic' IN (v_topic, v_any);
     GET DIAGNOSTICS reached = ROW_COUNT;
     IF reached > 0 THEN
-        SELECT h.queues, h.runs, h.more INTO queues, runs, more FROM branchline_deliver_held(v_topic, 100) h;
+        SELECT h.queues, h.runs, h.more, h.ended INTO queues, runs, more, ended FROM branchline_deliver_held(v_topic, 100) h;
     END IF;
 END $$;
 
 -- A dead letter is looked at again: by its step if that waits now for such an event, as if it came this moment. NULL: it
 -- does not. The caller holds nothing.
-CREATE FUNCTION branchline_replay(p_delivery bigint, OUT queues text[], OUT runs uuid[], OUT more boolean) LANGUAGE plpgsql AS $$
+CREATE FUNCTION branchline_replay(p_delivery bigint, OUT queues text[], OUT runs uuid[], OUT more boolean, OUT ended boolean) LANGUAGE plpgsql AS $$
 DECLARE
     d orchestrator_delivery;
     v_token bigint;
@@ -254,5 +256,5 @@ BEGIN
         clock_timestamp(), branchline_xid()
     FROM orchestrator_delivery x WHERE x.event_id = d.event_id AND x.run_id = d.run_id AND x.node = d.node
         AND x.scope_id = d.scope_id AND x.generation = d.generation;
-    SELECT h.queues, h.runs, h.more INTO queues, runs, more FROM branchline_deliver_held(d.topic, 100) h;
+    SELECT h.queues, h.runs, h.more, h.ended INTO queues, runs, more, ended FROM branchline_deliver_held(d.topic, 100) h;
 END $$;

@@ -3,6 +3,8 @@
 from typing import Any
 from uuid import UUID, uuid4
 
+from prometheus_client import REGISTRY
+
 from orchestrator.core.json_types import Json
 from orchestrator.engine.sandbox import Sandbox
 from orchestrator.models import Delivery, Event, Run, StepLog, Token
@@ -274,3 +276,20 @@ def test_an_item_of_an_ended_for_each_hears_nothing(house: House, at_work: None)
     assert house.end_of(run_id).state == "succeeded"
     assert publish(house).reached == 0
     assert list(breaches(everything=True)) == []
+
+
+def test_events_are_counted(house: House, at_work: None) -> None:
+    def counted(name: str, **labels: str) -> float:
+        return REGISTRY.get_sample_value(f"branchline_{name}_total", labels) or 0.0
+
+    def all_counted() -> list[float]:
+        results = [counted("events", result=result) for result in ("accepted", "duplicate")]
+        return [*results, counted("events_delivered"), counted("attempts", kind="wait_event", outcome="succeeded")]
+
+    run_id = house.start(house.publish(document([awaiting(), step("after")], "hear > after")), {"order": 17})
+    waits(run_id)
+    before = all_counted()
+    publish(house, id="a")
+    publish(house, id="a")
+    house.end_of(run_id)
+    assert [now - was for now, was in zip(all_counted(), before, strict=True)] == [1, 1, 1, 1]
