@@ -104,7 +104,7 @@ def _out_of_reach(index: int, step: Step, join: Join, most: int) -> Problem:
 def _deadline_problems(index: int, step: Step, join: Join) -> Iterator[Problem]:
     path = f"/steps/{index}/join/deadline"
     if join.deadline is not None and join.deadline <= 0:
-        message = f'Step "{step.key}" has a join deadline of 0 seconds, so no branch could arrive in time. Raise it.'
+        message = f'Step "{step.key}" has a join deadline of 0 seconds, so only one branch could be in time. Raise it.'
         yield _of(step, "deadline_invalid", "join.deadline", message, setting("Wait for 5 minutes", path, "PT5M"))
     if join.deadline is None and join.on_deadline != Join().on_deadline:
         fix = removal("Remove it", f"/steps/{index}/join/on_deadline")

@@ -62,7 +62,7 @@ class PlanGate(models.Model):
     tolerate = models.IntegerField(default=0)
     #: a abort, f finish, c continue; of the run's last gate: u undo
     on_failure = models.CharField(max_length=1, default="f")
-    #: Seconds from the first signal.
+    #: Seconds from the first signal, whatever it says (decision 24).
     deadline = models.FloatField(null=True)
     deadline_fails = models.BooleanField(default=True)
     cancels_late = models.BooleanField(default=False)

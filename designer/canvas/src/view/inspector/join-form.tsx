@@ -11,7 +11,9 @@ const JOIN_FIELDS = [
     required: true,
   }),
   plainField("quorum", "How many branches", "number"),
-  plainField("deadline", "Waits at most", "duration", { help: "counted from the first branch that arrives" }),
+  plainField("deadline", "Waits at most", "duration", {
+    help: "counted from the first branch that arrives, fails or is skipped; steps that may hang have a time-out of their own",
+  }),
   plainField("on_deadline", "After that", "choice", {
     choices: ["proceed", "fail"],
     default: "fail",
