@@ -121,10 +121,10 @@ def _park(item: dict[str, Any], plan: Plan, lease: Lease, settled: Settlement) -
 
 def _await(item: dict[str, Any], lease: Lease, awaited: Awaited) -> None:
     workspace, of_key = lease.run.workspace_id, "" if awaited.key is None else f"#{awaited.key}"
-    item["waiting"] = {**item["waiting"], "topic": f"{workspace}/{awaited.type}{of_key}"}
-    item["await"] = {"workspace": workspace, "type": awaited.type, "key": awaited.key} | (
-        {} if awaited.since is None else {"since": awaited.since.isoformat()}
-    )
+    since: dict[str, Json] = {} if awaited.since is None else {"since": awaited.since.isoformat()}
+    topic = {"topic": f"{workspace}/{awaited.type}{of_key}"}
+    item["waiting"] = {**item["waiting"], **topic} | ({"from": since["since"]} if since else {})
+    item["await"] = {"workspace": workspace, "type": awaited.type, "key": awaited.key} | since
 
 
 def _looked_at(number: int, settled: Settlement) -> dict[str, Any]:

@@ -44,6 +44,17 @@ LIVE = f"""SELECT id FROM orchestrator_run
     WHERE state NOT IN ('succeeded', 'failed', 'cancelled', 'undone', 'undo_stuck')
     UNION SELECT id FROM orchestrator_run WHERE id >= rpad(lpad(to_hex(
         (extract(epoch FROM clock_timestamp() - interval '{RECENT} s') * 1000)::bigint), 12, '0'), 32, '0')::uuid"""
+# Events that somebody waits for, and has not had: by the key, or of any; each served by an index of its own.
+MISSED = """SELECT t.run_id::text, 'token ' || t.id || ', event ' || e.id FROM (
+            SELECT k.*, k.waiting->>'topic' AS topic, branchline_lane(k.scope_id) AS lane,
+                coalesce((k.waiting->>'from')::timestamptz, r.started_at) AS since
+            FROM orchestrator_token k JOIN orchestrator_run r ON r.id = k.run_id
+            WHERE k.state = 'W' AND k.waiting->>'topic' IS NOT NULL) t
+        JOIN orchestrator_event e ON e.workspace_id = split_part(t.topic, '/', 1)::bigint
+            AND e.type = split_part(substr(t.topic, strpos(t.topic, '/') + 1), '#', 1) AND {condition}
+        WHERE e.accepted_at >= t.since AND e.accepted_at > clock_timestamp() - interval '1 hour'
+        AND NOT EXISTS (SELECT FROM orchestrator_delivery d WHERE d.event_id = e.id AND d.run_id = t.run_id
+            AND d.node = t.node AND d.generation = t.generation AND d.lane = t.lane)"""
 
 INVARIANTS = (
     Invariant(
@@ -210,6 +221,12 @@ INVARIANTS = (
             AND s.generation = d.generation AND s.outcome = 'S'
         WHERE d.state = 'D'
         GROUP BY d.run_id, d.event_id, d.node, d.lane, d.generation HAVING count(*) > 1""",
+    ),
+    Invariant(
+        "I12 waits miss no event",
+        "Whoever waits has had every event of the last hour that it waits for, or it is being delivered.",
+        f"""{MISSED.format(condition="strpos(t.topic, '#') > 0 AND e.key = substr(t.topic, strpos(t.topic, '#') + 1)")}
+        UNION ALL {MISSED.format(condition="strpos(t.topic, '#') = 0")}""",
     ),
     Invariant(
         "I12 delivered events move their step",

@@ -51,8 +51,8 @@ CREATE FUNCTION branchline_lane(p_scope bigint) RETURNS text LANGUAGE sql STABLE
     ) SELECT coalesce(string_agg(a.node || ':' || a.place, '.' ORDER BY a.n), '') FROM around a WHERE a.total > 0
 $$;
 
--- The oldest kept event that a step has not had: not one that it ended with before, in this item, nor one that it did not
--- want in this turn. Under the topic's lock.
+-- The oldest kept event that a step has not had: not one that it ended with before, well or as a dead letter, in this item,
+-- nor one that it did not want in this turn. Under the topic's lock.
 CREATE FUNCTION branchline_kept_event(t orchestrator_token, p_await jsonb, p_lane text) RETURNS orchestrator_event
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -70,7 +70,8 @@ BEGIN
                 AND CASE WHEN d.state = 'D' THEN d.lane = p_lane AND EXISTS (SELECT FROM orchestrator_steplog s
                         WHERE s.run_id = d.run_id AND s.node = d.node AND s.scope_id = d.scope_id
                             AND s.generation = d.generation AND s.outcome = 'S')
-                    ELSE d.scope_id = t.scope_id AND (d.state = 'X' OR d.why IN ('not_wanted', 'discarded')) END)
+                    WHEN d.state = 'X' OR d.why = 'discarded' THEN d.lane = p_lane
+                    ELSE d.scope_id = t.scope_id AND d.why = 'not_wanted' END)
     ORDER BY e.accepted_at, e.id LIMIT 1;
     v_plans := set_config('plan_cache_mode', 'force_generic_plan', true);
     RETURN v;
@@ -126,7 +127,8 @@ BEGIN
     RETURN QUERY SELECT * FROM branchline_advance(p_session, p_items);
 END $$;
 
--- Pending deliveries of a topic, in the order in which its events were accepted. The caller holds the topic alone.
+-- Pending deliveries of a topic, in the order in which its events were accepted. The caller holds the topic alone, and
+-- shares its type.
 -- A step that waits for nothing but the event ends with it right here, when it is the only one; others are made ready.
 -- `runs` have moved; `ended`: a step has ended. `more`: some are left, for somebody had a token in hand or there are more than p_limit.
 CREATE FUNCTION branchline_deliver_held(p_topic text, p_limit int, OUT queues text[], OUT runs uuid[], OUT more boolean, OUT ended boolean) LANGUAGE plpgsql AS $$
@@ -194,7 +196,8 @@ $$;
 -- The same for whoever comes later: the publisher in a further transaction, or the keeper.
 CREATE FUNCTION branchline_deliver(p_topic text, p_limit int, OUT queues text[], OUT runs uuid[], OUT more boolean, OUT ended boolean) LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM branchline_lock_topics(NULL, ARRAY[p_topic]);
+    -- The type too: who waits for any key must not find, and take, at this moment what is about to be looked at here.
+    PERFORM branchline_lock_topics(ARRAY[split_part(p_topic, '#', 1)], ARRAY[p_topic]);
     SELECT h.queues, h.runs, h.more, h.ended INTO queues, runs, more, ended FROM branchline_deliver_held(p_topic, p_limit) h;
 END $$;
 
@@ -243,7 +246,7 @@ DECLARE
     v_token bigint;
 BEGIN
     SELECT x.* INTO d FROM orchestrator_delivery x WHERE x.id = p_delivery;
-    PERFORM branchline_lock_topics(NULL, ARRAY[d.topic]);
+    PERFORM branchline_lock_topics(ARRAY[split_part(d.topic, '#', 1)], ARRAY[d.topic]);
     SELECT x.* INTO d FROM orchestrator_delivery x WHERE x.id = p_delivery AND x.state = 'X' FOR UPDATE;
     SELECT k.id INTO v_token FROM orchestrator_token k WHERE k.run_id = d.run_id AND k.node = d.node
         AND k.scope_id = d.scope_id AND k.generation = d.generation AND k.state = 'W'

@@ -67,6 +67,13 @@ def heard_by_nobody(run: UUID) -> None:
     delivery(run, scope_id=7)
 
 
+def missed_by_who_waits(run: UUID) -> None:
+    workspace = Run.objects.get(pk=run).workspace_id
+    Event.objects.create(workspace_id=workspace, source="/test", event_id=str(run), type="told")
+    waiting = {"kind": "person", "topic": f"{workspace}/told#"}
+    Token.objects.filter(run_id=run).update(waiting=waiting)
+
+
 def never_delivered(run: UUID) -> None:
     delivery(run, state="P", ended_at=None, made_at=timezone.now() - timedelta(minutes=2))
 
@@ -259,6 +266,7 @@ FAULTS: dict[str, Callable[[UUID], None]] = {
     "I7 dead workers hold nothing": dead_owner,
     "I11 timers fire": late_timer,
     "I12 events are used once": heard_twice,
+    "I12 waits miss no event": missed_by_who_waits,
     "I12 delivered events move their step": heard_by_nobody,
     "I14 deliveries end": never_delivered,
     "I15 containers have a body": no_body,
