@@ -1,13 +1,19 @@
-"""A wait for an event, drawn by hand."""
+"""A wait for an event, drawn by hand and watched until the event comes."""
+
+from uuid import uuid4
 
 import pytest
 from playwright.sync_api import expect
 
 from designer.queries.drafts import load_draft
 from designer.services.workflows import create_workflow
+from orchestrator.core.json_types import Json
 from orchestrator.models.workspace import Role
+from orchestrator.services.events import publish_event
+from orchestrator.services.members import machine_actor
 from tests.browser.axe import violations
 from tests.browser.canvas import Canvas
+from tests.browser.runs import started
 from tests.browser.site import Site
 from tests.core.drawings import raw_document, step
 
@@ -50,3 +56,33 @@ def test_it_is_drawn_with_its_condition_and_its_deadline(site: Site, scheme: str
     canvas.saved()
     expect(where.locator(".preview")).to_have_count(0)
     assert "where" not in load_draft(workflow).document["steps"][1]["config"]
+
+
+PAID = {"type": "order.paid", "key": {"$": "steps.order"}, "deadline": "P2D"}
+WAITING = raw_document(
+    [
+        step("order", at=[0, 0], config={"value": 17}),
+        step("paid", "wait_event", at=[288, 0], config=PAID),
+        step("ship", at=[576, 0], config={"value": {"$": "steps.paid.data.amount"}}),
+    ],
+    "order -> paid, paid -> ship",
+    name="Paid orders",
+)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_run_page_says_which_event_and_moves_on_with_it(site: Site, scheme: str) -> None:
+    ada = site.member("ada", Role.OPERATOR)
+    run = started(site.workspace, WAITING)
+    page = site.page_of(ada, scheme=scheme)
+    page.goto(site.url(f"runs/{run.pk}/"))
+    state = page.locator('.react-flow__node[data-id="paid"]')
+    expect(state).to_contain_text("Waiting for the event order.paid with key 17")
+    expect(page.locator("#run-header")).to_contain_text("Running")
+    assert violations(page) == []
+    expect(page.get_by_text("Live", exact=True)).to_be_visible()
+    event: dict[str, Json] = {"source": "/shop", "type": "order.paid", "key": "17", "data": {"amount": 120}}
+    publish_event(actor=machine_actor(site.workspace), event={"id": str(uuid4()), **event})
+    # Nothing reloads this page: the socket tells it.
+    expect(page.locator('.react-flow__node[data-id="ship"]')).to_contain_text("Succeeded")
+    expect(page.locator("#run-header")).to_contain_text("Succeeded")

@@ -189,7 +189,7 @@ export const CATALOGUE: Catalogue = {
       "wait",
       "wait_event",
       "Wait for event",
-      "signal",
+      "radio",
       "Waits until an event comes.",
       {
         type: { type: "string", ...ui("text", "Event type", { placeholder: "order.paid", order: 1 }) },

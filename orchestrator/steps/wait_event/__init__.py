@@ -22,7 +22,7 @@ class WaitEvent(Kind[WaitEventConfig]):
     group: Group = "wait"
     name = "Wait for event"
     description = "Waits until an event of a type comes, with this key or any. Survives restarts."
-    icon = "signal"
+    icon = "radio"
     config = WaitEventConfig
     effects: Effects = "none"
     resumes_alike = True

@@ -78,7 +78,7 @@ const LOOKS: Record<StepState, Look> = {
 
 const WAITING_ICONS: Partial<Record<Waiting["kind"], string>> = {
   person: "user",
-  event: "signal",
+  event: "radio",
   retry: "rotate-cw",
   branch: "git-merge",
   worker: "ellipsis",

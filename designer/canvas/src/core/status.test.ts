@@ -67,7 +67,7 @@ describe("looks", () => {
     const waiting = { kind: "person" as const, text: "Waiting for Ann", until: null };
     expect(lookOf(view("a", { state: "waiting", waiting }))).toMatchObject({ word: "Waiting", icon: "user" });
     const event = { kind: "event" as const, text: "Waiting for the event order.paid", until: null };
-    expect(lookOf(view("a", { state: "waiting", waiting: event })).icon).toBe("signal");
+    expect(lookOf(view("a", { state: "waiting", waiting: event })).icon).toBe("radio");
   });
   it.each([
     [view("a"), ""],
