@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from monitor import api_control, api_repeat, api_runs, api_tasks, api_undo
+from monitor import api_control, api_events, api_repeat, api_runs, api_tasks, api_undo
 
 urlpatterns = [
     path("runs/", api_runs.RunsView.as_view(), name="api-runs"),
@@ -30,4 +30,9 @@ urlpatterns = [
     path("tasks/<str:task>/release/", api_tasks.TaskReleaseView.as_view(), name="api-task-release"),
     path("tasks/<str:task>/reassign/", api_tasks.TaskReassignView.as_view(), name="api-task-reassign"),
     path("tasks/<str:task>/decide/", api_tasks.TaskDecideView.as_view(), name="api-task-decide"),
+    path("events/", api_events.EventsView.as_view(), name="api-events"),
+    path("events/<int:event>/", api_events.EventView.as_view(), name="api-event"),
+    path("dead-letters/", api_events.DeadLettersView.as_view(), name="api-dead-letters"),
+    path("dead-letters/<int:delivery>/replay/", api_events.ReplayView.as_view(), name="api-dead-letter-replay"),
+    path("dead-letters/<int:delivery>/discard/", api_events.DiscardView.as_view(), name="api-dead-letter-discard"),
 ]

@@ -2,6 +2,7 @@
 
 from orchestrator.audit import record
 from orchestrator.core.actor import Actor
+from orchestrator.core.cloud_events import CloudEvent, EventInvalid, checked_event, read_event
 from orchestrator.core.compile import compile_plan
 from orchestrator.core.csv_rows import CsvInvalid, csv_input
 from orchestrator.core.document import FORMAT, Document
@@ -39,11 +40,20 @@ from orchestrator.engine.prepared import Seen
 from orchestrator.models import Run, User, Version, Workflow, Workspace
 from orchestrator.models.fields import DrawnJSONField
 from orchestrator.policy import SOCKETS, Action, may, narrowed, require
+from orchestrator.queries.awaited import MOST_AWAITED, AwaitedEvent, awaited_of_run
 from orchestrator.queries.captions import Caption, captions_of, document_of, workflow_names
 from orchestrator.queries.cursor import MOST as MOST_ITEMS
 from orchestrator.queries.cursor import CursorInvalid
 from orchestrator.queries.dashboard import Dashboard, dashboard, oldest_waiting, recent_runs, stuck_runs
+from orchestrator.queries.deliveries import (
+    DeliveryView,
+    dead_letter_count,
+    dead_letters,
+    deliveries_of_run,
+    delivery_views,
+)
 from orchestrator.queries.drawing import plan_of
+from orchestrator.queries.events import EventDetail, EventFilter, EventView, event_detail, event_views, list_events
 from orchestrator.queries.history import history
 from orchestrator.queries.item_outputs import each_output
 from orchestrator.queries.items import ITEM_STATES, ItemPlace, Items, item_at, items_of
@@ -86,6 +96,8 @@ from orchestrator.services.bulk import ACTIONS as BULK_ACTIONS
 from orchestrator.services.bulk import MOST_RUNS as MOST_BULK_RUNS
 from orchestrator.services.bulk import BulkResult, change_runs
 from orchestrator.services.control import cancel_run, pause_run, resume_run
+from orchestrator.services.dead_letters import discard_delivery, replay_delivery
+from orchestrator.services.events import Published, publish_event
 from orchestrator.services.members import machine_actor
 from orchestrator.services.reopen import retry_run, retry_step
 from orchestrator.services.repeat_preview import RepeatPreview, preview_rerun, preview_retry
@@ -107,6 +119,7 @@ __all__ = [
     "FORMAT",
     "ITEM_STATES",
     "KINDS",
+    "MOST_AWAITED",
     "MOST_BULK_RUNS",
     "MOST_ITEMS",
     "SOCKETS",
@@ -114,17 +127,24 @@ __all__ = [
     "UNCHANGED",
     "Action",
     "Actor",
+    "AwaitedEvent",
     "BranchlineError",
     "BulkResult",
     "Caption",
+    "CloudEvent",
     "Conflict",
     "CsvInvalid",
     "CursorInvalid",
     "Dashboard",
     "Decided",
+    "DeliveryView",
     "Document",
     "DocumentInvalid",
     "DrawnJSONField",
+    "EventDetail",
+    "EventFilter",
+    "EventInvalid",
+    "EventView",
     "ExpressionFailed",
     "Forbidden",
     "ForeseenUndo",
@@ -143,6 +163,7 @@ __all__ = [
     "NotFound",
     "Plan",
     "Problem",
+    "Published",
     "RanData",
     "References",
     "RepeatPreview",
@@ -172,22 +193,31 @@ __all__ = [
     "Workflow",
     "Workspace",
     "admit",
+    "awaited_of_run",
     "cancel_run",
     "cancel_with_undo",
     "captions_of",
     "card_for",
     "change_runs",
     "check_input",
+    "checked_event",
     "claim_task",
     "compile_plan",
     "csv_input",
     "dashboard",
+    "dead_letter_count",
+    "dead_letters",
     "decide_task",
+    "deliveries_of_run",
+    "delivery_views",
     "detail_of_start",
+    "discard_delivery",
     "document_as_json",
     "document_of",
     "each_output",
     "evaluate",
+    "event_detail",
+    "event_views",
     "example_of",
     "find_problems",
     "find_run",
@@ -201,6 +231,7 @@ __all__ = [
     "items_of",
     "known_workflows",
     "last_run_data",
+    "list_events",
     "list_runs",
     "machine_actor",
     "matching_runs",
@@ -218,15 +249,18 @@ __all__ = [
     "plan_of",
     "preview_rerun",
     "preview_retry",
+    "publish_event",
     "publish_version",
     "reachable",
     "read_changes",
+    "read_event",
     "read_posted",
     "reassign_task",
     "recent_runs",
     "record",
     "references",
     "release_task",
+    "replay_delivery",
     "require",
     "rerun_step",
     "resume_run",

@@ -17,6 +17,8 @@ from orchestrator.core.plan_json import plan_as_json
 from orchestrator.core.states import FINAL_RUN
 from orchestrator.models import (
     Decision,
+    Delivery,
+    Event,
     Gate,
     HumanTask,
     Payload,
@@ -244,6 +246,28 @@ def make_task(run: Run, key: str, **fields: Any) -> HumanTask:
 
 def make_decision(task: HumanTask, user: User, *, outcome: str = "approved", **fields: Any) -> Decision:
     return Decision.objects.create(task=task, user=user, user_name=user.username, outcome=outcome, digest="", **fields)
+
+
+def make_event_wait(run: Run, key: str, type: str, event_key: str | None = None, **fields: Any) -> Token:
+    """A token that waits for an event of the type: of the key, or (None) of any."""
+    topic = f"{run.workspace_id}/{type}" + ("" if event_key is None else f"#{event_key}")
+    waiting = {"kind": "event", "text": f"Waiting for {type}", "topic": topic}
+    return make_token(run, key, **{"state": "W", "phase": 1, "attempt": 0, "waiting": waiting, **fields})
+
+
+def make_event(workspace: Workspace, type: str = "order.paid", **fields: Any) -> Event:
+    """An event that was accepted."""
+    defaults: dict[str, Any] = {"source": "/shop", "event_id": f"e-{next(numbers)}", "data": {"amount": 12}}
+    return Event.objects.create(workspace=workspace, type=type, **{**defaults, **fields})
+
+
+def make_delivery(event: Event, run: Run, key: str, state: str = "D", **fields: Any) -> Delivery:
+    """The event at a step: P pending, D delivered, I ignored, X dead."""
+    topic = f"{event.workspace_id}/{event.type}#{event.key}"
+    defaults = {"token_id": 0, "topic": topic, "xid": XID, "ended_at": None if state == "P" else datetime.now(UTC)}
+    return Delivery.objects.create(
+        event=event, run=run, state=state, **{"node": node_of(run, key), **defaults, **fields}
+    )
 
 
 def make_session(*queues: str) -> WorkerSession:

@@ -12,16 +12,21 @@ from django.utils import timezone
 from monitor.pages.values import shown_output, shown_value
 from monitor.timeline import lay_out
 from orchestrator.api import (
+    MOST_AWAITED,
     Action,
     CursorInvalid,
     ItemPlace,
     Run,
     Span,
     StepRunRows,
+    awaited_of_run,
     captions_of,
+    deliveries_of_run,
+    delivery_views,
     document_of,
     history,
     may,
+    may_read_data,
     run_detail,
     spans_of,
     step_run_rows,
@@ -32,6 +37,7 @@ from orchestrator.web.access import WorkspaceRequest
 PAGE_OF_STEPS = 100  # rows of the steps tab
 PAGE_OF_LANES = 100  # rows of the timeline
 PAGE_OF_HISTORY = 100  # lines
+PAGE_OF_DELIVERIES = 100  # rows of the events tab
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +127,20 @@ def history_context(request: WorkspaceRequest, found: Run, shown: Shown) -> dict
     return {"history": page.items, "history_next": page.next}
 
 
+def events_context(request: WorkspaceRequest, found: Run, shown: Shown) -> dict[str, Any]:
+    if not may_read_data(request.actor, found):
+        return {"data_shown": False}
+    awaited = awaited_of_run(found)
+    page = deliveries_of_run(found, {"cursor": request.GET.get("cursor", ""), "limit": str(PAGE_OF_DELIVERIES)})
+    return {
+        "data_shown": True,
+        "awaited": awaited[:MOST_AWAITED],
+        "more_awaited": len(awaited) > MOST_AWAITED,
+        "deliveries": delivery_views(page.items),
+        "deliveries_next": page.next,
+    }
+
+
 def undo_context(request: WorkspaceRequest, found: Run, shown: Shown) -> dict[str, Any]:
     query = {"cursor": request.GET.get("cursor", ""), "limit": "200"}
     return {"ledger": undo_ledger_of(request.actor, found.pk, query)}
@@ -140,6 +160,7 @@ TABS: dict[str, Callable[[WorkspaceRequest, Run, Shown], dict[str, Any]]] = {
     "graph": graph_context,
     "timeline": timeline_context,
     "steps": steps_context,
+    "events": events_context,
     "history": history_context,
     "undo": undo_context,
     "data": data_context,

@@ -93,8 +93,8 @@ def read_filter(request: HttpRequest) -> Chosen:
     return Chosen(wanted, typed, problems)
 
 
-def clean(text: str) -> str:
-    return text.replace("\0", "").strip()[:LONGEST]
+def clean(text: str, longest: int = LONGEST) -> str:
+    return text.replace("\0", "").strip()[:longest]
 
 
 def day_of(text: str) -> date | None:

@@ -2,7 +2,21 @@
 
 from django.urls import path
 
-from monitor.pages import bulk, control, front, inbox, reassign, repeat, run, runs, task, undo, values
+from monitor.pages import (
+    bulk,
+    control,
+    event_send,
+    events,
+    front,
+    inbox,
+    reassign,
+    repeat,
+    run,
+    runs,
+    task,
+    undo,
+    values,
+)
 
 urlpatterns = [
     path("", front.front, name="front"),
@@ -26,4 +40,21 @@ urlpatterns = [
     path("inbox/<uuid:task_id>/claim/", task.task_claim, name="task-claim"),
     path("inbox/<uuid:task_id>/release/", task.task_release, name="task-release"),
     path("inbox/<uuid:task_id>/reassign/", reassign.task_reassign, name="task-reassign"),
+    path("events/", events.events, name="events"),
+    path("events/send/", event_send.event_send, name="event-send"),
+    path("events/dead-letters/", events.letters, name="dead-letters"),
+    path(
+        "events/dead-letters/<int:delivery_id>/replay/",
+        events.letter_settle,
+        {"how": "replay"},
+        name="dead-letter-replay",
+    ),
+    path(
+        "events/dead-letters/<int:delivery_id>/discard/",
+        events.letter_settle,
+        {"how": "discard"},
+        name="dead-letter-discard",
+    ),
+    path("events/<int:event_id>/", events.event, name="event"),
+    path("events/<int:event_id>/data/", events.event_data, name="event-data"),
 ]

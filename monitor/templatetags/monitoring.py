@@ -51,6 +51,13 @@ UNDO_STATES = {
     "not_needed": ("skipped", "slash", "Not needed"),
     "irreversible": ("timed-out", "alert", "Has no undo"),
 }
+#: state of a delivery -> (colour, icon, word)
+DELIVERIES = {
+    "pending": ("ready", "dots", "On its way"),
+    "delivered": ("succeeded", "check", "Delivered"),
+    "ignored": ("skipped", "slash", "Not taken"),
+    "dead": ("failed", "cross", "Dead letter"),
+}
 
 
 @register.filter
@@ -74,11 +81,20 @@ def happened(kind: str) -> str:
 @register.simple_tag
 def undo_state(name: str) -> SafeString:
     """What became of the undo of one step, as icon, word and colour."""
-    colour, picture, word = UNDO_STATES.get(name) or ("ready", "dots", name)
+    return _badge(f"undo-{name}", *(UNDO_STATES.get(name) or ("ready", "dots", name)))
+
+
+@register.simple_tag
+def delivery_state(name: str) -> SafeString:
+    """What became of an event at one step, as icon, word and colour."""
+    return _badge(f"delivery-{name}", *(DELIVERIES.get(name) or ("ready", "dots", name)))
+
+
+def _badge(exact: str, colour: str, picture: str, word: str) -> SafeString:
     return format_html(
-        '<span class="state" data-state="{}" data-exact="undo-{}">{}<span class="state-word">{}</span></span>',
+        '<span class="state" data-state="{}" data-exact="{}">{}<span class="state-word">{}</span></span>',
         colour,
-        name,
+        exact,
         icon(picture),
         word,
     )

@@ -4,7 +4,7 @@ Sources: CloudEvents 1.0.2, its JSON format and its HTTP protocol binding. Struc
 binary mode its attributes in `ce-*` headers and its data in the body. Data is JSON; see decision 0063 for the rest.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -47,6 +47,19 @@ class CloudEvent:
     data: Json = None
     extra: JsonObject = field(default_factory=dict)
 
+    def as_json(self) -> dict[str, Json]:
+        """What `publish_event` takes. Data is always there: an expression may read it."""
+        return {
+            "id": self.id,
+            "source": self.source,
+            "type": self.type,
+            "key": self.key,
+            "subject": self.subject,
+            "time": None if self.time is None else self.time.isoformat(),
+            "data": self.data,
+            "extra": self.extra,
+        }
+
 
 def read_event(content_type: str, headers: Mapping[str, str], body: bytes, *, max_bytes: int = MAX_BYTES) -> CloudEvent:
     """The event of a request; a body with `ce-*` headers is binary mode unless its type says otherwise.
@@ -79,7 +92,7 @@ def structured_event(body: Json) -> CloudEvent:
     return checked_event(attributes, body.get("data"), faults)
 
 
-def checked_event(attributes: JsonObject, data: Json, faults: list[Fault]) -> CloudEvent:
+def checked_event(attributes: JsonObject, data: Json, faults: Sequence[Fault] = ()) -> CloudEvent:
     """The event of these attributes; `faults` were found before. Raises EventInvalid with every fault."""
     given = {name: value for name, value in attributes.items() if value is not None}
     found = [*faults, *event_attributes.faults_of(given)]

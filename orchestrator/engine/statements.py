@@ -326,3 +326,6 @@ LEFT JOIN LATERAL (
 WHERE l.run_id = %s AND (l.outcome IN ('U', 'K') OR l.outcome = 'S' AND l.session_id <= 0)
     AND coalesce(l.started_at, w.begun) IS NOT NULL
 """
+
+# A dead letter is looked at again.
+REPLAY = "SELECT queues FROM branchline_replay(%s::bigint)"

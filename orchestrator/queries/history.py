@@ -1,4 +1,4 @@
-"""What happened in a run, in order: what was done to it, every ended attempt, every decision of a person."""
+"""What happened in a run, in order: what was done to it, every ended attempt, every decision, every event."""
 
 import base64
 import binascii
@@ -24,9 +24,23 @@ from orchestrator.queries.within import narrowed, places_of
 ATTEMPTS = {"S": "succeeded", "F": "failed", "T": "timed_out", "U": "unknown", "K": "cancelled"}
 #: Of undo steps (node < 0).
 UNDO_ATTEMPTS = {"S": "undone", "F": "undo_failed", "T": "undo_failed", "U": "undo_failed", "K": "cancelled"}
+#: What became of an event at a step that waited for it.
+DELIVERED = {"D": "delivered", "X": "dead"}
 #: What a person did about the undo of one step.
 SETTLED = frozenset({"undo_retry", "undo_skip", "undo_by_hand"})
 BEGINNING = "-infinity"
+
+
+@dataclass(frozen=True, slots=True)
+class ReachedBy:
+    """An event, as a line of history names it. `key` is empty when it has none."""
+
+    id: int
+    type: str
+    key: str
+
+    def as_json(self) -> dict[str, Json]:
+        return {"id": self.id, "type": self.type, "key": self.key}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +66,8 @@ class Happening:
     comment: str = ""
     task: str | None = None
     undo: bool = False
+    #: Which event reached the step; None also where the actor may not read the run's data.
+    event: ReachedBy | None = None
     #: Of a for-each: how its items ended.
     progress: Progress | None = None
 
@@ -74,6 +90,7 @@ class Happening:
             "comment": self.comment,
             "task": self.task,
             "undo": self.undo,
+            "event": self.event.as_json() if self.event else None,
             "progress": self.progress.as_json() if self.progress else None,
         }
 
@@ -129,6 +146,8 @@ def _happening(row: tuple[Any, ...], run: Run, *, shown: bool) -> Happening:
     error = detail.get("error")
     if kind == "attempt":
         what = (ATTEMPTS if node >= 0 else UNDO_ATTEMPTS).get(what, what)
+    elif kind == "event":
+        what = DELIVERED[what]
     elif kind == "run" and what in SETTLED:
         node = detail.get("node")
     return Happening(
@@ -148,6 +167,7 @@ def _happening(row: tuple[Any, ...], run: Run, *, shown: bool) -> Happening:
         comment=(detail.get("comment") or detail.get("reason") or "") if shown else "",
         task=detail.get("task"),
         undo=what in SETTLED or (node is not None and node < 0),
+        event=ReachedBy(detail["event"], detail["type"], detail["key"]) if kind == "event" and shown else None,
         progress=None if told is None else Progress(**json.loads(told)),
     )
 

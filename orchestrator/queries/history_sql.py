@@ -4,7 +4,7 @@ from orchestrator.queries.step_runs_sql import IS_FRESH
 
 #: Parameters: run, after (0: everything), at and place (the last row read), size, and those of `within.places_of`.
 #: One statement, one snapshot. `place` orders what has the same time: records of the run, then attempts, then
-#: decisions, each as they were written. What people did to the run as a whole is not of any one scope.
+#: decisions, then events, each as they were written. What people did to the run as a whole is not of any one scope.
 HISTORY = """
 WITH RECURSIVE {within}asked AS (SELECT %(after)s::bigint AS after), rows AS (
     SELECT p.at, '0' || lpad(p.id::text, 20, '0') AS place, 'run' AS kind, p.kind AS what, p.actor, NULL::int AS node,
@@ -23,6 +23,12 @@ WITH RECURSIVE {within}asked AS (SELECT %(after)s::bigint AS after), rows AS (
         NULL, NULL, h.step_key, jsonb_build_object('task', h.id, 'comment', d.comment)
     FROM orchestrator_human_task h JOIN orchestrator_decision d ON d.task_id = h.id, asked a
     WHERE h.run_id = %(run)s AND (a.after = 0 OR {decision_is_fresh}) AND %(scope)s::bigint IS NULL
+    UNION ALL
+    SELECT d.ended_at, '3' || lpad(d.id::text, 20, '0'), 'event', d.state, '', d.node, d.scope_id, NULL, NULL, NULL,
+        NULL, NULL, NULL, NULL, jsonb_build_object('error', d.error, 'event', d.event_id, 'type', e.type, 'key', e.key)
+    FROM {deliveries} JOIN orchestrator_event e ON e.id = d.event_id, asked a
+    WHERE d.run_id = %(run)s AND (%(nodes)s::int[] IS NULL OR d.node = ANY(%(nodes)s::int[])) AND d.xid >= a.after
+        AND d.state IN ('D', 'X')
 )
 SELECT s.seq, r.at, r.place, r.kind, r.what, r.actor, r.node, r.scope_id, r.attempt, r.entry, r.cause, r.ports,
     r.started_at, r.step_key, r.detail, CASE WHEN r.node = ANY(%(lists)s::int[]) THEN (

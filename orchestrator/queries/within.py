@@ -20,17 +20,23 @@ JOINED = """within w CROSS JOIN LATERAL (
 
 
 def narrowed(statement: str, *, scope: int | None) -> str:
-    """The statement for the whole run (scope None) or for one scope: `{log}` and `{tokens}` are what it reads.
+    """The statement for the whole run (scope None) or for one scope.
 
-    Its parameters are those of `places_of`.
+    What it reads are `{log}`, `{tokens}` and `{deliveries}`; its parameters are those of `places_of`.
     """
     if scope is None:
-        texts = {"{within}": "", "{log}": "orchestrator_steplog l", "{tokens}": "orchestrator_token t"}
+        texts = {
+            "{within}": "",
+            "{log}": "orchestrator_steplog l",
+            "{tokens}": "orchestrator_token t",
+            "{deliveries}": "orchestrator_delivery d",
+        }
     else:
         texts = {
             "{within}": f"{WITHIN}, ",
             "{log}": JOINED.format(table="orchestrator_steplog", row="l"),
             "{tokens}": JOINED.format(table="orchestrator_token", row="t"),
+            "{deliveries}": JOINED.format(table="orchestrator_delivery", row="d"),
         }
     for name, text in texts.items():
         statement = statement.replace(name, text)

@@ -27,7 +27,7 @@ from schemathesis.specs.openapi.checks import (
 from designer.services.publishing import publish
 from tests.designer_cast import Cast, document, transform
 from tests.factories import bearer, make_member
-from tests.run_factories import make_log, make_run, make_task, make_token
+from tests.run_factories import make_delivery, make_event, make_log, make_run, make_task, make_token
 
 pytestmark = pytest.mark.django_db
 
@@ -73,10 +73,14 @@ def real(cast: Cast) -> Mapping[str, Any]:
     make_log(run, "a", output={"ok": True})
     make_token(run, "b", state="L")
     task = make_task(run, "c", users=["fuzz"])
+    event = make_event(cast.workspace)
+    letter = make_delivery(event, run, "a", "X", error={"code": "expression_failed", "message": "No amount."})
     return {
         "workspace": "demo",
         "run": str(run.pk),
         "task": str(task.pk),
+        "event": event.pk,
+        "delivery": letter.pk,
         "key": "a",
         "slug": workflow.slug,
         "number": 1,

@@ -1,0 +1,159 @@
+"""events/ and dead-letters/: accept CloudEvents, show what they reached, settle what gave up."""
+
+import time
+from collections.abc import Mapping
+from typing import IO, Any
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.exceptions import Throttled
+from rest_framework.parsers import BaseParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from monitor.api_base import MonitorView, checked
+from monitor.shapes import common, events
+from orchestrator.api import (
+    Actor,
+    CloudEvent,
+    EventFilter,
+    dead_letters,
+    delivery_views,
+    discard_delivery,
+    event_detail,
+    event_views,
+    list_events,
+    publish_event,
+    read_event,
+    replay_delivery,
+)
+from orchestrator.rest import throttle
+from orchestrator.rest.errors import TooLarge
+from orchestrator.rest.parsing import MOST_BYTES
+
+#: Events of a workspace in a minute: it stops loops and floods, not work.
+PER_WORKSPACE = 60_000
+BINARY = [
+    OpenApiParameter(f"ce-{name}", str, OpenApiParameter.HEADER, description="Binary mode: an attribute of the event.")
+    for name in ("specversion", "id", "source", "type", "key", "subject", "time")
+]
+
+
+class EventParser(BaseParser):
+    """The body as it is: what it means is told by `read_event`."""
+
+    media_type = "*/*"
+
+    def parse(
+        self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> Any:
+        body = stream.read(MOST_BYTES + 1)
+        if len(body) > MOST_BYTES:
+            raise TooLarge(f"The body is larger than {MOST_BYTES:,} bytes.")
+        return body
+
+
+def admit(actor: Actor) -> None:
+    """Count one event of the workspace. Raises Throttled above its ceiling."""
+    if not throttle.admits(f"events:{actor.workspace_id}", PER_WORKSPACE):
+        raise Throttled(wait=throttle.WINDOW - time.time() % throttle.WINDOW)
+
+
+def event_of(request: Request) -> CloudEvent:
+    """The event that a request holds, in either mode. Raises EventInvalid, EventUnsupported, JsonInvalid."""
+    body: Any = request.data or b""  # no body: {}
+    return read_event(request.content_type or "", request.headers, body, max_bytes=MOST_BYTES)
+
+
+class EventsView(MonitorView):
+    """The events of a workspace."""
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        self.query = events.EventQuery if request.method == "GET" else None
+        super().initial(request, *args, **kwargs)
+
+    def get_parsers(self) -> list[BaseParser]:
+        return [EventParser()]
+
+    @extend_schema(operation_id="event_list", parameters=[events.EventQuery], responses=events.EventPage)
+    def get(self, request: Request, **kwargs: Any) -> Response:
+        """Events, the last accepted first."""
+        asked = self.asked()
+        wanted = EventFilter(**{name: asked[name] for name in FILTERS if name in asked})
+        page = list_events(self.actor, wanted, request.query_params)
+        return Response({"items": [view.as_json() for view in event_views(self.actor, page.items)], "next": page.next})
+
+    @extend_schema(
+        operation_id="event_publish",
+        parameters=BINARY,
+        request={
+            "application/cloudevents+json": events.CloudEventRequest,
+            "application/json": events.CloudEventRequest,
+        },
+        responses={201: events.Published, 200: events.Published},
+    )
+    def post(self, request: Request, **kwargs: Any) -> Response:
+        """Accept a CloudEvent and hand it to every step that waits for it.
+
+        Structured mode: the event is the body. Binary mode: its attributes are headers `ce-*`, percent-encoded, and
+        the body is its data. Data is JSON. 200 instead of 201 when its source had sent this id before: nothing happens
+        again. 400 `event_invalid`: `details` names every attribute at fault. 429 also for all of a workspace together.
+        """
+        admit(self.actor)
+        event = event_of(request)
+        published = publish_event(actor=self.actor, event=event.as_json())
+        told = {"id": published.number, "event": event.id, "duplicate": published.duplicate}
+        return Response({**told, "delivered_to": published.reached}, status=200 if published.duplicate else 201)
+
+
+FILTERS = ("type", "key", "source", "since", "until")
+
+
+class EventView(MonitorView):
+    """One event."""
+
+    query = common.PageQuery
+
+    @extend_schema(operation_id="event_read", parameters=[common.PageQuery], responses=events.EventDetail)
+    def get(self, request: Request, event: int, **kwargs: Any) -> Response:
+        """The event with its data, and its deliveries, the first first."""
+        self.asked()
+        return Response(event_detail(self.actor, event, request.query_params).as_json())
+
+
+class DeadLettersView(MonitorView):
+    """Deliveries that gave up."""
+
+    query = common.PageQuery
+
+    @extend_schema(operation_id="dead_letter_list", parameters=[common.PageQuery], responses=events.DeliveryPage)
+    def get(self, request: Request, **kwargs: Any) -> Response:
+        """Dead letters with their reasons, the newest first."""
+        self.asked()
+        page = dead_letters(self.actor, request.query_params)
+        return Response({"items": [one.as_json() for one in delivery_views(page.items)], "next": page.next})
+
+
+LETTER = OpenApiParameter("delivery", OpenApiTypes.INT64, OpenApiParameter.PATH)
+
+
+class ReplayView(MonitorView):
+    """Replaying a dead letter."""
+
+    @extend_schema(operation_id="dead_letter_replay", parameters=[LETTER], request=None, responses={204: None})
+    def post(self, request: Request, delivery: int, **kwargs: Any) -> Response:
+        """Hand it once more to its step. 409 not_awaited when that does not wait for it now; 409 not_dead."""
+        checked(common.Nothing, request)
+        replay_delivery(actor=self.actor, delivery=delivery)
+        return Response(status=204)
+
+
+class DiscardView(MonitorView):
+    """Discarding a dead letter."""
+
+    @extend_schema(operation_id="dead_letter_discard", parameters=[LETTER], request=None, responses={204: None})
+    def post(self, request: Request, delivery: int, **kwargs: Any) -> Response:
+        """Take it off the list; it stays with its event. 409 not_dead."""
+        checked(common.Nothing, request)
+        discard_delivery(actor=self.actor, delivery=delivery)
+        return Response(status=204)

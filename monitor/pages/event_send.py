@@ -1,0 +1,84 @@
+"""Sending an event by hand. What was typed stays on the page until it is accepted."""
+
+from collections.abc import Mapping, Sequence
+from uuid import uuid4
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+
+from orchestrator.api import (
+    BranchlineError,
+    CloudEvent,
+    EventInvalid,
+    Json,
+    JsonInvalid,
+    Published,
+    checked_event,
+    parse_json,
+    publish_event,
+)
+from orchestrator.web.access import WorkspaceRequest, workspace_view
+
+#: Of the form, in its order. An empty one is as if it were not there.
+ATTRIBUTES = ("type", "key", "source", "subject", "id")
+LONGEST_DATA = 1_000_000  # bytes
+
+
+@workspace_view
+def event_send(request: WorkspaceRequest) -> HttpResponse:
+    """/w/{workspace}/events/send/?type=&key=: the form (GET), sending (POST)."""
+    if request.method != "POST":
+        return form_page(request, typed_first(request))
+    typed = {name: request.POST.get(name, "").strip() for name in (*ATTRIBUTES, "data")}
+    try:
+        event = event_of(typed)
+    except BranchlineError as refusal:
+        return form_page(request, typed, refusal)
+    published = publish_event(actor=request.actor, event=event.as_json())
+    messages.success(request, what_happened(published))
+    return redirect("event", request.actor.workspace_slug, published.number)
+
+
+def typed_first(request: WorkspaceRequest) -> dict[str, str]:
+    """What the form begins with. The id is made here, so that sending the form twice is one event."""
+    asked = {name: request.GET.get(name, "")[:200] for name in ("type", "key")}
+    return asked | {"source": f"/people/{request.actor.username}", "subject": "", "id": str(uuid4()), "data": ""}
+
+
+def event_of(typed: Mapping[str, str]) -> CloudEvent:
+    """The event as typed. Raises EventInvalid, JsonInvalid."""
+    attributes: dict[str, Json] = {name: typed[name] for name in ATTRIBUTES if typed[name]}
+    data = parse_json(typed["data"], max_bytes=LONGEST_DATA) if typed["data"] else None
+    return checked_event({"specversion": "1.0", **attributes}, data)
+
+
+def what_happened(published: Published) -> str:
+    if published.duplicate:
+        return "This event had been sent before, so nothing happens again."
+    if published.reached:
+        steps = "1 step" if published.reached == 1 else f"{published.reached} steps"
+        return f"Accepted. {steps} waited for it."
+    return "Accepted. No step waits for it now; one that comes to wait may still get it."
+
+
+def form_page(
+    request: WorkspaceRequest, typed: Mapping[str, str], refusal: BranchlineError | None = None
+) -> HttpResponse:
+    context = {"typed": typed, "errors": errors_of(refusal)}
+    return render(request, "monitor/event_send.html", context, status=refusal.status if refusal else 200)
+
+
+def errors_of(refusal: BranchlineError | None) -> dict[str, str]:
+    """One sentence per field that was refused."""
+    if isinstance(refusal, JsonInvalid):
+        return {"data": refusal.message}
+    if not isinstance(refusal, EventInvalid):
+        return {}
+    return {name: first_of(told) for name, told in refusal.details.items()}
+
+
+def first_of(told: Json) -> str:
+    assert isinstance(told, Sequence)
+    (first, *_) = told
+    return str(first["message"]) if isinstance(first, Mapping) else str(first)

@@ -1,0 +1,147 @@
+"""Deliveries: which step each event reached, what became of it, and what gave up (dead letters)."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Exists, Func, OuterRef, Q, QuerySet, Value
+from django.db.models.fields.json import KT
+
+from orchestrator.core.json_types import Json
+from orchestrator.core.states import TokenState
+from orchestrator.models import Delivery, Run, Token
+from orchestrator.models.event import DeliveryState
+from orchestrator.policy import Action, Actor, may, narrowed
+from orchestrator.queries.captions import captions_of
+from orchestrator.queries.cursor import Page, page_of
+from orchestrator.queries.drawing import drawing_of, step_of
+from orchestrator.queries.runs import runs_for
+from orchestrator.queries.step_run import rfc3339
+
+STATES: Mapping[str, str] = {
+    DeliveryState.PENDING: "pending",
+    DeliveryState.DELIVERED: "delivered",
+    DeliveryState.IGNORED: "ignored",
+    DeliveryState.DEAD: "dead",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryView:
+    """One event at one step. `waits`: the step waits for such an event now (None: nobody asked)."""
+
+    id: int
+    event_id: int
+    event_type: str
+    event_key: str
+    state: str
+    run: UUID
+    workflow: str
+    workflow_name: str
+    step: str
+    step_name: str
+    scope: str | None
+    replay: int
+    made_at: datetime
+    ended_at: datetime | None
+    error: Mapping[str, Json] | None
+    waits: bool | None = None
+
+    def as_json(self) -> dict[str, Json]:
+        """The DeliveryView of the API."""
+        return {
+            "id": self.id,
+            "event": self.event_id,
+            "type": self.event_type,
+            "key": self.event_key,
+            "state": self.state,
+            "run": str(self.run),
+            "workflow": self.workflow,
+            "workflow_name": self.workflow_name,
+            "step": self.step,
+            "scope": self.scope,
+            "replay": self.replay,
+            "made_at": rfc3339(self.made_at),
+            "ended_at": rfc3339(self.ended_at),
+            "error": self.error,
+            "replayable": self.waits,
+        }
+
+
+def deliveries_for(actor: Actor) -> QuerySet[Delivery]:
+    """The deliveries that the actor may read: of the workspace's events; for approvers those to runs of their tasks."""
+    deliveries = Delivery.objects.filter(event__workspace_id=actor.workspace_id)
+    if not may(actor, Action.RUN_READ_DATA):
+        return deliveries.none()
+    if narrowed(actor, Action.RUN_READ_DATA):
+        return deliveries.filter(run_id__in=runs_for(actor).values("pk"))
+    return deliveries
+
+
+def dead_letters(actor: Actor, parameters: Mapping[str, str]) -> Page[Delivery]:
+    """One page of deliveries that gave up, the newest first. Show its items by `delivery_views`."""
+    # Served by delivery_dead.
+    dead = deliveries_for(actor).filter(state=DeliveryState.DEAD)
+    return page_of(with_runs(dead).annotate(waits=Exists(_waiting())), parameters)
+
+
+def dead_letter_count(actor: Actor) -> int:
+    """How many there are, as far as it matters: no more than are told apart on a page."""
+    dead = deliveries_for(actor).filter(state=DeliveryState.DEAD)
+    return len(dead.values_list("pk", flat=True)[:MOST_COUNTED])
+
+
+MOST_COUNTED = 100
+
+
+def deliveries_of_run(run: Run, parameters: Mapping[str, str]) -> Page[Delivery]:
+    """One page of what reached a run, the newest first. Served by delivery_by_run. The caller asked who may read."""
+    return page_of(with_runs(Delivery.objects.filter(run_id=run.pk)), parameters)
+
+
+def with_runs(rows: QuerySet[Delivery]) -> QuerySet[Delivery]:
+    """What `delivery_views` reads beside the rows themselves."""
+    names = ("event__type", "event__key", "run__version_id", "run__workflow__slug", "run__workflow__name")
+    own = [field.attname for field in Delivery._meta.concrete_fields]
+    return rows.select_related("event", "run", "run__workflow").only(*own, *names)
+
+
+def delivery_views(deliveries: Collection[Delivery]) -> list[DeliveryView]:
+    """The views of deliveries. Versions' drawings are kept in memory."""
+    return [_view(one) for one in deliveries]
+
+
+def _view(one: Delivery) -> DeliveryView:
+    keys = drawing_of(one.run.version_id).keys
+    node = step_of(one.node)
+    key = keys[node] if node < len(keys) else ""  # a newer version, re-run since, may have fewer steps
+    caption = captions_of(one.run.version_id).get(key)
+    return DeliveryView(
+        id=one.pk,
+        event_id=one.event_id,
+        event_type=one.event.type,
+        event_key=one.event.key,
+        state=STATES[one.state],
+        run=one.run_id,
+        workflow=one.run.workflow.slug,
+        workflow_name=one.run.workflow.name,
+        step=key,
+        step_name=caption.name if caption else key,
+        scope=str(one.scope_id) if one.scope_id else None,
+        replay=one.replay,
+        made_at=one.made_at,
+        ended_at=one.ended_at,
+        error=one.error and {"code": one.error.get("code", "error"), "message": one.error.get("message", "")},
+        waits=getattr(one, "waits", None),
+    )
+
+
+def _waiting() -> QuerySet[Token]:
+    """The token that waits where a delivery went, for an event of its topic: of its key, or of any."""
+    own: Any = OuterRef("topic")
+    of_type = Func(own, Value("#"), Value(1), function="split_part")
+    place = {name: OuterRef(name) for name in ("run_id", "node", "scope_id", "generation")}
+    there = Token.objects.filter(state=TokenState.WAITING, **place).alias(awaited=KT("waiting__topic"))
+    return there.filter(Q(awaited=own) | Q(awaited=of_type))
