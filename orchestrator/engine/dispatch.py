@@ -112,7 +112,8 @@ class Herald:
             if stopped:
                 return
             with self._changed:
-                self._changed.wait(self.WAKE_INTERVAL)
+                if self._queues:
+                    self._changed.wait(self.WAKE_INTERVAL)
 
     def _pause(self) -> float:
         """Seconds until there is something to say; a wake-up takes announcements that are due along."""

@@ -1,5 +1,7 @@
 """A connection to Valkey for words that may be lost."""
 
+import socket
+import struct
 import threading
 import time
 from typing import Any
@@ -18,7 +20,12 @@ class Wire:
     """
 
     def __init__(self, url: str) -> None:
-        client = redis.Redis.from_url(url, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE, retry=None)
+        patience = {
+            "socket_timeout": PATIENCE,
+            "socket_connect_timeout": PATIENCE,
+            "redis_connect_func": _leave_patience,
+        }
+        client = redis.Redis.from_url(url, retry=None, **patience)
         self._connection: Any = client.connection_pool.make_connection()
         self._lock = threading.Lock()
         self._quiet_until = 0.0
@@ -32,10 +39,13 @@ class Wire:
         if time.monotonic() < self._quiet_until:
             return False
         with self._lock:
+            began = time.monotonic()
             try:
                 try:
                     self._say(words, answers)
                 except redis.ConnectionError:  # it may have closed while nobody spoke
+                    if time.monotonic() - began > PATIENCE / 2:
+                        raise  # nobody answered: that is not waited for twice
                     self._say(words, answers)
             except (redis.RedisError, OSError):
                 self._connection.disconnect()  # answers may be left in it
@@ -47,3 +57,15 @@ class Wire:
         self._connection.send_packed_command([words], check_health=False)
         for _ in range(answers):
             self._connection.read_response()
+
+
+def _leave_patience(connection: Any) -> None:
+    """Let the kernel end what takes too long: Python would wait before each word and each answer, and give the
+    interpreter away once more for it.
+    """
+    opened: socket.socket = connection._sock
+    opened.settimeout(None)
+    patience = struct.pack("ll", int(PATIENCE), int(PATIENCE % 1 * 1_000_000))
+    for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+        opened.setsockopt(socket.SOL_SOCKET, option, patience)
+    connection.on_connect()

@@ -58,3 +58,27 @@ def test_without_valkey_a_sender_says_so_and_asks_no_more(unused_tcp_port: int) 
     assert not sender.send("poked")
     sender._wire._connection = None  # whoever used it now would fail
     assert not sender.send("poked")
+
+
+def test_a_sender_waits_only_once_for_a_valkey_that_does_not_answer(
+    valkey: str, queue: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sender = Sender(valkey)
+    assert sender.send(queue)
+    said: list[int] = []
+    say = sender._wire._say
+
+    def count(words: bytes, answers: int) -> None:
+        said.append(answers)
+        say(words, answers)
+
+    monkeypatch.setattr(sender._wire, "_say", count)
+    client = redis.Redis.from_url(valkey)
+    client.client_pause(60_000, all=False)
+    try:
+        assert not sender.send(queue)
+    finally:
+        client.client_unpause()
+    assert len(said) == 1
+    monkeypatch.setattr(sender._wire, "_quiet_until", 0.0)
+    assert sender.send(queue), "it speaks again"
