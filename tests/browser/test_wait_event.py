@@ -1,5 +1,6 @@
 """A wait for an event, drawn by hand and watched until the event comes."""
 
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
@@ -7,7 +8,6 @@ from playwright.sync_api import expect
 
 from designer.queries.drafts import load_draft
 from designer.services.workflows import create_workflow
-from orchestrator.core.json_types import Json
 from orchestrator.models.workspace import Role
 from orchestrator.services.events import publish_event
 from orchestrator.services.members import machine_actor
@@ -16,6 +16,9 @@ from tests.browser.canvas import Canvas
 from tests.browser.runs import started
 from tests.browser.site import Site
 from tests.core.drawings import raw_document, step
+
+if TYPE_CHECKING:
+    from orchestrator.core.json_types import Json
 
 DRAWN = raw_document([step("order", at=[0, 0], config={"value": 17})], name="Orders")
 
