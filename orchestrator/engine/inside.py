@@ -78,8 +78,18 @@ class Insides:
             row = connection.execute(statements.CHILD_END, (run_id,)).fetchone()
         if row["state"] == "succeeded":
             return given(row), None
+        if row["state"] == "cancelled" and (fault := self._replaced(run_id)):
+            return None, fault
         error = row["error"] or {"code": row["state"], "message": f"It ended as {row['state']}."}
         return None, StepFault(code=error["code"], message=error["message"], details={"run": run_id})
+
+    def _replaced(self, run_id: str) -> StepFault | None:
+        with self._pool.connection() as connection:
+            row = connection.execute(statements.REPLACED_BY, (run_id,)).fetchone()
+        if row is None:
+            return None
+        message = f"The newer run {row['run']} replaced it, as the limit of open runs says."
+        return StepFault(code="replaced", message=message, details={"run": run_id, "by_run": row["run"]})
 
     def _fault(self, plan: Plan, statement: str, arguments: tuple[Any, ...]) -> StepFault:
         with self._pool.connection() as connection:

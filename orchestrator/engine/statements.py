@@ -116,6 +116,13 @@ SELECT r.state, p.block, coalesce(r.output, p.body) AS output, r.error FROM orch
 LEFT JOIN orchestrator_payload p ON p.id = r.output_ref WHERE r.id = %s
 """
 
+# Which newer run replaced one under its workflow's limit, if any did.
+REPLACED_BY = """
+SELECT c.detail->>'by_run' AS run FROM orchestrator_runrecord c
+WHERE c.run_id = %s AND c.kind = 'cancel_requested' AND c.detail->>'reason' = 'replaced'
+    AND NOT EXISTS (SELECT FROM orchestrator_runrecord o WHERE o.run_id = c.run_id AND o.kind = c.kind AND o.id > c.id)
+"""
+
 # What a sub-workflow step starts: the named version, else the live one, of a workflow in the same workspace.
 CHILD_VERSION = """
 SELECT w.id AS workflow_id, w.slug, v.id AS version_id, v.document->'input' AS input_schema
