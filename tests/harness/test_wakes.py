@@ -108,16 +108,16 @@ def before_the_commit_of_a_service() -> AbstractContextManager[object]:
 def before_the_commit_of_a_worker() -> Iterator[None]:
     """Mutant: the worker sends its wake-ups when it knows them, and commits then."""
 
-    def call(self: Committer, text: str) -> Any:
+    def ask(self: Committer, statement: str, text: str) -> Any:
         database = self._open()
         world: World = database.process.world  # type: ignore[attr-defined]
         with world.database.transaction():
-            rows = database.execute(statements.ADVANCE, (self.session_id, text)).fetchall()
+            rows = database.execute(statement, (self.session_id, text)).fetchall()
             for queues in (row["queues"] for row in rows if row["token_id"] is None):
                 self._woken(queues)
         return [row for row in rows if row["token_id"] is not None]
 
-    with patch.object(Committer, "_call", call):
+    with patch.object(Committer, "_ask", ask):
         yield
 
 
