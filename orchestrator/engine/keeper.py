@@ -15,7 +15,7 @@ from django.db import connections
 
 from orchestrator.engine import dispatch, metrics, statements
 from orchestrator.engine.cut_undos import CutUndos
-from orchestrator.engine.database import Connection, Row, connect
+from orchestrator.engine.database import Connection, OwnConnection, Row, connect
 from orchestrator.engine.ended import EndedRuns
 from orchestrator.engine.plans import LonePlans
 from orchestrator.engine.undo import write_ledgers
@@ -59,7 +59,7 @@ class Keeper:
         self._stopping = threading.Event()
         self._nudged = threading.Event()
         self._plans = LonePlans(self._open)
-        self._connection: Connection | None = None
+        self._connection: OwnConnection | None = None
         self._mine = False
         self._ended = EndedRuns(self._plans.of)
         self._cut = CutUndos()
@@ -88,8 +88,9 @@ class Keeper:
             self._nudged.clear()
             try:
                 if self._is_mine():
-                    wait = self._fire_timers()
-                    if nudged or time.monotonic() >= next_slow:
+                    is_slow = nudged or time.monotonic() >= next_slow
+                    wait = self._see_to_timers(anyway=is_slow)
+                    if is_slow:
                         self.sweep()
                         next_slow = time.monotonic() + SLOW
             except Exception as error:
@@ -130,8 +131,20 @@ class Keeper:
         if untold is not None and untold["some"]:
             self._notify()
 
-    def _fire_timers(self) -> float:
-        """Wake what is due, and say how long nothing else will be."""
+    def _see_to_timers(self, *, anyway: bool) -> float:
+        """Wake what is due, and say how long nothing else will be: one look instead of calls that find nothing."""
+        seconds = self._next_timer()
+        if anyway or seconds <= 0:
+            self._fire_timers()
+            seconds = self._next_timer()
+        return min(TICK, max(0.005, seconds))
+
+    def _next_timer(self) -> float:
+        [due] = self._open().ask(statements.NEXT_TIMER, ())
+        return TICK if due["seconds"] is None else float(due["seconds"])
+
+    def _fire_timers(self) -> None:
+        """Wake what is due."""
         connection = self._open()
         woken = LIMIT
         while woken >= LIMIT:
@@ -143,9 +156,6 @@ class Keeper:
         for row in connection.execute(statements.OPEN_DUE_LINES).fetchall():
             self._wake(row["queue"], 1)
         self._tell(connection.execute(statements.FIRE_GATES, (LIMIT,)).fetchall())
-        due = connection.execute(statements.NEXT_TIMER).fetchone()
-        seconds = TICK if due is None or due["seconds"] is None else due["seconds"]
-        return min(TICK, max(0.005, seconds))
 
     def _deliver(self, connection: Connection) -> None:
         """Events that their publisher could not hand to all who waited for them."""
@@ -201,7 +211,7 @@ class Keeper:
             self._cut = CutUndos()
         return self._mine
 
-    def _open(self) -> Connection:
+    def _open(self) -> OwnConnection:
         if self._connection is None or self._connection.closed:
             self._connection = connect("keeper")
             self._mine = False
