@@ -8,7 +8,6 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 
 from orchestrator.api import (
-    BranchlineError,
     CloudEvent,
     EventInvalid,
     Json,
@@ -23,6 +22,7 @@ from orchestrator.web.access import WorkspaceRequest, workspace_view
 #: Of the form, in its order. An empty one is as if it were not there.
 ATTRIBUTES = ("type", "key", "source", "subject", "id")
 LONGEST_DATA = 1_000_000  # bytes
+MOST_DEPTH = 63  # below the event itself, which nests no deeper than 64
 
 
 @workspace_view
@@ -31,10 +31,13 @@ def event_send(request: WorkspaceRequest) -> HttpResponse:
     if request.method != "POST":
         return form_page(request, typed_first(request))
     typed = {name: request.POST.get(name, "").strip() for name in (*ATTRIBUTES, "data")}
+    data, errors = data_of(typed["data"])
     try:
-        event = event_of(typed)
-    except BranchlineError as refusal:
-        return form_page(request, typed, refusal)
+        event = event_of(typed, data)
+    except EventInvalid as refusal:
+        return form_page(request, typed, errors | errors_of(refusal))
+    if errors:
+        return form_page(request, typed, errors)
     published = publish_event(actor=request.actor, event=event.as_json())
     messages.success(request, what_happened(published))
     return redirect("event", request.actor.workspace_slug, published.number)
@@ -46,10 +49,17 @@ def typed_first(request: WorkspaceRequest) -> dict[str, str]:
     return asked | {"source": f"/people/{request.actor.username}", "subject": "", "id": str(uuid4()), "data": ""}
 
 
-def event_of(typed: Mapping[str, str]) -> CloudEvent:
-    """The event as typed. Raises EventInvalid, JsonInvalid."""
+def data_of(text: str) -> tuple[Json, dict[str, str]]:
+    """The data as typed, and why it is refused."""
+    try:
+        return parse_json(text, max_bytes=LONGEST_DATA, max_depth=MOST_DEPTH) if text else None, {}
+    except JsonInvalid as refusal:
+        return None, {"data": refusal.message}
+
+
+def event_of(typed: Mapping[str, str], data: Json) -> CloudEvent:
+    """The event as typed. Raises EventInvalid."""
     attributes: dict[str, Json] = {name: typed[name] for name in ATTRIBUTES if typed[name]}
-    data = parse_json(typed["data"], max_bytes=LONGEST_DATA) if typed["data"] else None
     return checked_event({"specversion": "1.0", **attributes}, data)
 
 
@@ -63,18 +73,14 @@ def what_happened(published: Published) -> str:
 
 
 def form_page(
-    request: WorkspaceRequest, typed: Mapping[str, str], refusal: BranchlineError | None = None
+    request: WorkspaceRequest, typed: Mapping[str, str], errors: Mapping[str, str] | None = None
 ) -> HttpResponse:
-    context = {"typed": typed, "errors": errors_of(refusal)}
-    return render(request, "monitor/event_send.html", context, status=refusal.status if refusal else 200)
+    context = {"typed": typed, "errors": errors or {}}
+    return render(request, "monitor/event_send.html", context, status=400 if errors else 200)
 
 
-def errors_of(refusal: BranchlineError | None) -> dict[str, str]:
+def errors_of(refusal: EventInvalid) -> dict[str, str]:
     """One sentence per field that was refused."""
-    if isinstance(refusal, JsonInvalid):
-        return {"data": refusal.message}
-    if not isinstance(refusal, EventInvalid):
-        return {}
     return {name: first_of(told) for name, told in refusal.details.items()}
 
 

@@ -67,6 +67,7 @@ class DeliveryView(Shape):
     run = serializers.UUIDField()
     workflow = serializers.CharField()
     workflow_name = serializers.CharField()
+    business_key = serializers.CharField(allow_null=True, help_text="Of the run.")
     step = serializers.CharField()
     scope = serializers.CharField(allow_null=True, help_text="Its item or turn; null outside containers.")
     replay = serializers.IntegerField(help_text="How often it had been replayed before.")

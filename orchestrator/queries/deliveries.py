@@ -40,6 +40,7 @@ class DeliveryView:
     run: UUID
     workflow: str
     workflow_name: str
+    business_key: str | None
     step: str
     step_name: str
     scope: str | None
@@ -60,6 +61,7 @@ class DeliveryView:
             "run": str(self.run),
             "workflow": self.workflow,
             "workflow_name": self.workflow_name,
+            "business_key": self.business_key,
             "step": self.step,
             "scope": self.scope,
             "replay": self.replay,
@@ -103,7 +105,7 @@ def deliveries_of_run(run: Run, parameters: Mapping[str, str]) -> Page[Delivery]
 
 def with_runs(rows: QuerySet[Delivery]) -> QuerySet[Delivery]:
     """What `delivery_views` reads beside the rows themselves."""
-    names = ("event__type", "event__key", "run__version_id", "run__workflow__slug", "run__workflow__name")
+    names = ("event__type", "event__key", "run__version_id", "run__business_key", "run__workflow__slug", "run__workflow__name")
     own = [field.attname for field in Delivery._meta.concrete_fields]
     return rows.select_related("event", "run", "run__workflow").only(*own, *names)
 
@@ -127,6 +129,7 @@ def _view(one: Delivery) -> DeliveryView:
         run=one.run_id,
         workflow=one.run.workflow.slug,
         workflow_name=one.run.workflow.name,
+        business_key=one.run.business_key,
         step=key,
         step_name=caption.name if caption else key,
         scope=str(one.scope_id) if one.scope_id else None,

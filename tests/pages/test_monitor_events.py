@@ -128,9 +128,9 @@ def test_a_run_without_events_says_so(day: Day) -> None:
 def test_the_history_tells_what_reached_which_step(day: Day, run: Run) -> None:
     text = page(day.alice, f"/w/demo/runs/{run.pk}/?tab=history").split('<ol class="history">', 1)[1]
     line = next(line for line in text.split("<li") if "payment.captured" in line)
-    assert "reached “Reserve stock”" in line
+    assert f"/w/demo/runs/{run.pk}/steps/reserve/" in line
     assert f"/w/demo/events/{Event.objects.get(type='payment.captured').pk}/" in line
-    assert "became a dead letter at “Charge the card”" in text
+    assert "became a dead letter at <a" in text
     assert "parcel.sent" not in text  # it came too late and changed nothing
 
 
@@ -140,7 +140,7 @@ def test_a_viewer_sees_that_events_came_but_not_which(day: Day, run: Run) -> Non
         text = page(viewer, f"/w/demo/runs/{run.pk}/?tab={tab}")
         assert "payment.captured" not in text
         assert "ORDER-7781" not in text
-    assert "An event reached “Reserve stock”" in text
+    assert "An event reached <a" in text
     assert "not open to you" in page(viewer, f"/w/demo/runs/{run.pk}/?tab=events")
     assert 'href="/w/demo/events/"' not in text
     for address in ("", "send/", "dead-letters/", f"{Event.objects.latest('pk').pk}/"):
@@ -191,6 +191,8 @@ def test_an_event_is_sent_by_hand(day: Day, run: Run) -> None:
         ({"data": "[" * 100}, "nests deeper"),
         ({"source": "x" * 500}, "at most 400 are kept"),
         ({"key": "a\x07b"}, "control character U+0007"),
+        ({"type": "no type", "data": "{amount: 12}"}, "This is not JSON"),  # each at its field
+        ({"type": "no type", "data": "{amount: 12}"}, "Use letters, digits"),
     ],
 )
 def test_what_is_refused_stays_on_the_page(day: Day, changes: dict[str, str], told: str) -> None:
