@@ -17,6 +17,8 @@ from orchestrator.api import (
     Actor,
     CloudEvent,
     EventFilter,
+    JsonObject,
+    Seen,
     dead_letters,
     delivery_views,
     discard_delivery,
@@ -26,8 +28,10 @@ from orchestrator.api import (
     publish_event,
     read_event,
     replay_delivery,
+    structured_event,
 )
 from orchestrator.rest import throttle
+from orchestrator.rest.asked import Asked
 from orchestrator.rest.errors import TooLarge
 from orchestrator.rest.parsing import MOST_BYTES
 
@@ -65,6 +69,23 @@ def event_of(request: Request) -> CloudEvent:
     return read_event(request.content_type or "", request.headers, body, max_bytes=MOST_BYTES)
 
 
+def publish(actor: Actor, event: CloudEvent, seen: Seen | None = None) -> tuple[int, JsonObject]:
+    """Accept a checked event; the status and what is told of it. Raises what `publish_event` does."""
+    published = publish_event(actor=actor, event=event.as_json(), seen=seen)
+    return (200 if published.duplicate else 201), {
+        "id": published.number,
+        "event": event.id,
+        "duplicate": published.duplicate,
+        "delivered_to": published.reached,
+    }
+
+
+def publish_directly(asked: Asked) -> tuple[int, JsonObject]:
+    """As EventsView.post does it in structured mode, for orchestrator.project.direct."""
+    admit(asked.actor)
+    return publish(asked.actor, structured_event(asked.body), asked.seen)
+
+
 class EventsView(MonitorView):
     """The events of a workspace."""
 
@@ -100,10 +121,8 @@ class EventsView(MonitorView):
         again. 400 `event_invalid`: `details` names every attribute at fault. 429 also for all of a workspace together.
         """
         admit(self.actor)
-        event = event_of(request)
-        published = publish_event(actor=self.actor, event=event.as_json())
-        told = {"id": published.number, "event": event.id, "duplicate": published.duplicate}
-        return Response({**told, "delivered_to": published.reached}, status=200 if published.duplicate else 201)
+        status, shown = publish(self.actor, event_of(request))
+        return Response(shown, status=status)
 
 
 FILTERS = ("type", "key", "source", "since", "until")

@@ -2,7 +2,7 @@
 
 from orchestrator.audit import record
 from orchestrator.core.actor import Actor
-from orchestrator.core.cloud_events import CloudEvent, EventInvalid, checked_event, read_event
+from orchestrator.core.cloud_events import CloudEvent, EventInvalid, checked_event, read_event, structured_event
 from orchestrator.core.compile import compile_plan
 from orchestrator.core.csv_rows import CsvInvalid, csv_input
 from orchestrator.core.document import FORMAT, Document
@@ -40,6 +40,7 @@ from orchestrator.engine.prepared import Seen
 from orchestrator.models import Run, User, Version, Workflow, Workspace
 from orchestrator.models.fields import DrawnJSONField
 from orchestrator.policy import SOCKETS, Action, may, narrowed, require
+from orchestrator.queries.actors import NOTHING_ALONG
 from orchestrator.queries.awaited import MOST_AWAITED, AwaitedEvent, awaited_of_run
 from orchestrator.queries.captions import Caption, captions_of, document_of, workflow_names
 from orchestrator.queries.cursor import MOST as MOST_ITEMS
@@ -122,6 +123,7 @@ __all__ = [
     "MOST_AWAITED",
     "MOST_BULK_RUNS",
     "MOST_ITEMS",
+    "NOTHING_ALONG",
     "SOCKETS",
     "TASK_TABS",
     "UNCHANGED",
@@ -284,6 +286,7 @@ __all__ = [
     "step_kinds_json",
     "step_run_rows",
     "step_runs",
+    "structured_event",
     "stuck_runs",
     "successors",
     "tallies_of",

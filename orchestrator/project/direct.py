@@ -50,7 +50,7 @@ KNOWN_MIDDLEWARE: Final = (
     "allauth.account.middleware.AccountMiddleware",
     "orchestrator.web.middleware.clean_text",
 )
-CONTENT_TYPES: Final = {"application/json", "application/json; charset=utf-8", "application/json;charset=utf-8"}
+JSON: Final = frozenset({"application/json", "application/json; charset=utf-8", "application/json;charset=utf-8"})
 ACCEPTED: Final = {"*/*", "application/json", "application/json, text/plain, */*"}
 #: A cookie may be a session; a body without its length is refused unread.
 NOT_PLAIN: Final = frozenset({"cookie", "transfer-encoding"})
@@ -74,6 +74,11 @@ class Route:
     memory: Memory = Memory.NONE
     #: The page, by GET, of what the deed acts on: whoever has seen it is likely to ask for the deed next.
     shown_at: re.Pattern[str] | None = None
+    #: What the whole way answers that may be asked for here.
+    allow: str = "POST"
+    content_types: frozenset[str] = JSON
+    #: Headers by which it would mean something else.
+    other_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +126,7 @@ class Direct:
             return None
         for route in self._routes:
             if match := route.address.fullmatch(scope["path"]):
-                headers = plain_headers(scope["headers"])
+                headers = plain_headers(scope["headers"], route)
                 if headers is None or not self._free:
                     return None
                 is_secure = arrived_securely(scope["scheme"], headers)
@@ -211,18 +216,20 @@ class Direct:
         return self._callers.admitted(route.name, value, plain.parts, route.along(plain.parts), memory)
 
 
-def plain_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str] | None:
+def plain_headers(raw: Iterable[tuple[bytes, bytes]], route: Route) -> dict[str, str] | None:
     """The headers of a plain request by token with a short body of JSON; None for any other."""
     headers: dict[str, str] = {}
     for name, value in raw:
         key = name.decode("latin-1")
         if key in headers or "_" in key or key in NOT_PLAIN:
             return None
+        if route.other_by is not None and key.startswith(route.other_by):
+            return None
         headers[key] = value.decode("latin-1")
     length = headers.get("content-length", "")
     is_plain = (
         headers.get("authorization", "").startswith(BEARER)
-        and headers.get("content-type") in CONTENT_TYPES
+        and headers.get("content-type") in route.content_types
         and headers.get("accept", "*/*") in ACCEPTED
         and length.isdecimal()
         and len(length) < 7
@@ -246,7 +253,7 @@ def answer_headers(plain: Plain, request_id: str, length: int) -> list[tuple[byt
     """As the middleware sets them."""
     headers = {
         "Content-Type": "application/json",
-        "Allow": "POST",
+        "Allow": plain.route.allow,
         "X-Frame-Options": settings.X_FRAME_OPTIONS,
         **HEADERS,
     }

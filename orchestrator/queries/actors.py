@@ -102,11 +102,11 @@ _TOKEN_FIELDS = ("id", "workspace_id", "user_id", "roles", "last_used_at")
 _USER_FIELDS = ("id", "username", "first_name", "last_name", "is_active")
 
 
-_NOTHING = Along(columns="", tables="", parameters=())
+NOTHING_ALONG = Along(columns="", tables="", parameters=())
 
 
 def find_bearer(
-    plain: str, workspace_slug: str, along: Along = _NOTHING, *, to_be_seen_again: bool = False
+    plain: str, workspace_slug: str, along: Along = NOTHING_ALONG, *, to_be_seen_again: bool = False
 ) -> Bearer | None:
     """The valid token with this value and its owner's standing in the workspace, in one statement."""
     statement = _BEARER.format(columns=along.columns and f", {along.columns}", tables=along.tables)

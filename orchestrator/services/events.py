@@ -14,13 +14,13 @@ from psycopg.errors import DeadlockDetected
 from orchestrator.core.json_text import check_json
 from orchestrator.core.json_types import Json
 from orchestrator.engine import dispatch, metrics, statements
-from orchestrator.engine.prepared import fetch_one
+from orchestrator.engine.prepared import Seen, fetch_if_still, fetch_one
 from orchestrator.policy import Action, Actor, require
 
 #: Deliveries in one transaction after the first, and how many of those the publisher makes itself.
 BATCH, ROUNDS = 500, 20
 TRIES = 3
-_PUBLISH = "SELECT event, duplicate, reached, queues, runs, more, ended FROM branchline_publish(%s::bigint, %s::jsonb)"
+_FUNCTION = "branchline_publish"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,15 +32,17 @@ class Published:
     reached: int
 
 
-def publish_event(*, actor: Actor, event: dict[str, Json]) -> Published:
+def publish_event(*, actor: Actor, event: dict[str, Json], seen: Seen | None = None) -> Published:
     """Accept a checked event (id, source, type, key, subject, time, data, extra), once for its source and id.
 
-    Raises Forbidden, JsonInvalid.
+    `seen`: what the actor's right rests on, read before: it is accepted only if that is still so.
+
+    Raises Forbidden, JsonInvalid; SeenOtherwise, with nothing done.
     """
     require(actor, Action.EVENT_EMIT)
     text = check_json({**event, "user": actor.user_id})
     began = time.monotonic()
-    number, duplicate, reached, queues, runs, more, ended = _published(actor.workspace_id, text)
+    number, duplicate, reached, queues, runs, more, ended = _published(actor.workspace_id, text, seen)
     metrics.EVENTS.labels("duplicate" if duplicate else "accepted").inc()
     metrics.EVENTS_DELIVERED.inc(len(runs))
     if ended:
@@ -52,17 +54,21 @@ def publish_event(*, actor: Actor, event: dict[str, Json]) -> Published:
     return Published(number=number, duplicate=duplicate, reached=reached)
 
 
-def _published(workspace_id: int, text: str) -> tuple[Any, ...]:
+def _published(workspace_id: int, text: str, seen: Seen | None) -> tuple[Any, ...]:
     for _ in range(TRIES - 1):
         try:
-            row = fetch_one(_PUBLISH, (workspace_id, text))
-            break
+            return _publish(workspace_id, text, seen)
         except OperationalError as error:
             # With a run that ends right now: nothing was accepted yet. Inside a transaction of the caller's it is lost.
             if not isinstance(error.__cause__, DeadlockDetected) or connection.in_atomic_block:
                 raise
-    else:
-        row = fetch_one(_PUBLISH, (workspace_id, text))
+    return _publish(workspace_id, text, seen)
+
+
+def _publish(workspace_id: int, text: str, seen: Seen | None) -> tuple[Any, ...]:
+    if seen is not None:
+        return fetch_if_still(seen, _FUNCTION, ("bigint", "jsonb"), (workspace_id, text))
+    row = fetch_one(f"SELECT * FROM {_FUNCTION}(%s::bigint, %s::jsonb)", (workspace_id, text))
     assert row is not None
     return row
 
