@@ -105,7 +105,14 @@ def deliveries_of_run(run: Run, parameters: Mapping[str, str]) -> Page[Delivery]
 
 def with_runs(rows: QuerySet[Delivery]) -> QuerySet[Delivery]:
     """What `delivery_views` reads beside the rows themselves."""
-    names = ("event__type", "event__key", "run__version_id", "run__business_key", "run__workflow__slug", "run__workflow__name")
+    names = (
+        "event__type",
+        "event__key",
+        "run__version_id",
+        "run__business_key",
+        "run__workflow__slug",
+        "run__workflow__name",
+    )
     own = [field.attname for field in Delivery._meta.concrete_fields]
     return rows.select_related("event", "run", "run__workflow").only(*own, *names)
 
