@@ -7,7 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import Any, LiteralString
 from uuid import UUID
 
 import structlog
@@ -26,8 +26,9 @@ GRACE = 10.0  # seconds that a cancelled step may take to end politely
 LIMIT = 500  # rows per sweep
 TICK = 0.25  # seconds between sweeps of timers
 SLOW = 1.0  # seconds between all other sweeps
-FORGET = 60.0  # seconds between looks for ended runs to forget
+FORGET = 60.0  # seconds between looks for ended runs and old events to forget
 FORGET_LIMIT = 200  # runs forgotten in one sweep
+FORGET_EVENTS_LIMIT = 500  # events
 DELIVER_ROUNDS = 20  # batches of one topic's deliveries in one sweep
 NEGLECT = 1.0  # seconds that a ready token may lie before its queue is woken again
 
@@ -126,7 +127,7 @@ class Keeper:
         connection.execute(statements.FORGET_SESSIONS)
         self._ended.look(connection)
         self._cut.look(connection)
-        self._forget_runs(connection)
+        self._forget(connection)
         untold = connection.execute(statements.UNTOLD_TASKS).fetchone()
         if untold is not None and untold["some"]:
             self._notify()
@@ -180,15 +181,20 @@ class Keeper:
             for queue in row["queues"] if row else ():
                 self._wake(queue, 1)
 
-    def _forget_runs(self, connection: Connection) -> None:
+    def _forget(self, connection: Connection) -> None:
         """One small batch; the next follows with the next sweep while there are more."""
         if time.monotonic() < self._next_forget:
             return
-        row = connection.execute(statements.FORGET_RUNS, (FORGET_LIMIT,)).fetchone()
-        if row is None or not row["forgotten"]:
+        runs = self._forgotten(connection, statements.FORGET_RUNS, FORGET_LIMIT)
+        events = self._forgotten(connection, statements.FORGET_EVENTS, FORGET_EVENTS_LIMIT)
+        if not runs and not events:
             self._next_forget = time.monotonic() + FORGET
             return
-        log.info("forgot ended runs", runs=row["forgotten"])
+        log.info("forgot ended runs and old events", runs=runs, events=events)
+
+    def _forgotten(self, connection: Connection, statement: LiteralString, limit: int) -> int:
+        row = connection.execute(statement, (limit,)).fetchone()
+        return int(row["forgotten"]) if row is not None else 0
 
     def _cancel_branches(self, connection: Connection) -> None:
         """What the worker that decided a join did not live to do, or found held by somebody."""

@@ -278,6 +278,7 @@ START_RUN = f"SELECT * FROM {START_FUNCTION}(%s::jsonb, %s::jsonb)"
 
 # Ended runs that their workspace does not keep any longer; see sql/retention.sql.
 FORGET_RUNS = "SELECT branchline_forget_runs(%s) AS forgotten"
+FORGET_EVENTS = "SELECT branchline_forget_events(%s) AS forgotten"
 
 # One keeper of all hosts acts at a time; the lock dies with the connection.
 KEEPER_LOCK = "SELECT pg_try_advisory_lock(7351, 1) AS mine"

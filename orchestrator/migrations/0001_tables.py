@@ -732,11 +732,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='event',
-            index=models.Index(fields=['workspace', '-id'], name='event_by_workspace'),
+            index=models.Index(fields=['workspace', '-accepted_at', '-id'], name='event_by_workspace'),
         ),
         migrations.AddIndex(
             model_name='event',
-            index=models.Index(fields=['workspace', 'type', 'key', 'accepted_at', 'id'], name='event_by_key'),
+            index=models.Index(fields=['workspace', 'key', 'type', 'accepted_at', 'id'], name='event_by_key'),
         ),
         migrations.AddIndex(
             model_name='event',

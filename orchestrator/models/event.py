@@ -53,8 +53,8 @@ class Event(models.Model):
             models.UniqueConstraint(fields=["workspace", "source", "event_id"], name="event_once"),
         ]
         indexes = [
-            models.Index(fields=["workspace", "-id"], name="event_by_workspace"),
-            models.Index(fields=["workspace", "type", "key", "accepted_at", "id"], name="event_by_key"),
+            models.Index(fields=["workspace", "-accepted_at", "-id"], name="event_by_workspace"),
+            models.Index(fields=["workspace", "key", "type", "accepted_at", "id"], name="event_by_key"),
             models.Index(fields=["workspace", "type", "accepted_at", "id"], name="event_by_type"),
         ]
 

@@ -80,14 +80,19 @@ def encode(row: models.Model, order: Sequence[str]) -> str:
 
 
 def after(model: type[models.Model], order: Sequence[str], cursor: str) -> Q:
-    """What follows the cursor's row: (a, b) > (x, y) written as a > x or (a = x and b > y)."""
+    """What follows the cursor's row: (a, b) > (x, y) written as a >= x and (a > x or (a = x and b > y)).
+
+    By the first part an index is entered where the page begins.
+    """
     condition, same = Q(), Q()
-    for name, value in zip(order, decode(model, order, cursor), strict=True):
+    values = decode(model, order, cursor)
+    for name, value in zip(order, values, strict=True):
         field = name.lstrip("-")
         beyond = "lt" if name.startswith("-") else "gt"
         condition |= same & Q(**{f"{field}__{beyond}": value})
         same &= Q(**{field: value})
-    return condition
+    first = order[0]
+    return Q(**{f"{first.lstrip('-')}__{'lte' if first.startswith('-') else 'gte'}": values[0]}) & condition
 
 
 def decode(model: type[models.Model], order: Sequence[str], cursor: str) -> list[Any]:

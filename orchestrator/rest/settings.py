@@ -15,7 +15,7 @@ from orchestrator.rest.serializers import StrictSerializer
 from orchestrator.rest.views import WorkspaceView, found
 from orchestrator.services.settings import keep_runs_for
 
-KEPT = "Days that an ended run is kept with all that belongs to it; null: for ever. Audit entries stay."
+KEPT = "Days that an ended run is kept with all that belongs to it, and an event; null: for ever. Audit entries stay."
 
 
 class SettingsSerializer(serializers.Serializer[Any]):

@@ -29,6 +29,7 @@ BEGIN
     DELETE FROM orchestrator_decision d USING orchestrator_human_task h WHERE h.run_id = p_run AND d.task_id = h.id;
     DELETE FROM orchestrator_human_task WHERE run_id = p_run;
     DELETE FROM orchestrator_runrecord WHERE run_id = p_run;
+    DELETE FROM orchestrator_delivery WHERE run_id = p_run;
     DELETE FROM orchestrator_run WHERE id = p_run;
     RETURN v_rows;
 END $$;
@@ -55,6 +56,33 @@ BEGIN
             v_rows := v_rows + branchline_forget_run(v_run);
             v_n := v_n + 1;
         END LOOP;
+    END LOOP;
+    RETURN v_n;
+END $$;
+
+-- Events that are as old as their workspace keeps ended runs, and that no kept run has had; the oldest first. Served by
+-- event_by_workspace and delivery_once. Under the locks that a publisher holds, for somebody who begins to wait may be about
+-- to take one of them; where somebody has them, the event stays for a later sweep. Answers how many went.
+CREATE FUNCTION branchline_forget_events(p_limit int) RETURNS int LANGUAGE plpgsql AS $$
+DECLARE
+    v record;
+    v_n int := 0;
+BEGIN
+    FOR v IN SELECT due.* FROM (SELECT s.id, now() - make_interval(days => s.keep_runs_days) AS cut
+            FROM orchestrator_workspace s WHERE s.keep_runs_days IS NOT NULL) w
+        CROSS JOIN LATERAL (
+            SELECT e.id, branchline_topic(e.workspace_id, e.type, NULL) AS of_type,
+                branchline_topic(e.workspace_id, e.type, e.key) AS topic
+            FROM orchestrator_event e WHERE e.workspace_id = w.id AND e.accepted_at < w.cut
+                AND NOT EXISTS (SELECT FROM orchestrator_delivery d WHERE d.event_id = e.id)
+            ORDER BY e.accepted_at, e.id LIMIT p_limit
+        ) due LIMIT p_limit
+    LOOP
+        CONTINUE WHEN NOT pg_try_advisory_xact_lock_shared(branchline_topic_lock(v.of_type))
+            OR NOT pg_try_advisory_xact_lock(branchline_topic_lock(v.topic));
+        DELETE FROM orchestrator_event e WHERE e.id = v.id
+            AND NOT EXISTS (SELECT FROM orchestrator_delivery d WHERE d.event_id = e.id);
+        v_n := v_n + CASE WHEN FOUND THEN 1 ELSE 0 END;
     END LOOP;
     RETURN v_n;
 END $$;

@@ -70,7 +70,8 @@ class KeepRunsForm(PlainForm):
         required=False,
         min_value=1,
         max_value=MOST_KEPT_DAYS,
-        help_text="Empty: for ever. Older runs are deleted with their steps, values, tasks and decisions.",
+        help_text="Empty: for ever. Older runs are deleted with their steps, values, tasks and decisions, "
+        "and older events that no kept run has had.",
         widget=forms.NumberInput(attrs={"autocomplete": "off", "placeholder": "for ever"}),
     )
 

@@ -15,6 +15,7 @@ from orchestrator.engine.sandbox import Sandbox
 from orchestrator.models import (
     AuditEntry,
     Decision,
+    Delivery,
     Gate,
     GateArrival,
     HumanTask,
@@ -33,11 +34,11 @@ from tests.engine.drawings import document, step
 from tests.engine.house import House, keeper_at_work, make_house, make_tools, worker_at_work
 from tests.engine.rows import own_connection, rows
 from tests.factories import make_user
-from tests.run_factories import make_run, new_run_id
+from tests.run_factories import make_delivery, make_event, make_run, new_run_id
 from tests.waiting import wait_until
 
 FORM = {"title": "Well?", "outcomes": [{"key": "yes", "label": "Yes"}]}
-BELONGINGS: list[Any] = [StepLog, Gate, GateArrival, Payload, Scope, UndoItem, RunRecord, HumanTask, Token]
+BELONGINGS: list[Any] = [StepLog, Gate, GateArrival, Payload, Scope, UndoItem, RunRecord, HumanTask, Delivery, Token]
 
 
 def forget(limit: int = 200) -> int:
@@ -69,6 +70,7 @@ def full_run(house: House) -> UUID:
     Decision.objects.create(task=task, user=make_user(f"u{task.pk.hex[:8]}"), outcome="yes", digest="d")
     row = StepLog.objects.filter(run_id=run_id)[0]
     Scope.objects.create(id=row.entry * 131_072, run_id=run_id, parent=0, node=0, token_id=1, state="C")
+    make_delivery(make_event(house.workspace), Run.objects.get(pk=run_id), "a", "I")
     UndoItem.objects.create(run_id=run_id, entry=row.entry, node=row.node, state="not_needed")
     return run_id
 
