@@ -81,6 +81,23 @@ def run_with_held_undo(workspace: Workspace) -> Run:
     return Run.objects.get(pk=run.pk)
 
 
+def run_with_events(workspace: Workspace) -> Run:
+    """It waits for a payment by its key, and for any parcel of some weight, at the same time."""
+    paid = {"type": "order.paid", "key": "order-7"}
+    sent = {"type": "parcel.sent", "where": {"$": "event.data.weight > 2"}, "deadline": "P2D"}
+    drawing = document(
+        transform("order", at=(0, 40), name="Take the order"),
+        {"key": "paid", "name": "Wait for the money", "kind": "wait_event", "at": [288, 0], "config": paid},
+        {"key": "sent", "name": "Wait for the parcel", "kind": "wait_event", "at": [288, 120], "config": sent},
+        name="Paid orders",
+        edges=[{"from": "order", "to": "paid"}, {"from": "order", "to": "sent"}],
+    )
+    run = started(workspace, drawing)
+    waits = Token.objects.filter(run_id=run.pk, state="W")
+    wait_until(lambda: waits.count() == 2, 30, "the run to wait for its events")
+    return Run.objects.get(pk=run.pk)
+
+
 def ended(run: Run, state: str) -> Run:
     """Wait until the run has ended so."""
     wait_until(lambda: Run.objects.get(pk=run.pk).state == state, 30, f"the run to be {state}")

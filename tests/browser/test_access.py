@@ -11,10 +11,11 @@ from orchestrator.models.workspace import Role
 from tests.browser.axe import violations
 from tests.browser.canvas import Canvas
 from tests.browser.leave import ask_for_leave
-from tests.browser.runs import ended, run_over_items, run_with_held_undo, run_with_stuck_undo, started
+from tests.browser.runs import ended, run_over_items, run_with_events, run_with_held_undo, run_with_stuck_undo, started
 from tests.browser.site import Site
 from tests.browser.web import Web
 from tests.designer_cast import document, transform
+from tests.run_factories import make_delivery, make_event
 
 PAGES = {
     "front": "",
@@ -40,6 +41,12 @@ PAGES = {
     "item timeline": "runs/{items}/?tab=timeline&item={item}",
     "item history": "runs/{items}/?tab=history&item={item}",
     "cancel": "runs/{waiting}/cancel/",
+    "run events": "runs/{awaiting}/?tab=events",
+    "run history with events": "runs/{awaiting}/?tab=history",
+    "events": "events/",
+    "event": "events/{event}/",
+    "dead letters": "events/dead-letters/",
+    "send an event": "events/send/?type=parcel.sent",
     "inbox": "inbox/?tab=all",
     "task": "inbox/{task}/",
     "reassign": "inbox/{task}/reassign/",
@@ -88,9 +95,19 @@ def house(web: Web, chromium: Browser) -> Iterator[House]:
         "item": str(Scope.objects.get(run_id=items.pk).pk + 41),
         "stuck": str(stuck.pk),
         "held": str(run_with_held_undo(site.workspace).pk),
+        **events_of(site),
     }
     yield House(site, site.page_of(everybody), places)
     site.close()
+
+
+def events_of(site: Site) -> dict[str, str]:
+    """A run that has had one event, could not look at another, and waits for a third."""
+    run = run_with_events(site.workspace)
+    event = make_event(site.workspace, "parcel.sent", key="7", subject="A parcel", extra={"tenant": "eu"})
+    make_delivery(event, run, "paid")
+    make_delivery(event, run, "sent", "X", error={"code": "expression_failed", "message": "There is no weight."})
+    return {"awaiting": str(run.pk), "event": str(event.pk)}
 
 
 def failed_run(site: Site) -> Run:
