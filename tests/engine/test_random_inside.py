@@ -22,11 +22,12 @@ from orchestrator.services.skip_inside import StepNotOpen
 from orchestrator.services.skip_preview import told_skip
 from tests.engine.house import House, keeper_at_work, leftovers, make_tools, worker_at_work
 from tests.engine.test_random_nested import publish
-from tests.nested_graphs import NESTED, Happened, Style, nested_expected, random_nested
+from tests.nested_graphs import CONTAINERS, NESTED, Happened, Style, nested_expected, random_nested
 from tests.waiting import wait_until
 
 GRAPHS = 12
 ROUNDS = 3
+STYLE = Style(containers=(*CONTAINERS, "sub_workflow", "sub_workflow"), locks=True, share=0.8)
 
 
 class Place(NamedTuple):
@@ -45,6 +46,9 @@ class Seen:
         self._all = {Place(row.node, row.scope_id): row for row in newest if row.outcome != "R"}
         self.blocks = {block.pk: block for block in Scope.objects.filter(run_id=run_id).order_by("pk")}
         self._last = {(block.node, block.parent): block.pk for block in self.blocks.values()}
+        children = Run.objects.filter(parent_run=self.run).order_by("pk")
+        #: the runs that sub-workflow steps started last
+        self.children = {Place(run.parent_node, run.parent_scope): run.pk for run in children}
         self.rows = {place: row for place, row in self._all.items() if self._counts(place.scope)}
 
     def holder(self, scope: int) -> Scope:
@@ -65,6 +69,8 @@ class Seen:
                 continue
             found.ran[keys[place.node]] += 1
             found.failed[keys[place.node]] += row.outcome == "F"
+            if self.plan.steps[place.node].kind == "sub_workflow":
+                found.add(Seen(self.children[place]).happened(), 1)
         found.failed += Counter()
         return found
 
@@ -117,18 +123,20 @@ def all_end() -> None:
 def test_what_is_done_again_inside_ends_as_the_reading_says(house: House, sandbox: Sandbox, seed: int) -> None:
     """Nothing beside it is done again, everything behind it is, and all ends as it ended before."""
     random = Random(seed)
-    documents = [random_nested(random, style=Style(locks=True, share=0.6)) for _ in range(GRAPHS)]
+    documents = [random_nested(random, style=STYLE) for _ in range(GRAPHS)]
     done: Counter[str] = Counter()
 
     def work(run_ids: list[UUID]) -> None:
-        for _ in range(ROUNDS):
+        for round_ in range(ROUNDS):
             chosen = {}
             for run_id in run_ids:
                 seen = Seen(run_id)
                 inside = sorted(place for place, row in seen.rows.items() if place.scope and row.attempt > 0)
                 if not inside:
                     continue
-                target = random.choice(inside)
+                # Sub-workflows in containers are few: the first round is theirs.
+                subs = [place for place in inside if place in seen.children]
+                target = random.choice(subs if subs and round_ == 0 else inside)
                 key = seen.plan.steps[target.node].key
                 preview_rerun(run_id, key, house.actor, scope=target.scope)
                 rerun_step(run_id, key, house.actor, scope=target.scope)
@@ -147,6 +155,8 @@ def test_what_is_done_again_inside_ends_as_the_reading_says(house: House, sandbo
     ended_runs(house, sandbox, documents, work)
     assert done["again"] > 20
     assert done["kept"] > 20
+    assert done["sub-workflows again"] > 0
+    assert done["sub-workflows kept"] > 0
 
 
 def check(before: Seen, now: Seen, target: Place) -> Counter[str]:
@@ -161,6 +171,13 @@ def check(before: Seen, now: Seen, target: Place) -> Counter[str]:
         else:
             found["kept"] += 1
             assert now.rows[place].entry == row.entry, f"{place} of {target}"
+        if place in before.children and place.scope and place in now.rows:
+            found["sub-workflows again"] += affected(place)
+            found["sub-workflows kept"] += not affected(place)
+            # What succeeded is repeated by a run of its own; what failed, by the one that stands there or by a new one.
+            is_new = now.children[place] != before.children[place]
+            assert is_new or not affected(place) or row.outcome != "S", f"{place} of {target}"
+            assert not is_new or affected(place), f"{place} of {target}"
     return found
 
 
@@ -169,7 +186,7 @@ def test_skip_upon_skip_lets_a_failed_run_go_on_and_tries_nothing_again(
     house: House, sandbox: Sandbox, seed: int
 ) -> None:
     random = Random(seed)
-    drawn = [random_nested(random, style=Style(locks=True, share=0.6)) for _ in range(6 * GRAPHS)]
+    drawn = [random_nested(random, style=STYLE) for _ in range(6 * GRAPHS)]
     documents = [raw for raw in drawn if nested_expected(raw).state == "failed"][:GRAPHS]
     skipped: Counter[str] = Counter()
 
@@ -222,7 +239,7 @@ def skip_one(house: House, random: Random, seen: Seen) -> str | None:
 def test_asked_again_and_again_while_the_run_is_at_work(house: House, sandbox: Sandbox, seed: int) -> None:
     """Whatever moment it meets, all ends as the reading says, and every count is right."""
     random = Random(seed)
-    documents = [random_nested(random, style=Style(locks=True, share=0.6)) for _ in range(GRAPHS)]
+    documents = [random_nested(random, style=STYLE) for _ in range(GRAPHS)]
     told: Counter[str] = Counter()
 
     def work(run_ids: list[UUID]) -> None:
