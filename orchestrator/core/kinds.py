@@ -91,6 +91,11 @@ class StepContext(Protocol):
     @property
     def step_key(self) -> str: ...
     @property
+    def step_title(self) -> str:
+        """How messages name the step, quotes included."""
+        ...
+
+    @property
     def attempt(self) -> int: ...
     @property
     def idempotency_key(self) -> str:

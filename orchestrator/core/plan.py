@@ -58,6 +58,12 @@ class PlanStep:
     tolerant: bool = False
 
     @property
+    def title(self) -> str:
+        """How messages name the step: `"Its name" (key)`, or `"key"` where the name says no more than that."""
+        says, known = (text.replace("_", " ").casefold() for text in (self.name, self.key))
+        return f'"{self.name}" ({self.key})' if says not in {"", known} else f'"{self.key}"'
+
+    @property
     def normal_ports(self) -> tuple[str, ...]:
         """The ports by which success leaves."""
         return tuple(port for port in self.ports if port not in FAILURE_PORTS)

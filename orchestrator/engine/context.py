@@ -55,6 +55,7 @@ class AttemptContext:
 
     lease: Lease
     step_key: str
+    step_title: str
     timeout: float
     roots: Mapping[str, Json]
     http: HttpClient

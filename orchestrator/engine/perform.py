@@ -99,6 +99,7 @@ def prepare(tools: Tools, insides: Insides, facts: VersionFacts, lease: Lease, s
     context = AttemptContext(
         lease=lease,
         step_key=step.key,
+        step_title=step.title,
         timeout=step.timeout,
         roots=values,
         # Reading which hosts are allowed may open a connection: only for handlers that can use the client.

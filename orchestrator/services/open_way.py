@@ -80,8 +80,8 @@ class OpenWay:
         block, is_locked = gone.block, gone.block.lock is not None
         clear(self.run, block)
         if is_taken_back(self.run, block):
-            key = self.plan.steps[gone.node].key
-            raise StepInside(f'What happened inside "{key}" has been undone: nothing goes on there. Re-run "{key}".')
+            title = self.plan.steps[gone.node].title
+            raise StepInside(f"What happened inside {title} has been undone: nothing goes on there. Re-run {title}.")
         # Open from here on, or nothing moves in it; one with a lock is open only once it has that.
         Scope.objects.filter(pk=block.pk).update(state="O", token_id=token.pk, generation=token.generation)
         if self.plan.steps[gone.node].kind == REPEAT:

@@ -103,7 +103,8 @@ def root_of_step(it: Opened, key: str) -> frozenset[int]:
     """The one step that is retried alone. Raises NotFound, StepInside, StepNotFailed."""
     node = node_of(it.plan, it.run.pk, key)
     if node not in failed_steps(it.scope) and not cut_short(it.scope, node):
-        raise StepNotFailed(f'Step "{key}" has no failure that stands. Only a failed step can be retried.')
+        title = it.plan.steps[node].title
+        raise StepNotFailed(f"Step {title} has no failure that stands. Only a failed step can be retried.")
     return frozenset({node})
 
 
@@ -240,8 +241,8 @@ def node_of(plan: Plan, run_id: UUID, key: str) -> int:
         raise NotFound(f'Run {run_id} has no step "{key[:63]}".')
     parent = plan.steps[plan.node_of[key]].parent
     if parent is not None:
-        around = plan.steps[parent].key
-        raise StepInside(f'Step "{key}" stands inside "{around}" and has no run of its own. Choose "{around}".')
+        step, around = plan.steps[plan.node_of[key]], plan.steps[parent].title
+        raise StepInside(f"Step {step.title} stands inside {around} and has no run of its own. Choose {around}.")
     return plan.node_of[key]
 
 

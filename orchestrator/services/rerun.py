@@ -90,9 +90,9 @@ def worked_out(it: Opened, node: int, scope: int | None, *, newest: bool) -> Rep
     """Raises StepInside, StepNeverRan, VersionDiffers, StepRunning."""
     way = way_to(it, node, scope)
     if way is None:
-        key = it.plan.steps[node].key
+        title = it.plan.steps[node].title
         where = f"has never run in scope {scope}, or was entered anew since" if scope else "has never run in this run"
-        raise StepNeverRan(f'Step "{key}" {where}. Choose a step that has.')
+        raise StepNeverRan(f"Step {title} {where}. Choose a step that has.")
     outer = way[0].node if way else node
     _require_ran(it.scope, outer)
     require_enterable(it, way)
@@ -112,8 +112,8 @@ def worked_out(it: Opened, node: int, scope: int | None, *, newest: bool) -> Rep
 def _require_ran(scope: Scope, node: int) -> None:
     recorded = scope.recorded.get(node)
     if node not in scope.tokens and (recorded is None or recorded.attempt <= 0):
-        key = scope.plan.steps[node].key
-        raise StepNeverRan(f'Step "{key}" has never run {_here(scope)}. Choose a step that has.')
+        title = scope.plan.steps[node].title
+        raise StepNeverRan(f"Step {title} has never run {_here(scope)}. Choose a step that has.")
 
 
 def _here(scope: Scope) -> str:
@@ -124,8 +124,8 @@ def _standing_again(scope: Scope, node: int, again: frozenset[int]) -> Replayed:
     # The step's own join, if it has one, stays fired: its branches are kept.
     standing = scope.replayed(without=again, reopened=again - {node})
     if node not in standing.holds:
-        key = scope.plan.steps[node].key
-        message = f'Step "{key}" waits for a step before it that is itself to run again. Re-run from there.'
+        title = scope.plan.steps[node].title
+        message = f"Step {title} waits for a step before it that is itself to run again. Re-run from there."
         raise StepNeverRan(message)
     return standing
 
@@ -152,15 +152,15 @@ def _require_same_place(scope: Scope, plan: Plan, version: Version, again: froze
         old = scope.plan.steps[node]
         new = plan.steps[node] if node < plan.end else None
         if new is None or (new.key, new.kind) != (old.key, old.kind):
-            message = f'Step "{old.key}" of this run is not at the same place in version {number}, or of another kind.'
+            message = f"Step {old.title} of this run is not at the same place in version {number}, or of another kind."
             raise VersionDiffers(f"{message} Re-run with the run's own version, or start a new run.")
         if node not in again and _led_to(scope.plan, node) != _led_to(plan, node):
-            message = f'Step "{old.key}", which would be kept, is led to by other arrows in version {number}.'
+            message = f"Step {old.title}, which would be kept, is led to by other arrows in version {number}."
             raise VersionDiffers(f"{message} Re-run from an earlier step, or with the run's own version.")
     working = Token.objects.filter(run_id=scope.run.pk, state=TokenState.LEASED, node__in=range(scope.plan.end))
     for node in working.values_list("node", flat=True):
         if outermost(scope.plan, node) not in again:
-            message = f'Step "{scope.plan.steps[node].key}" is running with the old version. Wait for its end.'
+            message = f"Step {scope.plan.steps[node].title} is running with the old version. Wait for its end."
             raise StepRunning(message)
 
 

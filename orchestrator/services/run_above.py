@@ -30,7 +30,7 @@ def require_own(run: Run, takes_up: Callable[[Run], bool]) -> None:
 def _way_out(run: Run, top: Run, below: Run, takes_up: Callable[[Run], bool]) -> str:
     if top.state in UNDOING:
         return f'Run {top.pk} is "{top.state}", so nothing in it is done again: start a new run.'
-    anew = f'e-run step "{_step_at(top, below)}" of run {top.pk}; it starts this workflow anew.'
+    anew = f"e-run step {_step_at(top, below)} of run {top.pk}; it starts this workflow anew."
     if top.state == RunState.CANCELLING:
         return f"Wait until run {top.pk} is cancelled, then r{anew}"
     if has_failed(top) and run.state != RunState.SUCCEEDED and takes_up(top):
@@ -58,7 +58,7 @@ def _step_at(top: Run, below: Run) -> str:
     """The step on the top level of the drawing that holds the sub-workflow."""
     plan = plan_of(Version.objects.get(pk=top.version_id))
     assert below.parent_node is not None, "it was started by a step"
-    return plan.steps[outermost(plan, below.parent_node)].key
+    return plan.steps[outermost(plan, below.parent_node)].title
 
 
 def outermost(plan: Plan, node: int) -> int:

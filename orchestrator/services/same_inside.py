@@ -19,9 +19,9 @@ def require_same_inside(old: Plan, new: Plan, outer: int, number: int) -> None:
     Raises VersionDiffers.
     """
     if list(_drawn(old, outer)) != list(_drawn(new, outer)):
-        key = old.steps[outer].key
-        message = f'The inside of "{key}" is drawn in another way in version {number}, and parts of it would be kept.'
-        raise VersionDiffers(f'{message} Re-run from "{key}", or with the run\'s own version.')
+        title = old.steps[outer].title
+        message = f"The inside of {title} is drawn in another way in version {number}, and parts of it would be kept."
+        raise VersionDiffers(f"{message} Re-run from {title}, or with the run's own version.")
 
 
 def _drawn(plan: Plan, outer: int) -> Iterator[object]:

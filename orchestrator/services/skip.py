@@ -77,7 +77,7 @@ def skip_step(
             text = f"Skipped by {actor.username}" + (f": {reason}" if reason else ".")
 
             def end(token: Token) -> None:
-                _require_may_end(it, token, key)
+                _require_may_end(it, token, step.title)
                 _advance(it, token, step, ports, output, text)
 
             token = _standing(it, node, scope)
@@ -104,7 +104,7 @@ def preview_skip(run_id: UUID, key: str, actor: Actor, *, scope: int | None = No
         usual = _ports(it.plan.steps[node], None)
         token = _standing(it, node, scope)
         if token is not None:
-            _require_open(token, key)
+            _require_open(token, it.plan.steps[node].title)
         elif it.plan.steps[node].parent is not None:
             failed_inside(it, node, scope)
         else:
@@ -117,32 +117,32 @@ def _standing(it: Opened, node: int, scope: int | None) -> Token | None:
     if it.plan.steps[node].parent is not None:
         return token_inside(it, node, scope or None)
     if scope:
-        raise StepNotOpen(f'Step "{it.plan.steps[node].key}" stands in no scope.')
+        raise StepNotOpen(f"Step {it.plan.steps[node].title} stands in no scope.")
     return it.scope.tokens.get(node)
 
 
-def _require_open(token: Token, key: str) -> None:
+def _require_open(token: Token, title: str) -> None:
     """Raises StepRunning, StepNotOpen."""
     if token.state == TokenState.LEASED:
-        raise StepRunning(f'Step "{key}" is being worked on. Wait for its end, or cancel the run.')
-    require_turn(token, key)
+        raise StepRunning(f"Step {title} is being worked on. Wait for its end, or cancel the run.")
+    require_turn(token, title)
 
 
 def _require_failed(it: Opened, node: int) -> None:
     if node not in failed_steps(it.scope) and not cut_short(it.scope, node):
-        key = it.plan.steps[node].key
-        raise StepNotOpen(f'Step "{key}" neither waits nor has failed: there is nothing to skip.')
+        title = it.plan.steps[node].title
+        raise StepNotOpen(f"Step {title} neither waits nor has failed: there is nothing to skip.")
 
 
 def _ports(step: PlanStep, port: str | None) -> tuple[str, ...]:
     if step.kind == "human_task":
-        message = f'Step "{step.key}" asks people for a decision, and nobody skips an approval. Reassign it instead.'
+        message = f"Step {step.title} asks people for a decision, and nobody skips an approval. Reassign it instead."
         raise ApprovalNotSkippable(message)
     known = step.normal_ports
     chosen = port or (DEFAULT_PORT if DEFAULT_PORT in known or not known else known[0])
     if known and chosen not in known:
         listed = ", ".join(f'"{name}"' for name in known)
-        raise UnknownPort(f'Success does not leave step "{step.key}" by "{chosen[:63]}". Choose one of {listed}.')
+        raise UnknownPort(f'Success does not leave step {step.title} by "{chosen[:63]}". Choose one of {listed}.')
     return (chosen,) if known else ()
 
 
@@ -154,14 +154,14 @@ def _reopened(it: Opened, node: int) -> Token:
     made = it.scope.rewrite(standing, it.run.generation, again=())
     token = next((one for one in made if one.node == node), None)
     if token is None:
-        key = it.plan.steps[node].key
-        raise StepNotOpen(f'Step "{key}" lies on a path that another failed step opened. Retry that one first.')
+        title = it.plan.steps[node].title
+        raise StepNotOpen(f"Step {title} lies on a path that another failed step opened. Retry that one first.")
     return token
 
 
-def _require_may_end(it: Opened, token: Token, key: str) -> None:
+def _require_may_end(it: Opened, token: Token, title: str) -> None:
     """Raises StepNotOpen, StepRunning, RunNotRepeatable."""
-    _require_open(token, key)
+    _require_open(token, title)
     if it.run.control == "C":
         message = "It failed while it was paused, so nothing in it goes on. Retry it, or skip the step that failed."
         raise RunNotRepeatable(f"Run {it.run.pk} is to be undone. {message}")
@@ -174,7 +174,7 @@ def _advance(it: Opened, token: Token, step: PlanStep, ports: tuple[str, ...], o
     session = -1 - secrets.randbits(62)  # negative: no worker had the step in hand, so an undo has nothing to take back
     leased = Token.objects.select_for_update(skip_locked=True).filter(pk=token.pk, epoch=token.epoch, state=token.state)
     if not leased:
-        raise RunBusy(f'Step "{step.key}" is moving at this very moment. Try again.')
+        raise RunBusy(f"Step {step.title} is moving at this very moment. Try again.")
     now = timezone.now()
     epoch = token.epoch + 1
     Token.objects.filter(pk=token.pk).update(

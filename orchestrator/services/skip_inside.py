@@ -35,15 +35,15 @@ def token_inside(it: Opened, node: int, scope: int | None) -> Token | None:
     if len(found) > 1:
         step = it.plan.steps[node]
         assert step.parent is not None, "a step of the top level stands in no scope"
-        message = f'Step "{step.key}" stands inside "{it.plan.steps[step.parent].key}", in {standing.count()} items'
+        message = f"Step {step.title} stands inside {it.plan.steps[step.parent].title}, in {standing.count()} items"
         raise StepInside(f'{message} or turns at once. Say in which: "scope" of its step run.')
     return found[0] if found else None
 
 
-def require_turn(token: Token, key: str) -> None:
+def require_turn(token: Token, title: str) -> None:
     """A step that must not begin before others have ended is not passed over. Raises StepNotOpen."""
     if turn_of(token) is not None:
-        raise StepNotOpen(f'Step "{key}" waits for its turn or for a lock: nothing behind it may begin before that.')
+        raise StepNotOpen(f"Step {title} waits for its turn or for a lock: nothing behind it may begin before that.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,12 +56,12 @@ class FailedInside:
 
 def failed_inside(it: Opened, node: int, scope: int | None) -> FailedInside:
     """Raises StepInside, StepNotOpen, StepRunning."""
-    key = it.plan.steps[node].key
+    title = it.plan.steps[node].title
     way = way_to(it, node, scope, only=ENDED_BADLY)
     if not way or it.run.state in {RunState.SUCCEEDED, RunState.CANCELLED}:
         taken = "the run has gone on without it" if it.run.state == RunState.SUCCEEDED else "nothing there is to skip"
         where = f"in scope {scope}" if scope else "in this run"
-        raise StepNotOpen(f'Step "{key}" neither waits nor has failed {where}, or {taken}. Re-run from a step instead.')
+        raise StepNotOpen(f"Step {title} neither waits nor has failed {where}, or {taken}. Re-run from a step instead.")
     innermost = plan_of_body(it.plan, way[-1].node)
     standing_without(Standing(it.run, innermost, way[-1].inner), node)
     require_enterable(it, way)
@@ -71,15 +71,15 @@ def failed_inside(it: Opened, node: int, scope: int | None) -> FailedInside:
 
 def standing_without(scope: Standing, node: int) -> Replayed:
     """How a level is to stand once this one failure is forgotten; every other one stands. Raises StepNotOpen."""
-    recorded, key = scope.recorded.get(node), scope.plan.steps[node].key
+    recorded, title = scope.recorded.get(node), scope.plan.steps[node].title
     was_cut = recorded is not None and recorded.attempt > 0 and recorded.is_cut
     is_open = node in scope.tokens  # a container that is still at work: only its item, or branch, has failed
     if not is_open and not was_cut and node not in unhandled(scope.plan, scope.ports(), scope.replayed()):
-        message = f'Step "{key}" has not failed, or its failure was taken where it happened'
+        message = f"Step {title} has not failed, or its failure was taken where it happened"
         raise StepNotOpen(f"{message}: the run has gone on without it. Re-run from a step instead.")
     standing = scope.replayed(without={node})
     if node not in standing.holds:
-        raise StepNotOpen(f'Step "{key}" lies on a path that another failed step opened. Retry that one first.')
+        raise StepNotOpen(f"Step {title} lies on a path that another failed step opened. Retry that one first.")
     return standing
 
 

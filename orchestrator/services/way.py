@@ -58,7 +58,7 @@ def require_enterable(it: Opened, way: tuple[Gone, ...]) -> None:
             waiting = token.waiting or {}
             inside = waiting.get("kind") in {"body", "items"} and waiting.get("block") == gone.block.pk
             if token.state != TokenState.WAITING or not inside:
-                message = f'"{it.plan.steps[gone.node].key}" is about to begin, to end or to be undone.'
+                message = f"{it.plan.steps[gone.node].title} is about to begin, to end or to be undone."
                 raise StepRunning(f"{message} Try again once it has.")
 
 
@@ -79,7 +79,7 @@ def _only_way(it: Opened, node: int, only: Collection[str]) -> tuple[Gone, ...] 
         step = it.plan.steps[node]
         assert step.parent is not None
         many = "many" if len(ways) >= MOST_PLACES else str(len(ways))
-        message = f'Step "{step.key}" stands inside "{it.plan.steps[step.parent].key}", in {many} items or turns.'
+        message = f"Step {step.title} stands inside {it.plan.steps[step.parent].title}, in {many} items or turns."
         raise StepInside(f'{message} Say in which: "scope" of its step run.')
     return ways[0] if ways else None
 

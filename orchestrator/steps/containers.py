@@ -15,5 +15,5 @@ def failed_inside(inner: StepFault) -> Fail:
 def too_late(context: StepContext) -> TimedOut:
     """The time for all that is inside ran out; whatever still runs in there is stopped."""
     return TimedOut(
-        fault("timeout", f'The steps inside "{context.step_key}" took longer than its time-out allows.'), final=True
+        fault("timeout", f"The steps inside {context.step_title} took longer than its time-out allows."), final=True
     )

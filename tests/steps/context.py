@@ -83,6 +83,7 @@ class Context:
     http: Requests = field(default_factory=Requests)
     run_id: str = "run-1"
     step_key: str = "step"
+    step_title: str = '"step"'
     attempt: int = 1
     idempotency_key: str = "key-1"
     now: datetime = NOW

@@ -27,7 +27,7 @@ class SubWorkflow(Kind[SubWorkflowConfig]):
 
     def resume(self, config: SubWorkflowConfig, context: StepContext, resumed: Resumed) -> Done | Fail | TimedOut:
         if resumed.signal is None:
-            message = f'Workflow "{config.workflow}" took longer than the time-out of "{context.step_key}" allows.'
+            message = f'Workflow "{config.workflow}" took longer than the time-out of {context.step_title} allows.'
             return TimedOut(fault("timeout", message), final=True)
         if resumed.fault is None:
             return Done(resumed.body)
