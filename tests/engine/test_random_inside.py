@@ -47,8 +47,9 @@ class Seen:
         self.blocks = {block.pk: block for block in Scope.objects.filter(run_id=run_id).order_by("pk")}
         self._last = {(block.node, block.parent): block.pk for block in self.blocks.values()}
         children = Run.objects.filter(parent_run=self.run).order_by("pk")
+        started = children.values_list("parent_node", "parent_scope", "pk")
         #: the runs that sub-workflow steps started last
-        self.children = {Place(run.parent_node, run.parent_scope): run.pk for run in children}
+        self.children = {Place(node or 0, scope or 0): pk for node, scope, pk in started}
         self.rows = {place: row for place, row in self._all.items() if self._counts(place.scope)}
 
     def holder(self, scope: int) -> Scope:
