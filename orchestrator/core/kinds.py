@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol
 
 from orchestrator.core.json_types import Json, JsonObject
 from orchestrator.core.outcome import Outcome, StepFault
+from orchestrator.core.problem import Severity
 
 Group = Literal["do", "flow", "wait", "tell"]
 Effects = Literal["none", "external"]
@@ -14,11 +15,16 @@ Effects = Literal["none", "external"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigProblem:
-    """One thing wrong in a config. `path` is dotted from the config's root ("fields.2.key")."""
+    """One thing wrong in a config. `path` is dotted from the config's root ("fields.2.key").
+
+    `repair` is what to put there instead: what the offer is called, and the value.
+    """
 
     code: str
     message: str
     path: str
+    severity: Severity = "error"
+    repair: tuple[str, Json] | None = None
 
 
 class Logger(Protocol):

@@ -16,9 +16,9 @@ from orchestrator.core.retry import MAX_ATTEMPTS
 
 def step_problems(drawing: Drawing, index: int, step: Step) -> Iterator[Problem]:
     """Problems of one step, its undo included, apart from join and references."""
-    yield from _kind_problems(drawing, step, step.kind, step.config, "")
+    yield from _kind_problems(drawing, index, step, step.kind, step.config, "")
     if step.undo is not None:
-        yield from _undo_problems(drawing, step, step.undo)
+        yield from _undo_problems(drawing, index, step, step.undo)
     if step.retry is not None:
         yield from _retry_problems(index, step, step.retry)
     if step.timeout is not None and not 0 < step.timeout <= LONGEST:
@@ -28,8 +28,8 @@ def step_problems(drawing: Drawing, index: int, step: Step) -> Iterator[Problem]
     yield from _disabled_problems(drawing, step)
 
 
-def _undo_problems(drawing: Drawing, step: Step, undo: Undo) -> Iterator[Problem]:
-    yield from _kind_problems(drawing, step, undo.kind, undo.config, "undo.")
+def _undo_problems(drawing: Drawing, index: int, step: Step, undo: Undo) -> Iterator[Problem]:
+    yield from _kind_problems(drawing, index, step, undo.kind, undo.config, "undo.")
     kind, undo_kind = drawing.kinds.get(step.kind), drawing.kinds.get(undo.kind)
     if kind is not None and opens_more(kind):
         message = (
@@ -41,7 +41,9 @@ def _undo_problems(drawing: Drawing, step: Step, undo: Undo) -> Iterator[Problem
         yield Problem(code="undo_kind_invalid", message=message, step=step.key, field="undo.kind")
 
 
-def _kind_problems(drawing: Drawing, step: Step, kind: str, config: JsonObject, prefix: str) -> Iterator[Problem]:
+def _kind_problems(
+    drawing: Drawing, index: int, step: Step, kind: str, config: JsonObject, prefix: str
+) -> Iterator[Problem]:
     if kind not in drawing.kinds:
         close = drawing.guess(kind, drawing.kinds, 3)
         known = "" if close else f" Known: {', '.join(sorted(drawing.kinds))}."
@@ -51,8 +53,9 @@ def _kind_problems(drawing: Drawing, step: Step, kind: str, config: JsonObject, 
     for found in drawing.kinds[kind].check(config):
         field = f"{prefix}config.{found.path}" if found.path else f"{prefix}config"
         # A disabled step runs nothing: half a config may wait there while the rest is published.
-        severity: Severity = "warning" if step.disabled else "error"
-        yield Problem(code=found.code, message=found.message, severity=severity, step=step.key, field=field)
+        severity: Severity = "warning" if step.disabled else found.severity
+        fix = found.repair and setting(found.repair[0], f"/steps/{index}/{field.replace('.', '/')}", found.repair[1])
+        yield Problem(code=found.code, message=found.message, severity=severity, step=step.key, field=field, fix=fix)
 
 
 def _retry_problems(index: int, step: Step, retry: Retry) -> Iterator[Problem]:

@@ -9,24 +9,30 @@ from pydantic_core import ErrorDetails
 from orchestrator.core.json_types import Json, JsonObject
 from orchestrator.core.json_walk import is_expression, is_secret, walk
 from orchestrator.core.kinds import ConfigProblem
+from orchestrator.steps.conditions import NOT_EXPRESSION, condition_problems
 
 _MOST = 20
-#: What pydantic calls it -> our code. Durations and events have codes of their own, wherever they stand.
+#: What pydantic calls it -> our code. Durations, events and conditions have codes of their own, wherever they stand.
 _CODES = {
     "missing": "config_missing",
     "extra_forbidden": "config_unknown",
     **{code: code for code in ("duration_invalid", "duration_negative", "duration_calendar", "duration_too_long")},
-    **{code: code for code in ("event_type_invalid", "event_key_invalid")},
+    **{code: code for code in ("event_type_invalid", "event_key_invalid", NOT_EXPRESSION)},
 }
 _Loc = tuple[int | str, ...]
 
 
-def config_problems(model: type[BaseModel], config: JsonObject, literal: Sequence[str] = ()) -> list[ConfigProblem]:
+def config_problems(
+    model: type[BaseModel], config: JsonObject, literal: Sequence[str] = (), conditions: Sequence[str] = ()
+) -> list[ConfigProblem]:
     """Validate, and ignore what lies inside `{"$"}` and `{"$secret"}` values.
 
-    Args: `literal` names paths that must not be expressions ("cases.*.port"): the drawing depends on them.
+    Args: `literal` names paths that must not be expressions ("cases.*.port"): the drawing depends on them; `conditions`
+    names those that must be, or true or false ("cases.*.when").
     """
     found = [_must_be_literal(path) for path in _marked(config) if _named(path, literal)]
+    for path, value in walk(config) if conditions else ():
+        found += condition_problems(path, value) if _named(path, conditions) else ()
     try:
         model.model_validate(config)
     except ValidationError as error:

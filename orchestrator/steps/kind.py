@@ -53,7 +53,7 @@ class Kind(ABC, Generic[ConfigT]):
 
     def check(self, config: JsonObject) -> list[ConfigProblem]:
         """Everything wrong with a raw config (values may be expressions)."""
-        return config_problems(self.config, config, self.literal)
+        return config_problems(self.config, config, self.literal, self.lazy)
 
     def schema(self) -> JsonObject:
         """JSON Schema of the config with `x-ui`."""

@@ -43,7 +43,7 @@ UNKNOWN = "root_not_available"
         ({"where": reading("item == event.data")}, [(UNKNOWN, "config.where")]),
         ({"where": reading("steps.wait")}, [("reference_not_upstream", "config.where")]),
         ({"where": reading("evnt.data")}, [("unknown_name", "config.where")]),
-        ({"where": "event.data.amount > 1"}, [("config_invalid", "config.where")]),
+        ({"where": "event.data.amount > 1"}, [("condition_not_expression", "config.where")]),
     ],
 )
 def test_a_condition_alone_reads_the_event(config: dict[str, Any], expected: list[tuple[str, str]]) -> None:

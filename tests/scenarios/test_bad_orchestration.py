@@ -45,6 +45,14 @@ def each(items: Any, **config: Any) -> dict[str, Any]:
     return document([loop, step("x", config={"value": {"$": "item + 1"}}, parent="each")])
 
 
+def choice(when: Any) -> dict[str, Any]:
+    return document([step("a", "choose", config={"cases": [{"port": "large", "when": when}]})])
+
+
+def turns(until: Any) -> dict[str, Any]:
+    return document([step("r", "repeat", config={"until": until, "turns": 3}), step("x", parent="r")])
+
+
 def delay(**config: Any) -> dict[str, Any]:
     return document([step("a", "delay", config=config)])
 
@@ -85,7 +93,9 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "an event with a key of two lines": (event(key="a\nb"), "event_key_invalid"),
     "a negative deadline of an event": (event(deadline="-PT1S"), "duration_negative"),
     "a look back of a century": (event(look_back="P36500D"), "duration_too_long"),
-    "a condition that is always true": (event(where="event.data.amount > 100"), "config_invalid"),
+    "a condition that is always true": (event(where="event.data.amount > 100"), "condition_not_expression"),
+    "a case whose condition is a text": (choice("input.amount > 100"), "condition_not_expression"),
+    "turns until a text": (turns(until="last.done"), "condition_not_expression"),
     "an event that its own key reads": (event(key={"$": "event.key"}), "root_not_available"),
     "a million and one turns": (
         document([step("r", "repeat", config={"until": {"$": "False"}, "turns": 1_000_001}), step("x", parent="r")]),

@@ -84,7 +84,7 @@ export const CATALOGUE: Catalogue = {
             required: ["port", "when"],
             properties: {
               port: { type: "string", ...ui("text", "Port", { expression: false }) },
-              when: ui("text", "When"),
+              when: ui("condition", "When"),
             },
           },
           ...ui("cases", "Cases", { expression: false }),
@@ -124,7 +124,7 @@ export const CATALOGUE: Catalogue = {
       "Runs the steps inside again and again.",
       {
         turns: { type: "integer", ...ui("number", "Turns at most", { order: 3, expression: false }) },
-        until: ui("text", "Until", { order: 1 }),
+        until: ui("condition", "Until", { order: 1 }),
         while: ui("text", "While", { order: 2 }),
       },
       { ports: ["out", "error"] },

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 
 from orchestrator.core.document import ERROR_PORT
 from orchestrator.core.errors import ExpressionFailed
-from orchestrator.core.json_types import Json, JsonObject
-from orchestrator.core.json_walk import is_expression
+from orchestrator.core.json_types import JsonObject
 from orchestrator.core.kinds import Effects, Group, StepContext
 from orchestrator.core.outcome import Done, Fail, Retry
 from orchestrator.steps.choose.config import OTHERWISE, Case, ChooseConfig
+from orchestrator.steps.conditions import holds
 from orchestrator.steps.faults import not_evaluated
 from orchestrator.steps.kind import Kind
 
@@ -37,21 +37,15 @@ class Choose(Kind[ChooseConfig]):
         ports: list[str] = []
         for case in config.cases:
             try:
-                holds = _holds(case.when, context)
+                is_true = holds(case.when, context.sandbox, context.roots)
             except ExpressionFailed as error:
                 return _failed(case, error)
-            if holds:
+            if is_true:
                 ports.append(case.port)
                 if config.mode == "exclusive":
                     break
         ports = ports or [OTHERWISE]
         return Done({"ports": ports}, ports=tuple(ports))
-
-
-def _holds(when: Json, context: StepContext) -> bool:
-    if isinstance(when, Mapping) and is_expression(when):
-        return bool(context.sandbox.expression(str(when["$"]), context.roots))
-    return bool(when)
 
 
 def _failed(case: Case, error: ExpressionFailed) -> Fail | Retry:

@@ -1,8 +1,9 @@
 from typing import Literal
 
-from pydantic import Field, JsonValue, field_validator
+from pydantic import Field, field_validator
 
 from orchestrator.core.document import DEFAULT_PORT, ERROR_PORT, KEY_PATTERN, TIMEOUT_PORT
+from orchestrator.steps.conditions import Condition
 from orchestrator.steps.fields import Config, ui
 
 OTHERWISE = "otherwise"
@@ -16,8 +17,8 @@ class Case(Config):
         pattern=f"^{KEY_PATTERN}$",
         json_schema_extra=ui("text", "Port", "The name on the arrow.", order=1, expression=False),
     )
-    when: JsonValue = Field(
-        json_schema_extra=ui("text", "When", "Taken when this is true.", order=2, placeholder="input.amount > 100")
+    when: Condition = Field(
+        json_schema_extra=ui("condition", "When", "Taken when this is true.", order=2, placeholder="input.amount > 100")
     )
 
 

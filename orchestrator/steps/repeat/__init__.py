@@ -1,13 +1,11 @@
 """`repeat`: the steps inside, turn after turn."""
 
-from collections.abc import Mapping
-
 from orchestrator.core.document import DEFAULT_PORT, ERROR_PORT, TIMEOUT_PORT
 from orchestrator.core.errors import ExpressionFailed
 from orchestrator.core.json_types import Json, JsonObject
-from orchestrator.core.json_walk import is_expression
 from orchestrator.core.kinds import Effects, Group, Resumed, StepContext
 from orchestrator.core.outcome import Done, Fail, Open, Outcome
+from orchestrator.steps.conditions import holds
 from orchestrator.steps.containers import failed_inside, too_late
 from orchestrator.steps.faults import fault, not_evaluated
 from orchestrator.steps.kind import Kind
@@ -45,9 +43,9 @@ class Repeat(Kind[RepeatConfig]):
 
     def _next(self, config: RepeatConfig, context: StepContext, turn: int, last: Json) -> Outcome:
         try:
-            if config.until is not None and turn > 0 and _holds(config.until, context):
+            if config.until is not None and turn > 0 and holds(config.until, context.sandbox, context.roots):
                 return Done(last)
-            if config.while_ is not None and not _holds(config.while_, context):
+            if config.while_ is not None and not holds(config.while_, context.sandbox, context.roots):
                 return Done(last)
         except ExpressionFailed as error:
             return not_evaluated(error)
@@ -55,9 +53,3 @@ class Repeat(Kind[RepeatConfig]):
             message = f"{turn} turns were not enough. Raise the limit, or see why the condition does not change."
             return Fail(fault("turn_limit", message, {"turns": turn}))
         return Open(index=turn + 1, text=f"Turn {turn + 1} of at most {config.turns}", memo=turn + 1)
-
-
-def _holds(condition: Json, context: StepContext) -> bool:
-    if isinstance(condition, Mapping) and is_expression(condition):
-        return bool(context.sandbox.expression(str(condition["$"]), context.roots))
-    return bool(condition)

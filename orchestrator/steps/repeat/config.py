@@ -1,8 +1,9 @@
 from typing import Self
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import Field, model_validator
 
 from orchestrator.core.document import MAX_ITEMS
+from orchestrator.steps.conditions import OptionalCondition
 from orchestrator.steps.fields import Config, ui
 
 EITHER = "set either `until` (tested after a turn) or `while` (tested before one)"
@@ -11,16 +12,16 @@ EITHER = "set either `until` (tested after a turn) or `while` (tested before one
 class RepeatConfig(Config):
     """When to stop, and the most turns there may be."""
 
-    until: JsonValue = Field(
+    until: OptionalCondition = Field(
         default=None,
         json_schema_extra=ui(
-            "text", "Until", "Tested after each turn: stop when true.", order=1, placeholder="last.done"
+            "condition", "Until", "Tested after each turn: stop when true.", order=1, placeholder="last.done"
         ),
     )
-    while_: JsonValue = Field(
+    while_: OptionalCondition = Field(
         default=None,
         alias="while",
-        json_schema_extra=ui("text", "While", "Tested before each turn: go on while true.", order=2),
+        json_schema_extra=ui("condition", "While", "Tested before each turn: go on while true.", order=2),
     )
     turns: int = Field(
         ge=1,

@@ -9,6 +9,7 @@ from orchestrator.core.errors import ExpressionFailed
 from orchestrator.core.json_types import Json, JsonObject
 from orchestrator.core.kinds import Effects, Group, Resumed, StepContext
 from orchestrator.core.outcome import Awaited, Done, Fail, Retry, TimedOut, Wait
+from orchestrator.steps.conditions import holds
 from orchestrator.steps.delay.config import seconds_of
 from orchestrator.steps.faults import fault, not_evaluated
 from orchestrator.steps.kind import Kind
@@ -71,11 +72,11 @@ def _spoken(config: WaitEventConfig) -> str:
 
 
 def _is_wanted(where: Json, event: Json, context: StepContext) -> bool:
-    if not isinstance(where, Mapping):
+    if where is None:
         return True
     # A chain, not a copy: a root that is costly to read is read only where the condition names it.
     roots = ChainMap({"event": event}, context.roots)  # type: ignore[arg-type]  # written to nowhere
-    return bool(context.sandbox.expression(str(where["$"]), roots))
+    return holds(where, context.sandbox, roots)
 
 
 def _source(event: Json) -> JsonObject:

@@ -1,12 +1,12 @@
 from collections.abc import Callable
 
-from pydantic import Field, JsonValue, field_validator
+from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from orchestrator.core.errors import BranchlineError
 from orchestrator.core.event_names import event_key, event_type
 from orchestrator.core.json_types import Json
-from orchestrator.core.json_walk import is_expression
+from orchestrator.steps.conditions import OptionalCondition
 from orchestrator.steps.delay.config import seconds_of
 from orchestrator.steps.fields import Config, ui
 
@@ -25,7 +25,7 @@ class WaitEventConfig(Config):
             "text", "Event key", "What it is about, like the number of an order. Empty: events of any key.", order=2
         ),
     )
-    where: JsonValue = Field(
+    where: OptionalCondition = Field(
         default=None,
         json_schema_extra=ui(
             "condition",
@@ -62,13 +62,6 @@ class WaitEventConfig(Config):
             text = "the key is null. Read another value, or remove the key to wait for events of any key"
             raise PydanticCustomError("event_key_invalid", "{text}", {"text": text})
         return _checked(event_key, value)
-
-    @field_validator("where")
-    @classmethod
-    def _is_condition(cls, value: JsonValue) -> JsonValue:
-        if value is not None and not is_expression(value):
-            raise ValueError('this must be an expression, like {"$": "event.data.amount > 100"}')
-        return value
 
     @field_validator("deadline", "look_back")
     @classmethod

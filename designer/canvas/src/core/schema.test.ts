@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { expressionOf, type Field, fieldsOf, firstValue, sourceOf } from "./schema.ts";
+import { asExpression, expressionOf, type Field, fieldsOf, firstValue, sourceOf } from "./schema.ts";
 import type { Schema } from "./types.ts";
 
 describe("forms", () => {
@@ -39,7 +39,26 @@ describe("a condition", () => {
     expect(expressionOf("", where)).toBeUndefined();
   });
 
-  it("shows a plain value for what it is", () => expect(sourceOf("event.id", where)).toBeNull());
+  it("shows a plain value for what it is", () => {
+    expect(sourceOf("event.id", where)).toBeNull();
+    expect(sourceOf(true, where)).toBeNull();
+  });
+
+  it("takes a text as the source that was meant, not as a text in quotes", () => {
+    expect(asExpression("event.id", where)).toEqual({ $: "event.id" });
+    expect(asExpression(true, where)).toEqual({ $: "True" });
+    expect(asExpression("event.id", key)).toEqual({ $: '"event.id"' });
+    expect(asExpression(undefined, key)).toEqual({ $: "" });
+  });
+
+  it("is an expression in a new item of a list", () => {
+    const cases = {
+      type: "object",
+      required: ["port", "when"],
+      properties: { port: { type: "string" }, when: schema.properties.where },
+    };
+    expect(firstValue(cases as Schema, cases as Schema)).toEqual({ port: "", when: { $: "" } });
+  });
 
   it("is the only field that is so", () => {
     expect(sourceOf(undefined, key)).toBeNull();

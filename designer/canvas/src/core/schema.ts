@@ -1,5 +1,6 @@
 /** From a JSON Schema with `x-ui` to the fields of a form. */
 import { isExpression } from "./equal.ts";
+import { toPython } from "./python.ts";
 import type { Json, JsonObject, Schema, UiHints } from "./types.ts";
 
 export interface Field {
@@ -126,6 +127,12 @@ export function sourceOf(value: Json | undefined, field: Field): string | null {
   return value === undefined && field.widget === "condition" ? "" : null;
 }
 
+/** A plain value turned into an expression. A text that stood for a condition was meant as its source. */
+export function asExpression(value: Json | undefined, field: Field): { $: string } {
+  if (value === undefined) return { $: "" };
+  return { $: field.widget === "condition" && typeof value === "string" ? value : toPython(value) };
+}
+
 /** What is kept of a source that was written: an emptied condition is none. */
 export const expressionOf = (source: string, field: Field): Json | undefined =>
   source === "" && field.widget === "condition" && !field.required ? undefined : { $: source };
@@ -133,6 +140,7 @@ export const expressionOf = (source: string, field: Field): Json | undefined =>
 /** A first value for a new item of a list: required text and choices are there, the rest is left out. */
 export function firstValue(schema: Schema, root: Schema): Json {
   const real = resolved(schema, root);
+  if (widgetOf(real) === "condition") return { $: "" };
   if (real.default !== undefined) return real.default;
   const choices = choicesOf(real);
   if (choices.length) return choices[0] ?? null;

@@ -1,7 +1,7 @@
 import { type ComponentType, useEffect, useId, useRef } from "react";
 import { isExpression, isSecret } from "../../core/equal.ts";
-import { fromPython, toPython } from "../../core/python.ts";
-import { expressionOf, firstValue, sourceOf } from "../../core/schema.ts";
+import { fromPython } from "../../core/python.ts";
+import { asExpression, expressionOf, firstValue, sourceOf } from "../../core/schema.ts";
 import type { Json, Problem } from "../../core/types.ts";
 import { useDesigner } from "../designer.ts";
 import { Icon } from "../icon.tsx";
@@ -87,7 +87,7 @@ function SwitchKind({
     if (isExpression(value)) {
       const literal = fromPython(value.$);
       onChange(literal ?? (field.required ? firstValue(field.schema, field.schema) : undefined));
-    } else onChange({ $: value === undefined ? "" : toPython(value) });
+    } else onChange(asExpression(value, field));
   };
   const label = formula ? "Use a fixed value" : "Use an expression";
   return (
