@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
+import structlog
 from django.db import OperationalError, connection, transaction
 from psycopg.errors import DeadlockDetected
 
@@ -17,6 +18,7 @@ from orchestrator.engine import dispatch, metrics, statements
 from orchestrator.engine.prepared import Seen, fetch_if_still, fetch_one
 from orchestrator.policy import Action, Actor, require
 
+log = structlog.get_logger(__name__)
 #: Deliveries in one transaction after the first, and how many of those the publisher makes itself.
 BATCH, ROUNDS = 500, 20
 TRIES = 3
@@ -76,7 +78,11 @@ def _publish(workspace_id: int, text: str, seen: Seen | None) -> tuple[Any, ...]
 def _deliver(workspace_id: int, topic: str) -> None:
     """What is left of one topic, as far as it can be done now; the keeper does the rest."""
     for _ in range(ROUNDS):
-        row = fetch_one(statements.DELIVER, (topic, BATCH))
+        try:
+            row = fetch_one(statements.DELIVER, (topic, BATCH))
+        except OperationalError as error:  # a deadlock, or the database is away: the event is accepted all the same
+            log.warning("an event is left to the keeper", topic=topic, error=str(error).strip()[:200])
+            return
         assert row is not None
         queues, runs, more = row
         metrics.EVENTS_DELIVERED.inc(len(runs))

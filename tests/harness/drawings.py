@@ -3,12 +3,16 @@
 from random import Random
 from typing import Any
 
+from orchestrator.core.document import DEFAULT_PORT
 from orchestrator.core.kinds import Kinds, Resumed
-from orchestrator.core.outcome import Outcome, Wait
+from orchestrator.core.outcome import Awaited, Outcome, Wait
 from orchestrator.models import Version
 from orchestrator.steps import KINDS as PRODUCT_KINDS
+from tests.engine.drawings import document
+from tests.engine.drawings import step as drawn_step
 from tests.engine.house import House
-from tests.graphs import Acted, ActedConfig, Expected, expected, random_document
+from tests.graphs import STEADY, Acted, ActedConfig, Expected, expected, random_document
+from tests.harness.told import TYPE
 from tests.nested_graphs import (
     WITH_RUNS,
     Happened,
@@ -20,11 +24,15 @@ from tests.nested_graphs import (
 
 #: What must have happened in a flat drawing, or in one with containers.
 Wanted = Expected | Happened
+WAITS = ("time", "event", "told a", "told b", "told *", "even a", "even b", "even *")
 NESTED = Style(containers=WITH_RUNS, locks=True, share=0.6)
 
 
 class PatientConfig(ActedConfig):
-    """`waits`: what the step waits for, one after another, before it does as told."""
+    """`waits`: what the step waits for, one after another, before it does as told.
+
+    Time, somebody's wake-up, or an event of a key ("told a") or of any ("told *"), or only even ones ("even a").
+    """
 
     waits: tuple[str, ...] = ()
 
@@ -43,13 +51,26 @@ class Patient(Acted):
 
     def resume(self, config: Any, context: Any, resumed: Resumed) -> Outcome:
         assert isinstance(resumed.memo, int)
+        event: Any = (resumed.signal or {}).get("event")
+        if event is not None and config.waits[resumed.memo - 1].startswith("even") and event["data"] % 2:
+            return self._wait(config, resumed.memo - 1) or super().run(config, context)
         return self._wait(config, resumed.memo) or super().run(config, context)
 
     def _wait(self, config: PatientConfig, done: int) -> Outcome | None:
         if done >= len(config.waits):
             return None
         kind: Any = config.waits[done]
+        if " " in kind:
+            return self._told(config, done)
         return Wait(kind=kind, text=f"wait {done}", delay=30.0 if kind == "time" else 600.0, memo=done + 1)
+
+    def _told(self, config: PatientConfig, done: int) -> Wait:
+        """The first event that comes ends the step at once where that is all the step does."""
+        sort, key = config.waits[done].split()
+        plain = not config.fails and not config.flaky and config.ports == [DEFAULT_PORT]
+        is_first = sort == "told" and plain and done + 1 == len(config.waits)
+        awaited = Awaited(type=TYPE, key=None if key == "*" else key, since=None, is_first=is_first)
+        return Wait(kind="event", text=f"wait {done}", delay=600.0, memo=done + 1, awaited=awaited)
 
 
 #: The product's containers, and steps that follow their script.
@@ -87,5 +108,17 @@ def publish_nested(house: House, random: Random, count: int) -> list[tuple[Versi
     return found
 
 
+def publish_told(house: House) -> list[tuple[Version, Wanted]]:
+    """Published drawings of little else than waits for events: turns of a repeat, of which each waits for the next."""
+    found: list[tuple[Version, Wanted]] = []
+    for waits in (["told a"], ["told *"], ["even a"], ["even *"]):
+        repeat = drawn_step("box", "repeat", config={"turns": 3, "until": {"$": "turn == 3"}}, times=3)
+        inner = drawn_step("hear", "acted", parent="box", config={**STEADY, "waits": waits})
+        drawn = document([repeat, inner])
+        raw, _ = as_published(drawn)
+        found.append((house.publish(raw, kinds=KINDS), nested_expected(drawn)))
+    return found
+
+
 def _random_waits(random: Random) -> list[str]:
-    return random.choices(("time", "event"), k=random.choice((0, 0, 0, 1, 2)))
+    return random.choices(WAITS, weights=(4, 4, 1, 1, 1, 1, 1, 1), k=random.choice((0, 0, 0, 1, 2)))

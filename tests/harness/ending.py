@@ -7,6 +7,7 @@ from tests.engine.test_random_graphs import happened
 from tests.graphs import Expected
 from tests.harness.faults import Blow, Breached
 from tests.harness.stepped import SLOTS
+from tests.harness.told import all_ended
 from tests.harness.world import Started, World
 
 MOST_TURNS = 400
@@ -40,6 +41,7 @@ def drain(world: World) -> None:
 
 def compare(world: World) -> None:
     """Nothing lost, nothing doubled: what ran and how it ended is what the drawing says (I2)."""
+    all_ended(world.database)
     for run in world.runs.values():
         row = Run.objects.get(pk=run.run_id)
         if run.closing:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from tests.harness import ending
+from tests.harness import ending, told
 from tests.harness.clock import set_right
 from tests.harness.faults import KILLS, Blow, Breached
 from tests.harness.rows import clean
@@ -200,6 +200,15 @@ class Engine(RuleBasedStateMachine):
     @rule(which=ANY)
     def wake(self, which: int) -> None:
         self.world.wake(which)
+
+    @rule(which=ANY, fate=st.sampled_from(told.FATES))
+    def publish(self, which: int, fate: str) -> None:
+        with self.noted():
+            told.publish(self.world, which, fate)
+
+    @rule(limit=st.sampled_from([1, 500]))
+    def deliver(self, limit: int) -> None:
+        told.deliver(self.world, limit)
 
     @rule(which=ANY, what=st.sampled_from(["pause", "pause", "resume", "resume", "resume", "cancel", "overdue"]))
     def control(self, which: int, what: str) -> None:

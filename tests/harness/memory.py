@@ -6,6 +6,7 @@ from uuid import UUID
 from orchestrator.engine.database import Connection
 from orchestrator.queries.fsck import INVARIANTS, query
 from tests.harness.faults import Breached
+from tests.harness.told import in_order
 
 # Past facts: rows that no later step may change or remove.
 LOGGED = """
@@ -44,6 +45,7 @@ class Memory:
         self._ends_are_final()
         self._epochs_only_rise()
         self._fsck()
+        in_order(self._database)
 
     def _nothing_logged_is_lost(self) -> None:
         now = {row["entry"]: row["picture"] for row in self._rows(LOGGED)}
@@ -108,9 +110,9 @@ class Memory:
         return {row["id"]: (row["epoch"], row["seconds"]) for row in self._rows(statement)}
 
     def waiting(self) -> list[tuple[int, int]]:
-        """Tokens that wait for an event, with their epochs."""
+        """Tokens that wait for somebody's wake-up, with their epochs."""
         statement = """SELECT id, epoch FROM orchestrator_token
-            WHERE state = 'W' AND waiting->>'kind' = 'event' ORDER BY id"""
+            WHERE state = 'W' AND waiting->>'kind' = 'event' AND waiting->>'topic' IS NULL ORDER BY id"""
         return [(row["id"], row["epoch"]) for row in self._rows(statement)]
 
     def leased(self) -> dict[int, int]:

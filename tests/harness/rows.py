@@ -10,7 +10,7 @@ SELECT DISTINCT c.table_name AS name FROM information_schema.columns c
 JOIN information_schema.tables t USING (table_schema, table_name)
 WHERE c.table_schema = 'public' AND t.table_type = 'BASE TABLE' AND c.table_name LIKE 'orchestrator\\_%'
   AND (c.column_name = 'run_id' OR c.table_name IN ('orchestrator_run', 'orchestrator_worker_session',
-       'orchestrator_decision'))
+       'orchestrator_decision', 'orchestrator_event'))
   AND NOT EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhrelid = c.table_name::regclass)
 ORDER BY 1
 """

@@ -117,19 +117,19 @@ class Wire:
         return Answer(self.process.world.ask(statement, arguments))
 
     def ask(self, statement: str, arguments: Any) -> list[Row]:
-        return self._call(*arguments)
+        return self._call(statement, *arguments)
 
     def close(self) -> None:
         self.closed = True
 
-    def _call(self, *arguments: Any) -> list[Row]:
+    def _call(self, statement: str, session_id: int, text: str) -> list[Row]:
         world = self.process.world
         blow, self.process.blow = self.process.blow, Blow.NONE
         if blow is Blow.KILLED_BEFORE:
             raise Killed
         if blow is Blow.ROLLED_BACK:
             raise psycopg.errors.DeadlockDetected("the harness rolled this back")
-        rows = [] if blow is Blow.REQUEST_LOST else world.advance(self.process, *arguments)
+        rows = [] if blow is Blow.REQUEST_LOST else world.advance(self.process, session_id, text, statement)
         if blow is Blow.REPEATED:
             world.replay(len(world.journal) - 1)
         if blow in KILLS:

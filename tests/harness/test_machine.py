@@ -32,5 +32,10 @@ def test_a_limited_queue_gives_no_place_twice_and_loses_none(engine: type[Engine
     run_state_machine_as_test(engine, settings=settings(BOUNDED, max_examples=EXAMPLES if LONG else 20))
 
 
+def test_events_are_neither_missed_nor_doubled_nor_out_of_order(told_engine: type[Engine]) -> None:
+    """I12 to I14 after each step, where turns of repeats wait for one event after another."""
+    run_state_machine_as_test(told_engine, settings=settings(BOUNDED, max_examples=EXAMPLES if LONG else 20))
+
+
 def test_nothing_is_lost_or_doubled_whatever_happens_to_a_call(engine: type[Engine]) -> None:
     run_state_machine_as_test(engine, settings=BOUNDED)

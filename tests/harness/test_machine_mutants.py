@@ -71,6 +71,35 @@ LIMITED: dict[str, tuple[Callable[[], AbstractContextManager[object]], set[str]]
     ),
 }
 
+#: The same where little else happens than that runs wait for events.
+TOLD: dict[str, tuple[Callable[[], AbstractContextManager[object]], set[str]]] = {
+    "events are not kept": (
+        lambda: mutated("branchline_await_event", ("v_event.id IS NULL", "true")),
+        {"I12 waits miss no event"},
+    ),
+    "events are given again": (
+        lambda: mutated("branchline_kept_event", ("THEN d.lane = p_lane AND EXISTS", "THEN false AND EXISTS")),
+        {"I12 events are used once"},
+    ),
+    "events reach nobody": (
+        lambda: mutated("branchline_publish", ("k.state = 'W' AND", "false AND")),
+        {"I12 waits miss no event"},
+    ),
+    "events of one id are two": (
+        lambda: mutated("branchline_publish", ("p_event->>'id', v_type", "gen_random_uuid()::text, v_type")),
+        {"I12 a repeated event changes nothing"},
+    ),
+    "events in any order": (
+        lambda: mutated("branchline_kept_event", ("ORDER BY e.accepted_at, e.id", "ORDER BY e.accepted_at DESC")),
+        {"I13 events have their effect in order"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_the_machine_finds_of_events(told_engine: type[Engine], name: str) -> None:
+    hunt(told_engine, *TOLD[name])
+
 
 @pytest.mark.parametrize("name", LIMITED)
 def test_the_machine_finds_in_a_limited_queue(engine: type[Engine], house: House, name: str) -> None:

@@ -39,6 +39,7 @@ class Call:
     process: Process
     session_id: int
     text: str
+    statement: str
 
 
 @dataclass(slots=True)
@@ -159,12 +160,12 @@ class World:
     def ask(self, statement: str, arguments: Any) -> list[Row]:
         return self.database.execute(statement, arguments).fetchall()
 
-    def advance(self, process: Process, session_id: int, text: str) -> list[Row]:
+    def advance(self, process: Process, session_id: int, text: str, statement: str = statements.ADVANCE) -> list[Row]:
         """One commit, watched: only owners move tokens, and who is fenced changes nothing."""
-        self.journal.append(Call(process, session_id, text))
+        self.journal.append(Call(process, session_id, text, statement))
         before = picture(self.database)
         try:
-            rows = self.database.execute(statements.ADVANCE, (session_id, text)).fetchall()
+            rows = self.database.execute(statement, (session_id, text)).fetchall()
         except psycopg.Error as error:
             raise self._breached("A call is never refused", f"{error}") from error
         answers = in_order(rows)
@@ -223,7 +224,7 @@ class World:
             return  # fenced once, after a claim that a crash forgot; the same process has claimed again since
         before = picture(self.database)
         try:
-            rows = self.database.execute(statements.ADVANCE, (call.session_id, call.text)).fetchall()
+            rows = self.database.execute(call.statement, (call.session_id, call.text)).fetchall()
         except psycopg.Error as error:
             raise self._breached("A call is never refused", f"{error}") from error
         statuses = {row["status"] for row in rows}
