@@ -16,6 +16,7 @@ from orchestrator.core.document import (
 )
 from orchestrator.core.json_types import Json, JsonObject
 from orchestrator.core.kinds import StepKind
+from orchestrator.core.titles import titled
 
 PLAN_FORMAT = 1
 Mode = Literal["A", "N", "C"]
@@ -59,9 +60,8 @@ class PlanStep:
 
     @property
     def title(self) -> str:
-        """How messages name the step: `"Its name" (key)`, or `"key"` where the name says no more than that."""
-        says, known = (text.replace("_", " ").casefold() for text in (self.name, self.key))
-        return f'"{self.name}" ({self.key})' if says not in {"", known} else f'"{self.key}"'
+        """How messages name the step, quotes included."""
+        return titled(self.key, self.name)
 
     @property
     def normal_ports(self) -> tuple[str, ...]:

@@ -1,8 +1,10 @@
 """What a resumed container, or a sub-workflow step, learns of the steps it waited for."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from orchestrator.core.document import FOR_EACH, SUB_WORKFLOW
+from orchestrator.core.failure_path import PATH, path_of
 from orchestrator.core.json_types import Json
 from orchestrator.core.outcome import StepFault, Unwanted
 from orchestrator.core.plan import Plan
@@ -81,7 +83,7 @@ class Insides:
         if row["state"] == "cancelled" and (fault := self._replaced(run_id)):
             return None, fault
         error = row["error"] or {"code": row["state"], "message": f"It ended as {row['state']}."}
-        return None, StepFault(code=error["code"], message=error["message"], details={"run": run_id})
+        return None, StepFault(code=error["code"], message=error["message"], details={"run": run_id, **_way(error)})
 
     def _replaced(self, run_id: str) -> StepFault | None:
         with self._pool.connection() as connection:
@@ -96,6 +98,13 @@ class Insides:
             error = connection.execute(statement, arguments).fetchone()["error"]
         if error is None:
             return StepFault(code="branch_failed", message="A step inside failed.")
-        details = {"step": plan.steps[error["node"]].key}
+        step = plan.steps[error["node"]]
+        details = {"step": step.key, "name": step.name, **_way(error)}
         details |= {"item": error["item"]} if "item" in error else {}
         return StepFault(code=error["code"], message=error["message"], details=details)
+
+
+def _way(error: Mapping[str, Any]) -> dict[str, Json]:
+    """By which way a failure has come so far."""
+    path = path_of(error.get("details") or {})
+    return {PATH: list(path)} if path else {}

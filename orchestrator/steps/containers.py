@@ -2,14 +2,14 @@
 
 from orchestrator.core.kinds import StepContext
 from orchestrator.core.outcome import Fail, StepFault, TimedOut
+from orchestrator.core.titles import titled
 from orchestrator.steps.faults import fault, passed_on
 
 
 def failed_inside(inner: StepFault) -> Fail:
     """The failure of a step inside, as its container's own: the same code, and where it happened."""
-    step = inner.details.get("step")
-    where = f'Step "{step}" inside failed: ' if step else ""
-    return Fail(passed_on(inner, where))
+    key, name = inner.details.get("step"), inner.details.get("name")
+    return Fail(passed_on(inner, f"step {titled(str(key), str(name or ''))} inside") if key else inner)
 
 
 def too_late(context: StepContext) -> TimedOut:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from orchestrator.core.errors import BranchlineError, ExpressionFailed, JsonInvalid
+from orchestrator.core.failure_path import PATH, from_outside, path_of
 from orchestrator.core.json_text import check_json
 from orchestrator.core.json_types import Json
 from orchestrator.core.outcome import Fail, Retry, StepFault
@@ -32,9 +33,11 @@ def fault(
     return StepFault(code=clean(code, LONGEST_CODE) or "error", message=clean(message, longest), details=kept)
 
 
-def passed_on(inner: StepFault, where: str) -> StepFault:
-    """The fault of a step inside, told from outside: `where` comes before what it said, which stays whole."""
-    return fault(inner.code, where + inner.message, inner.details, longest=LONGEST_CHAIN)
+def passed_on(inner: StepFault, place: str) -> StepFault:
+    """The fault of something inside, told from outside: by which way it came, then what it said, whole."""
+    path = path_of(inner.details)
+    message = from_outside(inner.message, path, place)
+    return fault(inner.code, message, {**inner.details, PATH: [place, *path]}, longest=LONGEST_CHAIN)
 
 
 def failed(error: BranchlineError) -> Fail:

@@ -239,6 +239,10 @@ def test_a_workflow_that_starts_itself_is_stopped(house: House, at_work: None) -
     raw = document([step("sub", "sub_workflow", config={"workflow": "narcissus"})])
     run = house.end_of(house.start(house.publish(raw, slug="narcissus")))
     assert error(run)["code"] == "subworkflow_depth"
+    assert error(run)["message"] == (
+        'Workflow "narcissus" (8 times, one in the other) failed: '
+        "Sub-workflows nest 8 deep at most. Does one start itself?"
+    )
     assert Run.objects.filter(root_run=run).count() == 8
 
 

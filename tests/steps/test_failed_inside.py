@@ -4,7 +4,7 @@ from orchestrator.core.kinds import Resumed
 from orchestrator.core.outcome import Fail, StepFault
 from orchestrator.steps import KINDS
 from orchestrator.steps.containers import failed_inside
-from orchestrator.steps.faults import LONGEST_MESSAGE
+from orchestrator.steps.faults import LONGEST_MESSAGE, passed_on
 from tests.steps.context import NOW, Context
 
 SLUG = "a" * 63
@@ -21,7 +21,30 @@ def test_what_the_innermost_said_is_whole_after_eight_sub_workflows() -> None:
         assert isinstance(told, Fail)
         inner = told.fault
     assert inner.code == "refused"
-    assert inner.message == f'Workflow "{SLUG}" failed: ' * 8 + WHY
+    assert inner.message == f'Workflow "{SLUG}" (8 times, one in the other) failed: {WHY}'
+
+
+def test_workflows_that_start_one_another_are_told_once() -> None:
+    inner = StepFault(code="subworkflow_depth", message="Too deep.")
+    for slug in ("b", "a", "b", "a", "b", "top"):
+        inner = passed_on(inner, f'workflow "{slug}"')
+    assert inner.message == (
+        'Workflow "top" > workflow "b" > workflow "a" (2 times, one in the other) > workflow "b" failed: Too deep.'
+    )
+    assert inner.details["failed_in"] == [f'workflow "{slug}"' for slug in ("top", "b", "a", "b", "a", "b")]
+
+
+def test_what_a_step_says_of_itself_is_no_way() -> None:
+    inner = StepFault(code="refused", message='Workflow "x" failed: so it said.', details={"failed_in": 7})
+    assert passed_on(inner, 'workflow "a"').message == 'Workflow "a" failed: Workflow "x" failed: so it said.'
+
+
+def test_one_cause_through_workflows_and_containers() -> None:
+    inner = StepFault(code="refused", message="No money.", details={"step": "charge", "name": "Charge the card"})
+    inner = failed_inside(inner).fault
+    assert inner.message == 'Step "Charge the card" (charge) inside failed: No money.'
+    inner = passed_on(inner, 'workflow "pay"')
+    assert inner.message == 'Workflow "pay" > step "Charge the card" (charge) inside failed: No money.'
 
 
 def test_and_after_eight_containers() -> None:

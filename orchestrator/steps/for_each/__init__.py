@@ -2,6 +2,7 @@
 
 from orchestrator.core.document import DEFAULT_PORT, ERROR_PORT, MAX_ITEMS, TIMEOUT_PORT
 from orchestrator.core.errors import ConfigInvalid
+from orchestrator.core.failure_path import without_path
 from orchestrator.core.item_outputs import ItemOutputs
 from orchestrator.core.json_types import JsonObject
 from orchestrator.core.json_walk import is_expression, is_secret
@@ -81,7 +82,7 @@ class ForEach(Kind[ForEachConfig]):
         failed, total = resumed.signal.get("fail"), resumed.signal.get("total")
         inner = failed_inside(resumed.fault).fault
         message = f"{failed} of {total} items failed, more than are tolerated. The first: {inner.message}"
-        details: JsonObject = {"failed": failed, "total": total, "first": inner.code, **inner.details}
+        details: JsonObject = {"failed": failed, "total": total, "first": inner.code, **without_path(inner.details)}
         return Fail(fault("items_failed", message, details, longest=LONGEST_CHAIN))
 
 

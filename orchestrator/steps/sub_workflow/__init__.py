@@ -31,4 +31,4 @@ class SubWorkflow(Kind[SubWorkflowConfig]):
             return TimedOut(fault("timeout", message), final=True)
         if resumed.fault is None:
             return Done(resumed.body)
-        return Fail(passed_on(resumed.fault, f'Workflow "{config.workflow}" failed: '))
+        return Fail(passed_on(resumed.fault, f'workflow "{config.workflow}"'))
