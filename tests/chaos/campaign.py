@@ -11,7 +11,7 @@ from uuid import uuid4
 from django.db import connection
 
 from orchestrator.core.parse import parse_document
-from orchestrator.models import Run, Version
+from orchestrator.models import Delivery, Run, Version
 from orchestrator.services.versions import publish_version
 from tests.chaos.drawings import Drawn, Wanted, random_any
 from tests.chaos.evidence import keep
@@ -19,6 +19,7 @@ from tests.chaos.journal import FILES
 from tests.chaos.ledger import Tally
 from tests.chaos.nemesis import Nemesis, Nodes
 from tests.chaos.operator import Operator
+from tests.chaos.sender import Sender, wrong_events
 from tests.chaos.verdict import MOST_SHOWN, Started, judge
 from tests.engine.drawings import document, step
 from tests.engine.house import House, make_house
@@ -28,6 +29,7 @@ from tests.waiting import wait_until
 TTL = 1  # seconds: short, so that stopped processes outlive their leases
 STOP = 1.8  # seconds that a process is stopped
 DRAWINGS = 40
+EARLY = 0.3  # of runs of which an event comes before anybody waits for it
 MOST_OPEN = 150  # runs; more only wait
 CALM = 120  # seconds in which every run must have ended after the last blow
 REPORT_EVERY = 20  # blows
@@ -58,19 +60,27 @@ def play(nodes: Nodes, quota: Quota, seed: int, journal: Path, wrongs: Path) -> 
     operator = Operator(house, started, random, journal)
     blows = _blows(nemesis, quota)
     random.shuffle(blows)
-    for number, blow in enumerate(blows, 1):
-        wait_until(lambda: _has_room(nemesis), 120, "the workers to catch up")
-        _start(house, published, started, quota.runs * number // len(blows))
-        operator.look()
-        blow()
-        nemesis.tick()
-        if number % REPORT_EVERY == 0:
-            print(f"{number} of {len(blows)} blows, {len(started)} runs, {time.monotonic() - began:.0f} s", flush=True)  # noqa: T201  progress
-        time.sleep(quota.pace)  # the pace of the blows, not a wait for something
-    nemesis.relent()
-    still_open = _wait_for_ends(nodes, operator)
+    with Sender(house.workspace.pk) as sender:
+        for number, blow in enumerate(blows, 1):
+            wait_until(lambda: _has_room(nemesis), 120, "the workers to catch up")
+            for mark in _start(house, published, started, quota.runs * number // len(blows)):
+                if random.random() < EARLY:
+                    sender.early(mark)
+            operator.look()
+            blow()
+            nemesis.tick()
+            if number % REPORT_EVERY == 0:
+                seconds = time.monotonic() - began
+                print(f"{number} of {len(blows)} blows, {len(started)} runs, {seconds:.0f} s", flush=True)  # noqa: T201  progress
+            time.sleep(quota.pace)  # the pace of the blows, not a wait for something
+        nemesis.relent()
+        still_open = _wait_for_ends(nodes, operator)
     tally, wrong = judge(started, journal, nemesis, operator.cancelled, operator.retried)
-    wrong = [*still_open, *wrong]
+    wrong_heard = list(wrong_events(sender))
+    tally.lost += len(wrong_heard)
+    tally.events, tally.sent_again = len(sender.acknowledged), sender.repeated
+    tally.heard = Delivery.objects.filter(state="D").count()
+    wrong = [*still_open, *wrong, *wrong_heard]
     tally.blows, tally.seed, tally.seconds = dict(nemesis.counts), seed, time.monotonic() - began
     if wrong:
         kept = keep(wrongs / f"wrong-{seed}.txt", wrong, journal, nemesis.history)
@@ -103,10 +113,13 @@ def _blows(nemesis: Nemesis, quota: Quota) -> list[Callable[[], None]]:
     )
 
 
-def _start(house: House, published: list[tuple[Version, Wanted]], started: Started, upto: int) -> None:
-    while len(started) < upto:
+def _start(house: House, published: list[tuple[Version, Wanted]], started: Started, upto: int) -> list[str]:
+    """The marks of the new runs."""
+    marks = [uuid4().hex for _ in range(upto - len(started))]
+    for mark in marks:
         version, wanted = published[len(started) % DRAWINGS]
-        started[house.start(version, {"mark": uuid4().hex})] = version, wanted
+        started[house.start(version, {"mark": mark})] = version, wanted
+    return marks
 
 
 def _has_room(nemesis: Nemesis) -> bool:

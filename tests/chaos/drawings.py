@@ -8,6 +8,7 @@ from typing import Any
 
 from orchestrator.core.document import ERROR_PORT
 from tests.cancelling_graphs import Cancelling, with_cancels
+from tests.chaos.sender import TYPE
 from tests.graphs import Expected, expected, random_document
 from tests.nested_graphs import (
     WITH_RUNS,
@@ -19,6 +20,7 @@ from tests.nested_graphs import (
     undone_expected,
 )
 
+HEARING = 0.3  # of plain steps
 NESTED = Style(containers=WITH_RUNS, locks=True, share=0.5)
 UNDOING = Style(containers=WITH_RUNS, locks=True, undo=True, share=0.5)
 #: A retry has a scope with a lock begin anew, so what is in it happens again.
@@ -60,10 +62,19 @@ def random_flat(random: Random) -> Drawn:
     return Drawn(_real(acted), expected(acted), {})
 
 
+def random_hearing(random: Random) -> Drawn:
+    """The same, and some steps wait for an event."""
+    acted = random_document(random, cancels=random.random() < 0.5)
+    _choose_well(acted)
+    _let_some_hear(random, acted)
+    return Drawn(_real(acted), expected(acted), {})
+
+
 def random_containers(random: Random) -> Drawn:
-    """Scopes, some with a lock, for-each, repeats and sub-workflows, in one another."""
+    """Scopes, some with a lock, for-each, repeats and sub-workflows, in one another; some steps wait for events."""
     acted = random_nested(random, depth=2, style=NESTED)
     _choose_well(acted)
+    _let_some_hear(random, acted)
     happened = nested_expected(acted)
     return _drawn(random, acted, Nested(happened, happened.state, happened.undone))
 
@@ -79,9 +90,10 @@ def random_undo(random: Random) -> Drawn:
 
 
 def random_cancelling(random: Random) -> Drawn:
-    """Steps of the top level cancel others, containers and sub-workflows among them."""
+    """Steps of the top level cancel others, containers and sub-workflows among them, and who waits for an event."""
     acted = random_nested(random, depth=2, style=NESTED)
     _choose_well(acted)
+    _let_some_hear(random, acted)
     cancelling: Cancelling = with_cancels(random, acted)
     happened = nested_expected(cancelling.plain)
     spared = tuple(cancelling.spared.items())
@@ -102,8 +114,9 @@ def random_mendable(random: Random) -> Drawn:
 
 
 def random_any(random: Random) -> Drawn:
-    """One of the five."""
-    return random.choice((random_flat, random_containers, random_undo, random_cancelling, random_mendable))(random)
+    """One of the six."""
+    sorts = (random_flat, random_hearing, random_containers, random_undo, random_cancelling, random_mendable)
+    return random.choice(sorts)(random)
 
 
 def _drawn(random: Random, acted: dict[str, Any], wanted: Nested) -> Drawn:
@@ -121,6 +134,15 @@ def _choose_well(document: dict[str, Any]) -> None:
         if len(config.get("drawn", ())) > 1:
             config |= {"fails": False, "flaky": 0, "drawn": [*config["drawn"], "otherwise"]}
             step.pop("undo", None)
+
+
+def _let_some_hear(random: Random, document: dict[str, Any]) -> None:
+    """Steps that would simply succeed wait for an event of their run; some pass every second one over."""
+    for step in document["steps"]:
+        config = step["config"]
+        plain = step["kind"] == "acted" and len(config["drawn"]) == 1 and not config["fails"] and not config["flaky"]
+        if plain and "undo" not in step and random.random() < HEARING:
+            step["config"] = {**config, "hears": random.choice(("any", "even"))}
 
 
 def _let_every_failure_travel(document: dict[str, Any]) -> None:
@@ -154,11 +176,19 @@ def _real_step(step: dict[str, Any]) -> dict[str, Any]:
         ports = [port for port in config["drawn"] if port != "otherwise"]
         cases = [{"port": port, "when": {"$": str(port in config["ports"])}} for port in ports]
         return {**step, "kind": "choose", "config": {"mode": "inclusive", "cases": cases}}
+    if "hears" in config:
+        return {**step, "kind": "wait_event", "config": _event(config["hears"])}
     real = {**step, **_call(config["fails"], config["flaky"])}
     if "undo" in step:
         # Its worker may die, and then nobody knows whether it acted: undo it all the same.
         real["undo"] = {**_call(fails=False, flaky=step["undo"]["config"]["flaky"]), "tolerant": True}
     return real
+
+
+def _event(wanted: str) -> dict[str, Any]:
+    """An event with the run's mark as its key. The clock jumps, so "since the run began" would be too late."""
+    where = {"where": {"$": "event.data % 2 == 0"}} if wanted == "even" else {}
+    return {"type": TYPE, "key": {"$": "input.mark"}, "look_back": "P1D", **where}
 
 
 def _call(fails: bool, flaky: int) -> dict[str, Any]:

@@ -28,6 +28,10 @@ class Tally:
     unlogged: int = 0
     #: successes that a worker was told of
     acknowledged: int = 0
+    #: events that were acknowledged, calls of that kind that had to be repeated, and deliveries that reached a step
+    events: int = 0
+    sent_again: int = 0
+    heard: int = 0
     attempts: int = 0
     taken_over: int = 0
     #: runs in which a step killed, or seemed to kill, five workers
@@ -97,6 +101,9 @@ DONE = (
     "repeated",
     "unlogged",
     "acknowledged",
+    "events",
+    "sent_again",
+    "heard",
     "attempts",
     "taken_over",
     "given_up",

@@ -47,7 +47,7 @@ def happened(run: Run) -> Happened:
                 found.blocked[keys[node]] += 1  # a join that could not start
                 continue
             found.ran[keys[node]] += 1
-            found.failed[keys[node]] += outcome == "F"
+            found.failed[keys[node]] += outcome in ("F", "T")
     found.failed += Counter()
     return found
 
