@@ -21,6 +21,7 @@ from orchestrator.api import (
     history,
     items_of,
     list_runs,
+    may_read_data,
     run_detail,
     run_views,
     step_detail,
@@ -92,7 +93,8 @@ class RunStepsView(MonitorView):
     def read(self, after: int | None, scope: int | None) -> tuple[RunView, StepRunRows, tuple[Tally, ...]]:
         """The steps, how those inside a for-each stand, then the run as it stood with them."""
         run = find_run(self.actor, self.id_of("run"))
-        steps = step_run_rows(run, after=after, scope=scope)
+        shown = may_read_data(self.actor, run)
+        steps = step_run_rows(run, after=after, scope=scope, shown=shown)
         tallies = tallies_of(run, steps) if scope is None else ()
         if steps.run_state != run.state:
             run = find_run(self.actor, run.pk)

@@ -15,6 +15,7 @@ from orchestrator.api import (
     Run,
     Viewer,
     dashboard,
+    data_readable,
     narrowed,
     read_changes,
     standings,
@@ -45,16 +46,21 @@ class Answers:
     #: Watched runs that a socket's person may not see any more.
     hidden: Mapping[Any, frozenset[UUID]]
     counts: tuple[tuple[Any, str, str], ...]
+    #: Runs whose frames say more to those who may read the run's data: the sockets that are told it.
+    shown: Mapping[UUID, frozenset[Any]] = field(default_factory=dict)
 
 
 def read(asked: Asked) -> Answers:
     """Read it all: rights first, so that nothing is told to somebody who lost them before."""
     now = standings({socket.viewer for socket in asked.sockets})
+    joining = tuple(_frame(run, after) for run, after, _ in asked.joining)
+    changed = tuple((run, _frame(run, after)) for run, after in asked.changed)
     return Answers(
         standings=now,
         hidden=_hidden(asked, now),
-        joining=tuple(_frame(run, after) for run, after, _ in asked.joining),
-        changed=tuple((run, _frame(run, after)) for run, after in asked.changed),
+        joining=joining,
+        changed=changed,
+        shown=_shown(asked, now, (*joining, *(frame for _, frame in changed))),
         counts=tuple(_counts(asked, now)),
     )
 
@@ -78,6 +84,22 @@ def _hidden(asked: Asked, now: Mapping[Viewer, Actor | Lost]) -> dict[Any, froze
                 seen[actor] = frozenset(runs - set(watchable(actor, runs)))
             hidden[socket] = seen[actor]
     return hidden
+
+
+def _shown(
+    asked: Asked, now: Mapping[Viewer, Actor | Lost], frames: tuple[Frame | None, ...]
+) -> dict[UUID, frozenset[Any]]:
+    telling = {frame.run_id for frame in frames if frame is not None and frame.changes_with_data is not None}
+    seen: dict[Actor, frozenset[UUID]] = {}
+    shown: dict[UUID, set[Any]] = {run_id: set() for run_id in telling}
+    for socket in asked.sockets if telling else ():
+        actor = now[socket.viewer]
+        if isinstance(actor, Actor):
+            if actor not in seen:
+                seen[actor] = data_readable(actor, telling)
+            for run_id in seen[actor]:
+                shown[run_id].add(socket)
+    return {run_id: frozenset(sockets) for run_id, sockets in shown.items()}
 
 
 def _counts(asked: Asked, now: Mapping[Viewer, Actor | Lost]) -> Iterator[tuple[Any, str, str]]:

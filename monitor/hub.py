@@ -8,7 +8,7 @@ looks again by itself, and `seq` tells exactly where each reader stands.
 import asyncio
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from uuid import UUID
@@ -217,9 +217,9 @@ class Room:
         for socket in asked.sockets:
             self._settle(socket, answers)
         for run, frame in answers.changed:
-            self._tell_change(run, frame)
+            self._tell_change(run, frame, answers.shown.get(run.pk, frozenset()))
         for (run, after, sockets), frame in zip(asked.joining, answers.joining, strict=True):
-            self._tell_joining(run, after, frame, sockets)
+            self._tell_joining(run, after, frame, sockets, answers.shown.get(run.pk, frozenset()))
         for socket, what, text in answers.counts:
             if socket in self.counts[what]:
                 socket.offer(text)
@@ -235,16 +235,18 @@ class Room:
         for run_id in answers.hidden.get(socket, ()):
             self.unwatch_run(socket, run_id)
 
-    def _tell_change(self, run: Run, frame: Frame | None) -> None:
+    def _tell_change(self, run: Run, frame: Frame | None, shown: Collection[Socket]) -> None:
         watched = self.runs.get(run.pk)
         if watched is None or frame is None:
             return
         news = bool(frame.changes) or frame.state != watched.state or frame.tallies != watched.tallies
         watched.position, watched.state, watched.tallies = frame.seq, frame.state, frame.tallies
         if news:
-            offer(watched.sockets, frame)
+            offer(watched.sockets, frame, shown)
 
-    def _tell_joining(self, run: Run, after: int | None, frame: Frame | None, sockets: Iterable[Socket]) -> None:
+    def _tell_joining(
+        self, run: Run, after: int | None, frame: Frame | None, sockets: Iterable[Socket], shown: Collection[Socket]
+    ) -> None:
         watched = self.runs.get(run.pk)
         if watched is None or frame is None:
             return
@@ -255,14 +257,19 @@ class Room:
         for socket in told:
             del watched.joining[socket]
         watched.sockets.update(told)
-        offer(told, frame)
+        offer(told, frame, shown)
 
 
-def offer(sockets: Iterable[Socket], frame: Frame) -> None:
-    """Hand the frame to sockets: written once for all of them."""
-    text = json.dumps(frame.as_json(), ensure_ascii=False, separators=(",", ":"))
+def offer(sockets: Iterable[Socket], frame: Frame, shown: Collection[Socket]) -> None:
+    """Hand the frame to sockets: written once for all of them, and once more for those who may read the run's data."""
+    text = _text(frame, shown=False)
+    with_data = text if frame.changes_with_data is None else _text(frame, shown=True)
     for socket in list(sockets):
-        socket.offer(text)
+        socket.offer(with_data if socket in shown else text)
+
+
+def _text(frame: Frame, *, shown: bool) -> str:
+    return json.dumps(frame.as_json(shown=shown), ensure_ascii=False, separators=(",", ":"))
 
 
 class Hub:

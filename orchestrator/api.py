@@ -64,6 +64,7 @@ from orchestrator.queries.preview import RanData, evaluate, last_run_data
 from orchestrator.queries.runs import (
     RunFilter,
     RunView,
+    data_readable,
     detail_of_start,
     find_run,
     list_runs,
@@ -207,6 +208,7 @@ __all__ = [
     "compile_plan",
     "csv_input",
     "dashboard",
+    "data_readable",
     "dead_letter_count",
     "dead_letters",
     "decide_task",

@@ -25,6 +25,7 @@ from orchestrator.api import (
     find_run,
     held_undo,
     may,
+    may_read_data,
     parent_of,
     run_views,
     step_detail,
@@ -71,7 +72,8 @@ def run_context(request: WorkspaceRequest, found: Run) -> dict[str, Any]:
     actor, tab, view = request.actor, tab_of(request), view_of(found)
     is_open = view.state not in FINAL_RUN
     opened = opened_item(request, found, tab)
-    steps = step_run_rows(found) if is_open or tab == "steps" else None
+    shown = may_read_data(actor, found)
+    steps = step_run_rows(found, shown=shown) if is_open or tab == "steps" else None
     waiting = steps.waiting(MOST_REASONS) if steps and is_open else ()
     captions = captions_of(found.version_id)
     undo = undo_counts(found.pk)

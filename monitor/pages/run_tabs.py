@@ -108,7 +108,9 @@ def first_lane(request: WorkspaceRequest) -> int:
 def steps_context(request: WorkspaceRequest, found: Run, shown: Shown) -> dict[str, Any]:
     assert shown.steps is not None, "the steps tab reads them"
     captions = captions_of(found.version_id)
-    steps = shown.steps if shown.opened is None else step_run_rows(found, scope=shown.scope)
+    steps = shown.steps
+    if shown.opened is not None:
+        steps = step_run_rows(found, scope=shown.scope, shown=may_read_data(request.actor, found))
     items, following = steps.page(request.GET.get("cursor", ""), PAGE_OF_STEPS)
     told = steps.keys
     ends = following is None and shown.opened is None

@@ -11,6 +11,7 @@ from orchestrator.core.states import TokenState
 from orchestrator.models import Run, Token
 from orchestrator.queries.captions import captions_of
 from orchestrator.queries.drawing import drawing_of
+from orchestrator.queries.topics import key_of, type_of
 
 MOST_AWAITED = 100
 
@@ -48,13 +49,3 @@ def awaited_of_run(run: Run) -> Sequence[AwaitedEvent]:
         )
         for node, scope, topic, until in found
     ]
-
-
-def type_of(topic: str) -> str:
-    """The type in a topic: "7/order.paid#order-1" -> "order.paid". No type holds a "#"; the workspace is a number."""
-    return topic.partition("/")[2].partition("#")[0]
-
-
-def key_of(topic: str) -> str | None:
-    """The key in a topic; None when any will do."""
-    return topic.partition("#")[2] if "#" in topic else None

@@ -50,14 +50,18 @@ class Frame:
     state: str
     changes: tuple[Json, ...]
     error: Json
+    #: The changes for those who may read the run's data; None when they are told no more than others.
+    changes_with_data: tuple[Json, ...] | None = None
     #: How the steps inside a for-each stand over its items: whole, not what changed.
     tallies: tuple[Json, ...] = ()
 
-    def as_json(self) -> dict[str, Json]:
+    def as_json(self, *, shown: bool = False) -> dict[str, Json]:
+        """What is sent. `shown`: to somebody who may read the run's data."""
+        with_data = self.changes_with_data if shown else None
         frame: dict[str, Json] = {
             "run": str(self.run_id),
             "seq": self.seq,
-            "changes": self.changes,
+            "changes": self.changes if with_data is None else with_data,
             "state": self.state,
         }
         if self.tallies:
@@ -133,11 +137,13 @@ def watchable(actor: Actor, run_ids: Collection[UUID]) -> dict[UUID, Run]:
 def read_changes(run: Run, after: int | None) -> Frame:
     """What changed in a run since `after`. One statement, two with a for-each. Raises NotFound when the run is gone."""
     read = step_run_rows(run, after=after)
+    with_data = read.with_data()
     return Frame(
         run_id=run.pk,
         seq=read.seq,
         state=read.run_state,
         changes=tuple(read.as_json()),
+        changes_with_data=None if with_data is None else tuple(with_data.as_json()),
         tallies=tuple(tally.as_json() for tally in tallies_of(run, read)),
         error=run_error(cast("Mapping[str, Any] | None", read.run_error), list(drawing_of(run.version_id).keys)),
     )

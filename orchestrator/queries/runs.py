@@ -267,6 +267,15 @@ def may_read_data(actor: Actor, run: Run) -> bool:
     return True
 
 
+def data_readable(actor: Actor, run_ids: Collection[UUID]) -> frozenset[UUID]:
+    """Those of the runs, which the actor may watch, whose data they may read; as `may_read_data` for one."""
+    if not may(actor, Action.RUN_READ_DATA):
+        return frozenset()
+    if not narrowed(actor, Action.RUN_READ_DATA):
+        return frozenset(run_ids)
+    return frozenset(tasks_for_actor(actor).filter(run_id__in=run_ids).values_list("run_id", flat=True))
+
+
 def payloads(references: Collection[UUID | None]) -> Any:
     """Fetch the values over 2 kB at once; returns a function (value, reference) -> value, or `ItemOutputs`."""
     wanted = [reference for reference in references if reference]

@@ -86,18 +86,18 @@ def step_detail(actor: Actor, run_id: UUID, key: str, *, scope: str | None = Non
     """
     run = find_run(actor, run_id)
     drawing = drawing_of(run.version_id)
+    shown = may_read_data(actor, run)
     inside = drawing.nodes.get(key) in drawing.in_items
     scopes = _scopes(run, drawing.nodes[key]) if inside and scope is None else ()
     if inside:
         # One of possibly 100,000 items.
         at = int(scope or (scopes[0] if scopes else 0))
-        items = step_runs(run, key=key, scope=at).items if at else ()
+        items = step_runs(run, key=key, scope=at, shown=shown).items if at else ()
     else:
-        items = step_runs(run, key=key).items
+        items = step_runs(run, key=key, shown=shown).items
     step = next((item for item in items if scope is None or item.scope == scope), None)
     if step is None and scope is not None:
         raise NotFound(f'Step "{key}" did not run in scope "{scope[:40]}".')
-    shown = may_read_data(actor, run)
     definition = _definition(run, key)
     rows = _rows(run, key, step.scope if step else None)
     last = rows[-1] if rows else None

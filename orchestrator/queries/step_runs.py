@@ -4,7 +4,7 @@ import json
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 from typing import Any, NamedTuple
@@ -66,6 +66,8 @@ class _Moment:
     paused_by: str | None
     #: What a queued run waits for: {open, limit, key}.
     queued: dict[str, Any] | None
+    #: Whether the reader may see what the run carries, such as the key of an event.
+    shown: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,11 @@ class StepRunRows:
             for place, row in ((place, self._rows[place]) for place in self.places)
         ]
 
+    def with_data(self) -> "StepRunRows | None":
+        """The same for those who may read the run's data; None when that is no different."""
+        tells = any(row is not None and '"topic"' in (row.waiting or "") for row in self._rows.values())
+        return replace(self, _moment=replace(self._moment, shown=True)) if tells else None
+
     @property
     def reached(self) -> set[int]:
         """The nodes that control has come to."""
@@ -132,22 +139,24 @@ def _place(cursor: str) -> tuple[int, int]:
     return int(node), int(scope)
 
 
-def step_runs(run: Run, *, after: int | None = None, key: str | None = None, scope: int | None = None) -> StepRuns:
+def step_runs(
+    run: Run, *, after: int | None = None, key: str | None = None, scope: int | None = None, shown: bool = False
+) -> StepRuns:
     """Read the step runs of a run, in the order of its plan; steps that control has not reached yet are not listed.
 
     What runs inside the items of a for-each is left out, unless a key or a scope is given: there may be 100,000 items.
 
     `after`: the `seq` of an earlier read; then only what changed since, possibly with repeats. `key`: this step only.
-    `scope`: what runs in this scope only.
+    `scope`: what runs in this scope only. `shown`: the reader may see what the run carries, too (`may_read_data`).
     One statement. Raises NotFound when the run, or a step with that key, does not exist.
     """
-    read = step_run_rows(run, after=after, key=key, scope=scope)
+    read = step_run_rows(run, after=after, key=key, scope=scope, shown=shown)
     items = tuple(read.made(read.places))
     return StepRuns(seq=read.seq, run_state=read.run_state, run_error=read.run_error, items=items)
 
 
 def step_run_rows(
-    run: Run, *, after: int | None = None, key: str | None = None, scope: int | None = None
+    run: Run, *, after: int | None = None, key: str | None = None, scope: int | None = None, shown: bool = False
 ) -> StepRunRows:
     """As `step_runs`, for readers that show a part."""
     drawing = drawing_of(run.version_id)
@@ -162,12 +171,12 @@ def step_run_rows(
     paused = head.state == RunState.PAUSED
     told = _json(head.waiting)
     by, queued = (None, told) if isinstance(told, dict) else (told, None)
-    moment = _Moment(drawing, datetime.fromisoformat(head.begun or ""), paused, by, queued)
-    shown: dict[tuple[int, int], Row | None] = {**_shown(rows)}
+    moment = _Moment(drawing, datetime.fromisoformat(head.begun or ""), paused, by, queued, shown)
+    found: dict[tuple[int, int], Row | None] = {**_shown(rows)}
     # Among them may be steps that were to run again, on a path that was not taken this time.
     skipped = _skipped(head, rows, moment, whole=after is None, only=key) if scope is None else []
-    shown.update(dict.fromkeys((node, 0) for node in skipped))
-    return StepRunRows(head.scope_id, head.state, _json(head.error), tuple(sorted(shown)), shown, moment)
+    found.update(dict.fromkeys((node, 0) for node in skipped))
+    return StepRunRows(head.scope_id, head.state, _json(head.error), tuple(sorted(found)), found, moment)
 
 
 def _read(run: Run, after: int, drawing: Drawing, node: int | None, scope: int | None) -> Sequence[Row]:
@@ -312,7 +321,7 @@ def _waiting_for(row: Row, moment: _Moment) -> Waiting:
         return waiting.for_retry(attempt=row.attempt, attempts_max=most, until=until, now=moment.now)
     if told.get("kind") == "time":
         return waiting.for_time(until, moment.now)
-    return waiting.for_signal(told, until)
+    return waiting.for_signal(told, until, shown=moment.shown)
 
 
 def _skipped(head: Row, rows: Sequence[Row], moment: _Moment, *, whole: bool, only: str | None) -> list[int]:

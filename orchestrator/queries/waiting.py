@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from orchestrator.core.approval import Ballot, assigned_text
 from orchestrator.queries.step_run import Waiting, WaitingKind
+from orchestrator.queries.topics import key_of
 
 #: A ready step is not reported before a worker had this long (seconds) to take it.
 PATIENCE = 5
@@ -30,10 +31,12 @@ def for_time(until: datetime | None, now: datetime) -> Waiting:
     return Waiting(kind="time", text=f"Waiting{when}", until=until)
 
 
-def for_signal(waiting: Mapping[str, Any], until: datetime | None) -> Waiting:
-    """An event or a child run: the handler said what it waits for."""
+def for_signal(waiting: Mapping[str, Any], until: datetime | None, *, shown: bool) -> Waiting:
+    """An event or a child run: the handler said what it waits for. `shown`: the event's key, which is run data, too."""
     kind = cast("WaitingKind", waiting.get("kind") or "event")
-    return Waiting(kind=kind, text=waiting.get("text") or f"Waiting for a {kind}", until=until)
+    text = waiting.get("text") or f"Waiting for a {kind}"
+    key = key_of(waiting.get("topic") or "") if shown else None
+    return Waiting(kind=kind, text=text if key is None else f"{text} with key {key}", until=until)
 
 
 def for_branches(gate: Mapping[str, int], until: datetime | None, now: datetime) -> Waiting:

@@ -12,12 +12,13 @@ from django.test.utils import CaptureQueriesContext
 from orchestrator.models import Payload, Run, StepLog
 from tests.api.run_cast import RunCast
 from tests.factories import make_member
-from tests.run_factories import make_decision, make_log, make_record, make_task, make_token
+from tests.run_factories import make_decision, make_event_wait, make_log, make_record, make_task, make_token
 
 pytestmark = pytest.mark.django_db
 
 MONDAY = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 MANY = 10_000
+WAITS = "Waiting for order.paid"
 
 
 @pytest.fixture
@@ -35,6 +36,18 @@ def test_it_gives_steps_run_and_position_of_one_moment(cast: RunCast) -> None:
     assert body["run"]["seq"] == body["seq"]
     assert body["steps"][0]["port"] == ["out"]
     assert body["steps"][1]["attempts_max"] == 3
+
+
+@pytest.mark.parametrize(("role", "text"), [("operator", f"{WAITS} with key 17"), ("viewer", WAITS)])
+def test_the_key_of_an_awaited_event_is_shown_with_the_data_only(cast: RunCast, role: str, text: str) -> None:
+    run = cast.run()
+    make_event_wait(run, "a", "order.paid", "17")
+    member = cast.member(role)
+    (step,) = cast.get(f"runs/{run.pk}/steps/", member)["steps"]
+    alone = cast.get(f"runs/{run.pk}/steps/a/", member)
+    assert step["waiting"]["text"] == alone["step"]["waiting"]["text"] == text
+    for path in ("", "steps/", "steps/a/", "history/"):
+        assert "17" in text or " 17" not in str(cast.get(f"runs/{run.pk}/{path}", member))
 
 
 @pytest.mark.parametrize("after", ["-1", "x", "1.5", str(2**63), ""])

@@ -147,6 +147,17 @@ def test_a_viewer_sees_that_events_came_but_not_which(day: Day, run: Run) -> Non
         assert "payment" not in page(viewer, f"/w/demo/events/{address}", 403)
 
 
+@pytest.mark.parametrize("address", ["", "?tab=steps", "?tab=history", "?tab=timeline", "steps/ship/"])
+def test_the_key_that_a_run_waits_for_is_shown_with_the_data_only(day: Day, run: Run, address: str) -> None:
+    waits = "Waiting for parcel.sent"
+    viewer = make_member(day.workspace, "viewer")
+    text = page(viewer, f"/w/demo/runs/{run.pk}/{address}")
+    assert "ORDER-7782" not in text
+    if "history" not in address and "timeline" not in address:
+        assert waits in text
+        assert f"{waits} with key ORDER-7782" in page(day.alice, f"/w/demo/runs/{run.pk}/{address}")
+
+
 def test_an_approver_reads_but_does_not_send(day: Day, run: Run) -> None:
     text = page(day.bob, "/w/demo/events/")
     assert "Only operators, editors and admins emit events." in text

@@ -12,7 +12,7 @@ from monitor import hub as hub_module
 from orchestrator.models import Run, User, Workspace
 from orchestrator.queries.step_runs import step_runs
 from tests.factories import make_member, make_workspace
-from tests.run_factories import make_log, make_run, make_task, make_token, make_version, make_workflow
+from tests.run_factories import make_event_wait, make_log, make_run, make_task, make_token, make_version, make_workflow
 from tests.sockets.conftest import Opener, announce, sign_in, with_token, write
 from tests.sockets.live import Live, states
 
@@ -175,6 +175,32 @@ async def test_approvers_see_runs_of_their_own_tasks_only(connect: Opener, works
     await write(make_token, hers, "c", state="L")
     await announce(hers)
     assert await live.silent(0.5), "the task was given to somebody else"
+
+
+async def test_the_key_of_an_awaited_event_is_told_with_the_data_only(
+    connect: Opener, workspace: Workspace, viewer: User, run: Run
+) -> None:
+    """Both when somebody joins and when it changes; a viewer who is an approver reads the data of their own tasks."""
+    await write(make_event_wait, run, "a", "order.paid", "17")
+    both = await write(make_member, workspace, "viewer", "approver", username="ann")
+    people = [viewer, await write(make_member, workspace, "operator"), both]
+    lives = [await connect(workspace, await write(sign_in, person)) for person in people]
+    for live in lives:
+        await live.say(watch="run", id=str(run.pk))
+    plain, whole = "Waiting for order.paid", "Waiting for order.paid with key 17"
+    assert [texts(await live.hear()) for live in lives] == [[plain], [whole], [plain]]
+
+    await write(make_task, run, "b", users=["ann"])
+    await write(make_event_wait, run, "c", "order.paid", "18")
+    await announce(run)
+    told = [texts(await live.hear()) for live in lives]
+    assert [text[-1] for text in told] == [plain, f"{plain} with key 18", f"{plain} with key 18"]
+    assert "18" not in str(told[0])
+
+
+def texts(frame: dict[str, Any]) -> list[str]:
+    """Why its steps wait."""
+    return [change["waiting"]["text"] for change in frame["changes"] if change["waiting"]]
 
 
 async def test_statements_do_not_grow_with_sockets(

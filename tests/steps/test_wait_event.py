@@ -62,8 +62,8 @@ def got(event: JsonObject, sandbox: Sandbox | NoSandbox = NOTHING, **config: Jso
     ("config", "awaited", "until", "text"),
     [
         ({}, (None, None, True), None, "Waiting for the event order.paid"),
-        ({"key": "17"}, ("17", None, True), None, "Waiting for the event order.paid with key 17"),
-        ({"key": 17}, ("17", None, True), None, "Waiting for the event order.paid with key 17"),
+        ({"key": "17"}, ("17", None, True), None, "Waiting for the event order.paid"),
+        ({"key": 17}, ("17", None, True), None, "Waiting for the event order.paid"),
         ({"where": {"$": "event.data.x"}}, (None, None, False), None, "Waiting for the event order.paid"),
         ({"deadline": "PT2H"}, (None, None, True), NOW + timedelta(hours=2), "Waiting for the event order.paid"),
         ({"deadline": "PT0S"}, (None, None, True), NOW, "Waiting for the event order.paid"),
@@ -138,7 +138,8 @@ def test_it_times_out_for_good() -> None:
     assert isinstance(outcome, TimedOut)
     assert outcome.final
     assert outcome.fault.code == "event_overdue"
-    assert outcome.fault.message == "The event order.paid with key 17 did not come in time (PT1H)."
+    assert outcome.fault.message == "The event order.paid did not come in time (PT1H)."
+    assert outcome.fault.details == {"type": "order.paid", "key": "17"}
 
 
 def test_a_condition_that_fails_is_final_and_names_the_event(sandbox: Sandbox) -> None:

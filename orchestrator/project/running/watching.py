@@ -63,7 +63,7 @@ async def _watch(run_id: UUID, console: Console, poke: Callable[[], None]) -> Ru
             while True:
                 moved.clear()
                 poke()
-                found = await sync_to_async(step_runs)(run, after=after)
+                found = await sync_to_async(step_runs)(run, after=after, shown=True)
                 after = found.seq
                 steps |= {(step.key, step.scope): step for step in found.items}
                 show(run, found.run_state, steps.values())

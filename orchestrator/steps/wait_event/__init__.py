@@ -44,8 +44,8 @@ class WaitEvent(Kind[WaitEventConfig]):
         self, config: WaitEventConfig, context: StepContext, resumed: Resumed
     ) -> Done | Fail | Retry | TimedOut | Wait:
         if resumed.signal is None:
-            message = f"The event {_spoken(config)} did not come in time ({config.deadline})."
-            return TimedOut(fault("event_overdue", message), final=True)
+            message = f"The event {config.type} did not come in time ({config.deadline})."
+            return TimedOut(fault("event_overdue", message, {"type": config.type, "key": config.key}), final=True)
         event = resumed.signal["event"]
         try:
             if _is_wanted(config.where, event, context):
@@ -57,18 +57,17 @@ class WaitEvent(Kind[WaitEventConfig]):
 
 
 def _wait(config: WaitEventConfig, since: datetime | None, until: datetime | None) -> Wait:
-    """The memo is the beginning of the wait: an event that is not wanted starts nothing anew."""
+    """The memo is the beginning of the wait: an event that is not wanted starts nothing anew.
+
+    The key is not in the text: it is run data, and the text is for everybody who may see the run.
+    """
     return Wait(
         kind="event",
-        text=f"Waiting for the event {_spoken(config)}",
+        text=f"Waiting for the event {config.type}",
         until=until,
         awaited=Awaited(type=config.type, key=config.key, since=since, is_first=config.where is None),
         memo={"since": _text(since), "until": _text(until)},
     )
-
-
-def _spoken(config: WaitEventConfig) -> str:
-    return config.type if config.key is None else f"{config.type} with key {config.key}"
 
 
 def _is_wanted(where: Json, event: Json, context: StepContext) -> bool:
