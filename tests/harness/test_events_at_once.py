@@ -16,9 +16,9 @@ from tests.engine.house import House
 from tests.engine.rows import beat, claim, own_connection, rows
 from tests.harness.faults import Breached
 from tests.harness.mutants import mutated
-from tests.harness.test_interleaved import at_the_same_time
+from tests.harness.test_interleaved import Second, at_the_same_time
 
-A = 11
+A, B = 11, 22
 PUBLISH = "SELECT event, duplicate, reached, queues, runs, more FROM branchline_publish(%s::bigint, %s::jsonb)"
 PAIRS = 300
 #: What who waits takes: the event's key, or any.
@@ -222,3 +222,68 @@ def test_an_event_that_was_rolled_back_may_come_again(house: House) -> None:
         database.execute(call[0], call[1:])
     assert Token.objects.get(pk=lease["id"]).state == "W"
     assert rows(*call)[0]["reached"] == 1
+
+
+def looks_at(lease: dict[str, Any]) -> int:
+    """The event that a step is resumed with."""
+    signal = Token.objects.get(pk=lease["id"]).signal
+    assert signal is not None
+    return int(signal["no"])
+
+
+def cancel(run_id: UUID) -> tuple[Any, ...]:
+    return statements.SET_CONTROL, run_id, "C", json.dumps({"state": "cancelled"}), "tester", "cancel_requested", "{}"
+
+
+def test_who_publishes_never_waits_for_a_cancellation(house: House) -> None:
+    """It has the token; what was to be delivered ends with the wait."""
+    run_id, (lease,) = begin(house)
+    rows(*waits(house, lease))
+    with at_the_same_time(cancel(run_id), publishes(house)) as (_, published, state):
+        assert state == "done"
+        assert (published.rows[0]["reached"], published.rows[0]["more"]) == (1, True)
+    rows(statements.DELIVER, f"{house.workspace.pk}/paid#17", 10)
+    assert list(Delivery.objects.values_list("state", "why")) == [("I", "wait_ended")]
+    assert list(breaches(everything=True)) == []
+
+
+def test_who_waits_for_a_topic_holds_nothing_that_a_cancellation_needs(house: House) -> None:
+    """The locks of topics come first, or a cancellation would stand behind a publisher that it has never heard of."""
+    run_id, (lease,) = begin(house)
+    with own_connection("publishes") as publisher, own_connection("observer") as observer:
+        with publisher.transaction():
+            statement, *arguments = publishes(house)
+            publisher.execute(statement, arguments)
+            begins = Second(*waits(house, lease))
+            assert begins.state(observer) == "waits"
+            assert rows(*cancel(run_id))
+            observer.execute("SELECT FROM orchestrator_token WHERE run_id = %s FOR UPDATE NOWAIT", (run_id,))
+        assert begins.end()[0]["status"] == "cancelled"
+    assert list(breaches(everything=True)) == []
+
+
+def test_an_event_and_a_takeover_at_once(house: House) -> None:
+    """Who looked at an event is taken over while the next one comes: the step has the first, then finds the second."""
+    _, (lease,) = begin(house)
+    rows(*waits(house, lease))
+    (first,) = rows(*publishes(house))
+    (lease,) = claim(B)  # a session that is dead
+    with at_the_same_time((statements.TAKE_OVER, 15.0, 10), publishes(house)) as (_, second, state):
+        assert (state, second.rows[0]["reached"]) == ("done", 0)
+    (lease,) = claim(A)
+    assert looks_at(lease) == first["event"]
+    rows(*waits(house, lease, event={"no": first["event"], "state": "I"}))
+    assert looks_at(claim(A)[0]) == second.rows[0]["event"]
+    assert list(breaches(everything=True)) == []
+
+
+def test_an_event_in_a_run_that_is_being_paused_is_kept_for_it(house: House) -> None:
+    run_id, (lease,) = begin(house)
+    rows(*waits(house, lease))
+    pause = (statements.SET_CONTROL, run_id, "P", None, "tester", "paused", "{}")
+    with at_the_same_time(pause, publishes(house)) as (_, published, state):
+        assert (state, published.rows[0]["more"]) == ("done", False)
+    assert claim(A) == []
+    assert Token.objects.get(pk=lease["id"]).state == "H"
+    rows(statements.SET_CONTROL, run_id, "-", None, "tester", "resumed", "{}")
+    assert looks_at(claim(A)[0]) == published.rows[0]["event"]
