@@ -71,16 +71,29 @@ class RetryView(RepeatView):
 class StepRetryView(RepeatView):
     """Retry one failed step."""
 
-    @extend_schema(operation_id="step_retry_preview", parameters=STEP, responses=PREVIEW)
-    def get(self, request: Request, **kwargs: Any) -> Response:
-        """What a retry of this step would try again, and what is behind it."""
-        return self.told(lambda run: preview_retry(run, self.actor, kwargs["key"]))
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        self.query = control.PlaceQuery if request.method == "GET" else None
+        super().initial(request, *args, **kwargs)
 
-    @extend_schema(operation_id="step_retry", parameters=STEP, request=common.ControlRequest, responses=runs.RunDetail)
+    @extend_schema(operation_id="step_retry_preview", parameters=[*STEP, control.PlaceQuery], responses=PREVIEW)
+    def get(self, request: Request, **kwargs: Any) -> Response:
+        """What a retry of this step would try again, what is behind it and, inside a container, goes on beside it."""
+        scope = scope_of(self.asked())
+        return self.told(lambda run: preview_retry(run, self.actor, kwargs["key"], scope=scope))
+
+    @extend_schema(
+        operation_id="step_retry", parameters=STEP, request=control.StepRetryRequest, responses=runs.RunDetail
+    )
     def post(self, request: Request, **kwargs: Any) -> Response:
-        """Try this step again; other failures stay. 409 step_not_failed when it has no failure that stands."""
-        reason = checked(common.ControlRequest, request)["reason"]
-        return self.changed(lambda run: retry_step(run, kwargs["key"], self.actor, reason))
+        """Try this step again, under the same idempotency keys; other failures stay.
+
+        One that failed inside a container goes on there. 409 step_not_failed when it has no failure that stands,
+        step_inside_container (it failed in several items: say `scope`; or what happened inside was undone),
+        step_running (its container is about to begin or to end), run_of_sub_workflow.
+        """
+        asked = checked(control.StepRetryRequest, request)
+        scope = scope_of(asked)
+        return self.changed(lambda run: retry_step(run, kwargs["key"], self.actor, asked["reason"], scope=scope))
 
 
 class StepRerunView(RepeatView):
@@ -115,12 +128,12 @@ class StepSkipView(RepeatView):
     """Skip a step."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        self.query = control.SkipQuery if request.method == "GET" else None
+        self.query = control.PlaceQuery if request.method == "GET" else None
         super().initial(request, *args, **kwargs)
 
     @extend_schema(
         operation_id="step_skip_preview",
-        parameters=[*STEP, control.SkipQuery],
+        parameters=[*STEP, control.PlaceQuery],
         responses={200: control.SkipPreview, 409: ErrorSerializer},
     )
     def get(self, request: Request, **kwargs: Any) -> Response:

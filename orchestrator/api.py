@@ -101,9 +101,10 @@ from orchestrator.services.control import cancel_run, pause_run, resume_run
 from orchestrator.services.dead_letters import discard_delivery, replay_delivery
 from orchestrator.services.events import Published, publish_event
 from orchestrator.services.members import machine_actor
-from orchestrator.services.reopen import retry_run, retry_step
+from orchestrator.services.reopen import retry_run
 from orchestrator.services.repeat_preview import RepeatPreview, preview_rerun, preview_retry
 from orchestrator.services.rerun import UNCHANGED, rerun_step
+from orchestrator.services.retry_step import retry_step
 from orchestrator.services.runs import start_run
 from orchestrator.services.skip import skip_step
 from orchestrator.services.skip_preview import SkipPreview, told_skip

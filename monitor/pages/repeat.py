@@ -51,14 +51,19 @@ def run_retry(request: WorkspaceRequest, run_id: UUID) -> HttpResponse:
 
 @workspace_view
 def step_retry(request: WorkspaceRequest, run_id: UUID, key: str) -> HttpResponse:
-    """/w/{workspace}/runs/{id}/steps/{key}/retry/"""
+    """/w/{workspace}/runs/{id}/steps/{key}/retry/?scope="""
     found = find_run(request.actor, run_id)
+    scope = _scope(request)
     return _asked(
         request,
         found,
         "monitor/repeat.html",
-        look=lambda: {"preview": preview_retry(run_id, request.actor, key), "what": "retry", **_step(found, key)},
-        act=lambda: retry_step(run_id, key, request.actor, reason_of(request)),
+        look=lambda: {
+            "preview": preview_retry(run_id, request.actor, key, scope=scope),
+            "what": "retry",
+            **_step(found, key),
+        },
+        act=lambda: retry_step(run_id, key, request.actor, reason_of(request), scope=scope),
         done="The step is tried again.",
     )
 

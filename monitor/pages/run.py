@@ -137,11 +137,12 @@ def actions_of(detail: StepDetail, found: Run) -> dict[str, bool]:
     standing = found.state in OPEN_STATES and step.state in PARKED
     approval = detail.definition.get("kind") == "human_task"
     if step.scope is not None:
-        skippable = standing or (failed and step.attempt > 0 and found.state != RunState.SUCCEEDED)
+        open_failure = failed and step.attempt > 0 and found.state != RunState.SUCCEEDED
         return {
+            "retry": open_failure,
             "rerun": step.attempt > 0,
-            "skip": skippable and not approval,
-        }  # it is retried with its container
+            "skip": (standing or open_failure) and not approval,
+        }
     return {
         "retry": failed and step.attempt > 0,
         "rerun": step.attempt > 0,

@@ -42,8 +42,14 @@ class RerunRequest(ControlRequest):
     scope = _scope()
 
 
-class SkipQuery(Shape):
+class PlaceQuery(Shape):
     """Where the step stands."""
+
+    scope = _scope()
+
+
+class StepRetryRequest(ControlRequest):
+    """Which of the places where a step failed is tried again."""
 
     scope = _scope()
 
@@ -87,6 +93,9 @@ class RepeatPreview(Shape):
     places = RepeatedPlace(many=True, help_text="Where the step stands inside containers, the outermost first.")
     goes_on = RepeatedStep(
         many=True, help_text="What was cut short, or had not begun, when its containers ended, and goes on with it."
+    )
+    fails_again = serializers.BooleanField(
+        help_text="Of a retry inside a container: something else has failed there, stands, and is not tried again."
     )
 
 

@@ -31,8 +31,9 @@ READY = (TokenState.READY, TokenState.HELD)
 class OpenWay:
     """Opens the containers of a `way` that ends at the step `node`.
 
-    `stand` tells how each level must stand; `act` is done to the step's token once that is there. `fresh` are then the
-    tokens of what begins anew, so that nothing of before is looked for in them.
+    `stand` tells how each level must stand; `act` is done to the step's token once that is there, and gives the tokens
+    with which the step goes on where it stood, or None. `fresh` are else the tokens of what begins anew, so that
+    nothing of before is looked for in them.
     """
 
     run: Run
@@ -40,7 +41,7 @@ class OpenWay:
     way: Sequence[Gone]
     node: int
     stand: Stand
-    act: Callable[[Token], None] = lambda _: None
+    act: Callable[[Token], list[Token] | None] = lambda _: None
     #: Containers that are still open come to a new generation, too.
     anew: bool = False
     fresh: set[int] = field(default_factory=set)
@@ -66,7 +67,8 @@ class OpenWay:
     def _act(self, token: Token) -> list[Token]:
         """The step's token, or what stands there once it has been acted on; that begins anew."""
         before = set(self._standing_at(token.scope_id)) - {token.pk}
-        self.act(token)
+        if (made := self.act(token)) is not None:
+            return made
         found = list(Token.objects.filter(pk__in=set(self._standing_at(token.scope_id)) - before))
         self.fresh |= {one.pk for one in found}
         return found

@@ -80,17 +80,6 @@ def retry_run(run_id: UUID, actor: Actor, reason: str = "") -> RunState:
     return patiently(change)
 
 
-def retry_step(run_id: UUID, key: str, actor: Actor, reason: str = "") -> RunState:
-    """Try one failed step again; others that failed stay as they are. Raises as `retry_run`, and StepNotFailed."""
-
-    def change() -> RunState:
-        with opened(run_id, actor) as it:
-            detail: JsonObject = {"step": key, **({"reason": reason} if reason else {})}
-            return retry_locked(it, actor, root_of_step(it, key), detail)
-
-    return patiently(change)
-
-
 def roots_of_run(it: Opened) -> frozenset[int]:
     """The steps that a retry of the run begins with; none where only its end failed. Raises RunNotFailed."""
     roots = failed_steps(it.scope)

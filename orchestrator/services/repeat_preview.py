@@ -1,6 +1,6 @@
 """What a retry or a rerun would do, told beforehand. Reads under the run's lock, changes nothing."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -18,17 +18,20 @@ from orchestrator.services.patience import patient, patiently
 from orchestrator.services.reopen import (
     Opened,
     any_node_of,
+    locked,
     opened,
     root_of_step,
     roots_of_run,
     standing_without,
 )
 from orchestrator.services.repeat_rows import Had, begun_anew, had_inside, inside
-from orchestrator.services.repeat_trial import beside, moving, trial
+from orchestrator.services.repeat_trial import Standing, beside, moving, trial
 from orchestrator.services.rerun import Repeat, rerun_step, worked_out
+from orchestrator.services.retry_step import failed_step, retry_step
 from orchestrator.services.run_limit import changed_limit, input_of, require_not_replaced
+from orchestrator.services.skip_inside import FailedInside, fails_again
 from orchestrator.services.standing import Scope
-from orchestrator.services.way import Place, places_of
+from orchestrator.services.way import Gone, Place, places_of
 from orchestrator.steps.registered import function_named
 from orchestrator.steps.registry import KINDS
 
@@ -67,7 +70,8 @@ class RepeatPreview:
     """`first` begin at once, `behind` follow as far as control reaches them; each container with what it holds.
 
     Of a step inside containers `places` says where it stands in them, the outermost first. `goes_on`: what had been cut
-    short, or had not begun, when they ended, and goes on beside it now that they are open again.
+    short, or had not begun, when they ended, and goes on beside it now that they are open again. `fails_again`: whether
+    what else has failed there, or in the run, stands and lets it fail all the same.
     """
 
     first: tuple[RepeatedStep, ...]
@@ -75,6 +79,7 @@ class RepeatPreview:
     version: int
     places: tuple[Place, ...] = ()
     goes_on: tuple[RepeatedStep, ...] = ()
+    fails_again: bool = False
 
     @property
     def external(self) -> tuple[RepeatedStep, ...]:
@@ -98,14 +103,18 @@ class RepeatPreview:
             "new_keys": self.new_keys,
             "places": [place.as_json() for place in self.places],
             "goes_on": [step.as_json() for step in self.goes_on],
+            "fails_again": self.fails_again,
         }
 
 
-def preview_retry(run_id: UUID, actor: Actor, key: str | None = None) -> RepeatPreview:
+def preview_retry(run_id: UUID, actor: Actor, key: str | None = None, *, scope: int | None = None) -> RepeatPreview:
     """What `retry_run`, or `retry_step` of one step, would try again. Raises as they do."""
 
     def look() -> RepeatPreview:
         with transaction.atomic(), opened(run_id, actor) as it:
+            failed = None if key is None else failed_step(it, any_node_of(it, key), scope)
+            if failed is not None:
+                return _retry_inside(it, actor, failed)
             roots = roots_of_run(it) if key is None else root_of_step(it, key)
             forgotten = it.scope.forgotten(standing_without(it, roots))
             anew = begun_anew(it, actor, roots)
@@ -117,6 +126,31 @@ def preview_retry(run_id: UUID, actor: Actor, key: str | None = None) -> RepeatP
             )
 
     return patiently(look)
+
+
+def _retry_inside(it: Opened, actor: Actor, failed: FailedInside) -> RepeatPreview:
+    """Of a step that failed inside containers."""
+    key, (*_, last) = it.plan.steps[failed.node].key, failed.way
+    fails: list[bool] = []
+
+    def look() -> Iterable[Standing]:
+        with locked(it.run.pk, actor) as then:
+            fails.append(fails_again(then, failed.way))
+        return list(moving(it))
+
+    before = frozenset(moving(it))
+    found = trial(lambda: retry_step(it.run.pk, key, actor, scope=last.inner), look)
+    others = frozenset(one.node for one in beside(it.plan, found - before, failed.way, failed.node))
+    place = Scope(it.run, plan_of_body(it.plan, last.node), last.inner)
+    told = _Told(it, frozenset())
+    return RepeatPreview(
+        first=tuple(one for one in told.all({failed.node}, place) if not (one.inside and one.had == "succeeded")),
+        behind=told.behind(failed.way, failed.node),
+        version=_number(it.run),
+        places=places_of(it.plan, failed.way),
+        goes_on=told_beside(it, others),
+        fails_again=fails[0],
+    )
 
 
 @patient
@@ -138,7 +172,7 @@ def preview_rerun(
         place = Scope(it.run, plan_of_body(it.plan, repeat.way[-1].node), repeat.way[-1].inner)
         return RepeatPreview(
             first=told.all({repeat.node}, place),
-            behind=told.behind(repeat),
+            behind=told.behind(repeat.way, repeat.node),
             version=number,
             places=places_of(it.plan, repeat.way),
             goes_on=told_beside(it, others),
@@ -180,17 +214,17 @@ class _Told:
         had = had_inside(self._it.run.pk, nodes)
         return tuple(self._step(node, had.get(node)) for node in sorted(nodes))
 
-    def behind(self, repeat: Repeat) -> tuple[RepeatedStep, ...]:
+    def behind(self, way: Sequence[Gone], node: int) -> tuple[RepeatedStep, ...]:
         """What follows a step inside containers: on each level, the outermost first, with the containers' own ends."""
         found: dict[int, RepeatedStep] = {}
         place, plan = self._it.scope, self._it.plan
-        for gone in repeat.way:
+        for gone in way:
             found[gone.node] = self._step(gone.node, _had(place, gone.node))
             found |= {one.node: one for one in self._following(place, gone.node)}
             place = Scope(self._it.run, plan_of_body(plan, gone.node), gone.inner)
-        found |= {one.node: one for one in self._following(place, repeat.node)}
-        turns = [gone.node for gone in repeat.way if plan.steps[gone.node].kind == REPEAT]
-        later = self.only(inside(plan, turns) - set(found) - {repeat.node})
+        found |= {one.node: one for one in self._following(place, node)}
+        turns = [gone.node for gone in way if plan.steps[gone.node].kind == REPEAT]
+        later = self.only(inside(plan, turns) - set(found) - {node})
         return tuple(found.values()) + later
 
     def _following(self, place: Scope, node: int) -> tuple[RepeatedStep, ...]:

@@ -82,11 +82,14 @@ def skip_step(
 
             token = _standing(it, node, scope)
             if token is None and step.parent is not None:
-                token = go_on_inside(it, actor, failed_inside(it, node, scope), end)
+                failed = failed_inside(it, node, scope)
+                go_on_inside(it, actor, failed, end)
+                stood = failed.way[-1].inner
             else:
                 end(token := token or _reopened(it, node))
+                stood = token.scope_id
             detail: dict[str, Json] = {"step": key, "port": list(ports), **({"reason": reason} if reason else {})}
-            detail |= {"scope": str(token.scope_id)} if token.scope_id else {}
+            detail |= {"scope": str(stood)} if stood else {}
             if is_in_line(it.run):
                 _hold(run_id)
             made = list(Token.objects.filter(run_id=run_id, state=TokenState.READY))

@@ -89,19 +89,24 @@ def _renewed(scope: Standing, node: int) -> tuple[Replayed, Collection[int]]:
     return standing, ()
 
 
-def go_on_inside(it: Opened, actor: Actor, failed: FailedInside, act: Callable[[Token], None]) -> Token:
-    """Open the containers again and `act` on the step's token; the token. Raises StepInside, StepNotOpen, RunBusy."""
-    reopen(it, it.run.generation)
-    acted: list[Token] = []
+def go_on_inside(
+    it: Opened, actor: Actor, failed: FailedInside, act: Callable[[Token], list[Token] | None]
+) -> list[Token]:
+    """Open the containers again and `act` on the step's token, see `OpenWay`; the tokens with which the run goes on.
 
-    def noted(token: Token) -> None:
-        acted.append(token)
-        act(token)
+    Raises StepInside, StepNotOpen, RunBusy.
+    """
+    reopen(it, it.run.generation)
+    own: set[int] = set()
+
+    def noted(token: Token) -> list[Token] | None:
+        made = act(token)
+        own.update(one.pk for one in made or ())
+        return made
 
     opening = OpenWay(it.run, it.plan, failed.way, failed.node, stand=_renewed, act=noted)
     made = opening.level(it.scope, 0, *_renewed(it.scope, failed.way[0].node))
-    go_on_below(it, actor, made, anew=opening.fresh, retries=False)
-    return acted[0]
+    return go_on_below(it, actor, made, anew=opening.fresh | own, retries=False)
 
 
 def fails_again(it: Opened, way: tuple[Gone, ...]) -> bool:

@@ -133,8 +133,8 @@ def test_a_step_that_waits_in_one_item_is_skipped_there(cast: RunCast) -> None:
     assert Token.objects.filter(run=run, node=1).values_list("scope_id", flat=True).get() == block.pk + 1
     skipped = RunRecord.objects.get(run=run, kind="step_skipped")
     assert skipped.detail["scope"] == str(block.pk + 2)
-    for verb in ("retry", "rerun"):
-        assert post(cast, f"runs/{run.pk}/steps/call/{verb}/")[1]["code"] == "step_inside_container"
+    assert post(cast, f"runs/{run.pk}/steps/call/rerun/")[1]["code"] == "step_inside_container"
+    assert post(cast, f"runs/{run.pk}/steps/call/retry/")[1]["code"] == "step_not_failed"
 
 
 def items_run(cast: RunCast) -> tuple[Run, int]:
@@ -195,6 +195,28 @@ def test_a_step_that_failed_inside_is_skipped_there(cast: RunCast) -> None:
     assert Token.objects.filter(run=run, scope_id=block + 2).get().node == node_of(run, "note")
     assert post(cast, f"runs/{run.pk}/steps/call/skip/", body)[1]["code"] == "step_not_open"
     assert get(cast, f"runs/{run.pk}/steps/call/skip/?scope={block + 2}")[1]["code"] == "step_not_open"
+
+
+def test_a_step_that_failed_inside_is_retried_there(cast: RunCast) -> None:
+    run, block = items_run(cast)
+    address = f"runs/{run.pk}/steps/call/retry/"
+    assert get(cast, f"{address}?scope=x")[0] == 400
+    status, preview = get(cast, address)
+    assert status == 200
+    assert [(one["key"], one["had"], one["new_key"]) for one in preview["first"]] == [("call", "failed", False)]
+    assert {one["key"] for one in preview["behind"]} == {"note", "each", "after"}
+    assert [(one["key"], one["number"]) for one in preview["places"]] == [("each", 2)]
+    assert [(one["key"], one["new_key"]) for one in preview["goes_on"]] == [("call", False)]
+    assert (preview["new_keys"], preview["fails_again"]) == (False, False)
+    assert not Token.objects.filter(run=run).exists()
+    body = {"reason": "the bank is back", "scope": str(block + 2)}
+    assert post(cast, address, body)[0] == 200
+    inside = Token.objects.filter(run=run, node=node_of(run, "call")).order_by("scope_id")
+    assert list(inside.values_list("scope_id", "generation")) == [(block + 2, 0), (block + 3, 0)]
+    record = RunRecord.objects.get(run=run, kind="retried")
+    assert record.detail == {"steps": ["call"], "step": "call", **body}
+    assert post(cast, address, body)[1]["code"] == "step_not_failed"
+    assert post(cast, address, {"scope": str(block + 1)})[1]["code"] == "step_not_failed"
 
 
 def test_nobody_skips_an_approval(cast: RunCast) -> None:

@@ -12,9 +12,10 @@ from orchestrator.models import Run, Scope, StepLog, Token
 from orchestrator.queries.fsck import breaches
 from orchestrator.services.bulk import change_runs
 from orchestrator.services.control import cancel_run
-from orchestrator.services.reopen import retry_run, retry_step
+from orchestrator.services.reopen import retry_run
 from orchestrator.services.repeat_preview import preview_rerun, preview_retry
 from orchestrator.services.rerun import rerun_step
+from orchestrator.services.retry_step import retry_step
 from orchestrator.services.skip import preview_skip, skip_step
 from orchestrator.services.undo import undo_run
 from tests.engine.drawings import document, step

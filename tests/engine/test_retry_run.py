@@ -17,7 +17,8 @@ from orchestrator.engine.sandbox import Sandbox
 from orchestrator.models import AuditEntry, Gate, Run, RunRecord, StepLog, Token
 from orchestrator.queries.fsck import breaches
 from orchestrator.services.control import fail_overdue_run, pause_run, resume_run
-from orchestrator.services.reopen import RunNotFailed, StepNotFailed, retry_run, retry_step
+from orchestrator.services.reopen import RunNotFailed, StepNotFailed, retry_run
+from orchestrator.services.retry_step import retry_step
 from tests.engine.drawings import document, step
 from tests.engine.house import House, error, keeper_at_work, leftovers, make_tools, output, worker_at_work
 from tests.engine.kinds import Told, kinds

@@ -7,8 +7,8 @@ from uuid import UUID
 import pytest
 
 from orchestrator.core.errors import BranchlineError
-from orchestrator.services.reopen import retry_step
 from orchestrator.services.rerun import rerun_step
+from orchestrator.services.retry_step import retry_step
 from orchestrator.services.skip import skip_step
 from tests.engine.drawings import document, step
 from tests.engine.house import House, error

@@ -194,7 +194,12 @@ def test_a_step_that_failed_in_an_item_is_run_again_or_skipped_there(day):
     panel = client.get(f"{base}/?scope={block + 2}").content.decode()
     assert f"{base}/rerun/?scope={block + 2}" in panel
     assert f"{base}/skip/?scope={block + 2}" in panel
-    assert f"{base}/retry/" not in panel
+    assert f"{base}/retry/?scope={block + 2}" in panel
+    page = client.get(f"{base}/retry/?scope={block + 2}").content.decode()
+    assert "Retry “Call the shop”?" in page
+    assert "In item 2 of “All shops”." in page
+    assert "The same idempotency keys are used" in page
+    assert "fails the container, or the run, again" not in page
     page = client.get(f"{base}/rerun/?scope={block + 2}").content.decode()
     assert "In item 2 of “All shops”." in page
     assert "Goes on beside it" in page, "the third item had not begun"
@@ -206,6 +211,24 @@ def test_a_step_that_failed_in_an_item_is_run_again_or_skipped_there(day):
     assert StepLog.objects.get(run=run, scope_id=block + 2, outcome="S").output == 1
     page = client.get(f"{base}/rerun/?scope={block + 1}").content.decode()
     assert "In item 1 of “All shops”." in page, "the for-each is open, and another item of it is done again"
+
+
+def test_a_step_that_failed_in_an_item_is_retried_there(day):
+    names = {"each": {"kind": "for_each", "name": "All shops"}, "call": {"parent": "each", "name": "Call the shop"}}
+    error = {"code": "x", "message": "-"}
+    run = make_run(
+        make_version(make_workflow(day.workspace), drawn("each", "call", steps=names)), state="failed", error=error
+    )
+    block = make_items(run, "each", total=3, fail=2, ok=1, next=3, lanes=3, chunk=1, state="C").pk
+    make_log(run, "call", scope_id=block + 1)
+    for item in (2, 3):
+        make_log(run, "call", scope_id=block + item, outcome="F", error=error)
+    make_log(run, "each", outcome="F", error=error)
+    client, address = client_of(day.alice), f"/w/demo/runs/{run.pk}/steps/call/retry/?scope={block + 2}"
+    assert "fails the container, or the run, again" in client.get(address).content.decode()
+    assert client.post(address, {"reason": "the shop is back"}).status_code == 302
+    assert Token.objects.get(run=run, node=1).scope_id == block + 2
+    assert "Nothing runs again" in client.get(address).content.decode()
 
 
 def test_many_runs_first_dry_then_done(day):
