@@ -52,7 +52,7 @@ MISSED = """SELECT t.run_id::text, 'token ' || t.id || ', event ' || e.id FROM (
             WHERE k.state = 'W' AND k.waiting->>'topic' IS NOT NULL) t
         JOIN orchestrator_event e ON e.workspace_id = split_part(t.topic, '/', 1)::bigint
             AND e.type = split_part(substr(t.topic, strpos(t.topic, '/') + 1), '#', 1) AND {condition}
-        WHERE e.accepted_at >= t.since AND e.accepted_at > clock_timestamp() - interval '1 hour'
+        WHERE e.accepted_at >= t.since AND e.accepted_at > (SELECT clock_timestamp() - interval '1 hour')
         AND NOT EXISTS (SELECT FROM orchestrator_delivery d WHERE d.event_id = e.id AND d.run_id = t.run_id
             AND d.node = t.node AND d.generation = t.generation AND d.lane = t.lane)"""
 
