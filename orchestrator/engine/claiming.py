@@ -72,12 +72,13 @@ class Claimer:
 
     def freed(self) -> None:
         """A slot has nothing to do."""
-        if self._is_more:  # of what came since then a poke tells
+        # Of what came since then a poke tells. One that is set is heeded before the next claim: it sees this slot, too.
+        if self._is_more and not self._poked.is_set():
             self._poked.set()
 
     def committed(self) -> None:
         """Ends were committed: whoever waits for that goes on when few are left."""
-        if self._waits and not self._committer.is_behind:
+        if self._waits and not self._poked.is_set() and not self._committer.is_behind:
             self._poked.set()
 
     def look(self) -> None:

@@ -27,7 +27,7 @@ class _Piece:
 
 class Slots:
     """Runs work on `size` threads. `freed` is called when a slot has nothing to do, or when too little is queued;
-    `crowded` when work must wait for a slot.
+    `crowded` when work begins to wait for a slot.
     """
 
     def __init__(self, size: int, freed: Callable[[], None], crowded: Callable[[], None] = lambda: None) -> None:
@@ -57,8 +57,9 @@ class Slots:
         """Run `work` on the next free slot; or `withdrawn`, if `withdraw` comes first."""
         with self._lock:
             self._load += 1
+            is_first_to_wait = self._load == self.size + 1
         self._pieces.put(_Piece(work, withdrawn))
-        if self.is_crowded:
+        if is_first_to_wait:
             self._crowded()
 
     @property

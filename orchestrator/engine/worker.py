@@ -394,10 +394,12 @@ class Worker:
     def _became_ready(self, queues: list[str]) -> None:
         if not set(self.queues).isdisjoint(queues):
             self._claimer.poke()
-        for queue, count in Counter(queues).items():
-            if count > self._slots.size:  # more than this process can do: others need not wait for the message
-                pokes.poke(queue, MOST_WAKES)
-        self._herald.ready(queues)
+        counts = Counter(queues)
+        for queue, count in list(counts.items()):
+            # More than this process can do: others need not wait for the message, which only stands behind their pokes.
+            if count > self._slots.size and pokes.poke(queue, MOST_WAKES):
+                counts[queue] = 1
+        self._herald.ready(list(counts.elements()))
 
     def _told(self, lease: Lease, *, task: bool = False) -> None:
         self._herald.changed(lease.run.workspace_id, lease.run.run_id, task=task)

@@ -90,16 +90,36 @@ def test_the_stacks_of_slots_lie_apart() -> None:
     slots.stop()
 
 
-@pytest.mark.parametrize(("count", "poked"), [(SIZE, []), (SIZE + 1, [("elsewhere", MOST_WAKES)])])
+@pytest.mark.parametrize(
+    ("count", "is_taken", "poked", "messages"),
+    [
+        (SIZE, True, [], SIZE),
+        (SIZE + 1, True, [("elsewhere", MOST_WAKES)], 1),
+        (SIZE + 1, False, [("elsewhere", MOST_WAKES)], SIZE + 1),
+    ],
+)
 def test_others_hear_at_once_of_more_than_this_process_can_do(
-    transactional_db: None, sandbox: Sandbox, count: int, poked: list[tuple[str, int]]
+    transactional_db: None,
+    sandbox: Sandbox,
+    *,
+    count: int,
+    is_taken: bool,
+    poked: list[tuple[str, int]],
+    messages: int,
 ) -> None:
+    """And one message stands behind the pokes, if Valkey took them."""
     told: list[tuple[str, int]] = []
+    sent: list[str] = []
+
+    def poke(queue: str, count: int = 1) -> bool:
+        told.append((queue, count))
+        return is_taken
+
     with worker_at_work(make_tools(sandbox), slots=SIZE) as worker:
-        listening = patch.object(pokes, "poke", lambda queue, count=1: told.append((queue, count)))
-        with listening, patch.object(worker._herald, "ready", lambda queues: None):
+        with patch.object(pokes, "poke", poke), patch.object(worker._herald, "ready", sent.extend):
             worker._became_ready(["elsewhere"] * count)
     assert told == poked
+    assert sent == ["elsewhere"] * messages
 
 
 def test_what_has_not_begun_is_withdrawn() -> None:
