@@ -99,7 +99,8 @@ BEGIN
                 attempt = k.attempt + (k.verdict = '')::int, started_at = v_now,
                 first_started_at = coalesce(k.first_started_at, v_now),
                 deadline_at = v_now + make_interval(secs => k.timeout + 10), queue_limit_id = l.limit_id, xid = branchline_xid()
-            FROM unnest(v_leased, v_limits) AS l(id, limit_id) WHERE k.id = l.id RETURNING k.*
+            -- By the key, named twice: from the list alone a plan may follow that reads all tokens.
+            FROM unnest(v_leased, v_limits) AS l(id, limit_id) WHERE k.id = ANY(v_leased) AND k.id = l.id RETURNING k.*
         )
         , first AS (SELECT DISTINCT ON (k.run_id) k.id, k.run_id FROM leased k ORDER BY k.run_id)
         SELECT k.id, k.run_id, k.version_id, k.node, k.scope_id, k.generation, k.epoch, k.attempt, k.lost, k.tried_before,

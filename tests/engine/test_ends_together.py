@@ -173,7 +173,7 @@ def elsewhere(house: House) -> None:
 
 SCENES = [taken_over, issued_twice, came_back, elsewhere]
 MUTANTS = {
-    "no fence": (" AND k.session_id = p_session AND k.epoch = x.e AND k.node = x.n AND k.state = 'L'\n", "\n"),
+    "no fence": (" AND k.session_id = p_session AND k.epoch = x.e AND k.node = x.n AND k.state || '' = 'L'\n", "\n"),
     "epoch only": ("k.id = x.t AND k.session_id = p_session AND", "k.id = x.t AND"),
     "session only": ("AND k.epoch = x.e AND", "AND"),
     "any node": (" AND k.node = x.n", ""),

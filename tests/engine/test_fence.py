@@ -20,7 +20,7 @@ from tests.engine.house import House
 
 SQL = Path(orchestrator.sql.__file__).with_name("advance.sql").read_text()
 FENCE = """WHERE k.id = (i->>'t')::bigint AND k.session_id = p_session AND k.epoch = (i->>'e')::int
-                AND k.node = coalesce((i->>'n')::int, k.node) AND k.state = 'L' FOR UPDATE"""
+                AND k.node = coalesce((i->>'n')::int, k.node) AND k.state || '' = 'L' FOR UPDATE"""
 MUTANTS = {
     "no fence": "WHERE k.id = (i->>'t')::bigint FOR UPDATE",
     "epoch only": "WHERE k.id = (i->>'t')::bigint AND k.epoch = (i->>'e')::int AND k.state = 'L' FOR UPDATE",

@@ -27,7 +27,7 @@ HUNT = settings(
 )
 SESSION = ("k.session_id = p_session", "true")
 EPOCH = ("k.epoch = (i->>'e')::int", "true")
-LEASED = ("k.state = 'L' FOR UPDATE", "true FOR UPDATE")
+LEASED = ("k.state || '' = 'L' FOR UPDATE", "true FOR UPDATE")
 
 
 def named_sessions() -> AbstractContextManager[object]:
