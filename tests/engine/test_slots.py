@@ -115,9 +115,12 @@ def test_others_hear_at_once_of_more_than_this_process_can_do(
         told.append((queue, count))
         return is_taken
 
-    with worker_at_work(make_tools(sandbox), slots=SIZE) as worker:
-        with patch.object(pokes, "poke", poke), patch.object(worker._herald, "ready", sent.extend):
-            worker._became_ready(["elsewhere"] * count)
+    with (
+        worker_at_work(make_tools(sandbox), slots=SIZE) as worker,
+        patch.object(pokes, "poke", poke),
+        patch.object(worker._herald, "ready", sent.extend),
+    ):
+        worker._became_ready(["elsewhere"] * count)
     assert told == poked
     assert sent == ["elsewhere"] * messages
 
