@@ -39,7 +39,10 @@ def config_problems(
         details = error.errors(include_url=False, include_context=False, include_input=False)
         found += [problem for detail in details if (problem := _problem(detail, config))]
     # A union reports one error per member; one sentence per place is enough.
-    return list({problem.path: problem for problem in reversed(found)}.values())[::-1][:_MOST]
+    first: dict[str, ConfigProblem] = {}
+    for problem in found:
+        first.setdefault(problem.path, problem)
+    return list(first.values())[:_MOST]
 
 
 def sentence(error: ValidationError) -> str:

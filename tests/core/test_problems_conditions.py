@@ -66,6 +66,12 @@ def test_true_or_false_may_be_meant(value: bool) -> None:
         assert f"always {str(value).lower()}" in problem.message
 
 
+def test_conditions_are_named_in_their_order() -> None:
+    cases = [{"port": "first", "when": "input.a"}, {"port": "second", "when": True}, {"port": "third", "when": 3}]
+    fields = [problem.field for problem in found(step("pick", "choose", config={"cases": cases}))]
+    assert fields == [f"config.cases.{number}.when" for number in range(3)]
+
+
 def test_an_expression_is_left_alone() -> None:
     assert choose({"$": "input.a > 1"}) == repeat(until={"$": "last == 2"}) == repeat(**{"while": {"$": "True"}}) == []
 
