@@ -15,7 +15,7 @@ from tests.harness.machine import Engine
 from tests.harness.mutants import mutated
 
 #: One by which each mutant is found within some dozens of worlds; by others it may take hundreds.
-SEED = 3
+SEED = 1
 HUNT = settings(
     max_examples=600,
     stateful_step_count=50,
