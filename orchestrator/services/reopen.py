@@ -47,7 +47,7 @@ class StepNotFailed(Conflict):
 
 
 class StepInside(Conflict):
-    """A step inside a container: it is repeated with its container."""
+    """A step inside a container stands in several places, or what happened inside was undone."""
 
     code = "step_inside_container"
 

@@ -67,7 +67,10 @@ def _retry_inside(it: Opened, actor: Actor, failed: FailedInside, detail: JsonOb
         return tried
 
     inner = failed.way[-1].inner
-    made = go_on_inside(it, actor, failed, try_again)
+    try:
+        made = go_on_inside(it, actor, failed, try_again)
+    except StepNotOpen as refused:  # a container on the way has failed by another step, or its failure was taken
+        raise StepNotFailed(refused.message) from None
     go_on_below(it, actor, tried)
     steps = [it.plan.steps[failed.node].key]
     return finish(it, actor, "retried", {"steps": steps, **detail, "scope": str(inner)}, made)
