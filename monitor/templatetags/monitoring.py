@@ -115,7 +115,8 @@ def overdue(moment: datetime | None) -> bool:
 @register.filter
 def until_word(kind: str) -> str:
     """What the clock of a wait is called."""
-    return {"person": "due", "retry": "tries again", "time": "goes on"}.get(kind, "until")
+    words = {"person": "due", "retry": "tries again", "time": "goes on", "limit": "next"}
+    return words.get(kind, "deadline")
 
 
 @register.filter

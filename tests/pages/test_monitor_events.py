@@ -158,6 +158,13 @@ def test_the_key_that_a_run_waits_for_is_shown_with_the_data_only(day: Day, run:
         assert f"{waits} with key ORDER-7782" in page(day.alice, f"/w/demo/runs/{run.pk}/{address}")
 
 
+@pytest.mark.parametrize("address", ["", "?tab=events", "steps/ship/"])
+def test_the_deadline_of_a_wait_reads_as_one(day: Day, run: Run, address: str) -> None:
+    text = re.sub(r"<[^>]*>", "", page(day.alice, f"/w/demo/runs/{run.pk}/{address}"))
+    assert "deadline in 1 h" in text
+    assert "until in" not in text
+
+
 def test_an_approver_reads_but_does_not_send(day: Day, run: Run) -> None:
     text = page(day.bob, "/w/demo/events/")
     assert "Only operators, editors and admins emit events." in text
