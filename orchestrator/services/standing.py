@@ -101,7 +101,10 @@ class Scope:
         return replay(self.plan, ends, decided=decided, cancelled=self._cancelled() - set(without))
 
     def _decided(self) -> dict[int, Verdict]:
-        """Verdicts that do not follow from what has arrived: joins that fired, or took their error path, by a clock."""
+        """Verdicts that do not follow from what has arrived: of joins that fired early, or failed by a clock.
+
+        One that fired once all had arrived is decided anew where some arrive again: nobody would wait for those.
+        """
         found = {}
         for node, gate in self.gates.items():
             if node not in self.plan.gates or gate.verdict not in {Verdict.FIRED, Verdict.FAILED}:
@@ -109,7 +112,8 @@ class Scope:
             verdict = Verdict(gate.verdict)
             by_itself = judge(self.plan.gates[node], gate.ok, gate.skip, gate.fail, is_end=node == self.plan.end)
             handled = node != self.plan.end and failure_port(self.plan, node, timed_out=False) is not None
-            if verdict is Verdict.FIRED or (by_itself is not verdict and handled):
+            fired_early = verdict is Verdict.FIRED and self.plan.gates[node].is_early
+            if fired_early or (by_itself is not verdict and handled):
                 found[node] = verdict
         return found
 

@@ -22,6 +22,7 @@ DECLARE
     t orchestrator_token;
     r record;
     v_now timestamptz := clock_timestamp();
+    v_at timestamptz;
     v_suspects boolean := p_suspects;
     v_limited boolean;
     v_limit bigint;
@@ -93,12 +94,14 @@ BEGIN
         EXIT WHEN v_n >= p_n OR cardinality(v_found) < v_look;
         v_look := 8 * v_look;
     END LOOP;
+    -- Now, not when this call began: what led to a step may have ended meanwhile, and a step never begins before that.
+    v_at := clock_timestamp();
     RETURN QUERY
         WITH leased AS (
             UPDATE orchestrator_token k SET state = 'L', session_id = p_session, epoch = k.epoch + 1,
-                attempt = k.attempt + (k.verdict = '')::int, started_at = v_now,
-                first_started_at = coalesce(k.first_started_at, v_now),
-                deadline_at = v_now + make_interval(secs => k.timeout + 10), queue_limit_id = l.limit_id, xid = branchline_xid()
+                attempt = k.attempt + (k.verdict = '')::int, started_at = v_at,
+                first_started_at = coalesce(k.first_started_at, v_at),
+                deadline_at = v_at + make_interval(secs => k.timeout + 10), queue_limit_id = l.limit_id, xid = branchline_xid()
             -- By the key, named twice: from the list alone a plan may follow that reads all tokens.
             FROM unnest(v_leased, v_limits) AS l(id, limit_id) WHERE k.id = ANY(v_leased) AND k.id = l.id RETURNING k.*
         )

@@ -1,11 +1,16 @@
 """What a claim takes: the first of all its queues that nobody else holds, each once."""
 
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import cast
+
 from orchestrator.engine import statements
 from orchestrator.engine.lease import leases_of
 from orchestrator.models import Token
 from tests.engine.drawings import document, step
 from tests.engine.house import House
 from tests.engine.rows import beat, claim, own_connection, rows
+from tests.waiting import wait_until
 
 
 def test_it_looks_further_where_others_hold_the_first(house: House) -> None:
@@ -63,3 +68,26 @@ def test_the_next_step_of_a_chain_knows_what_the_chain_has_seen(house: House) ->
     assert moved.seen is lease.seen
     assert moved.outer is lease.outer
     assert moved.run is lease.run
+
+
+def test_a_lease_begins_when_it_is_made_not_when_it_was_asked_for(house: House) -> None:
+    """Else a step might begin, by the clock, before the one that led to it had ended."""
+    run_id = house.start(house.publish(document([step("a")])))
+    beat(1)
+
+    def claimed() -> datetime:
+        with own_connection() as other:
+            [row] = other.execute(statements.CLAIM, (1, ["default"], 1, True)).fetchall()
+            return cast("datetime", row["started_at"])
+
+    with ThreadPoolExecutor(1) as thread:
+        with own_connection() as control, control.transaction():
+            control.execute("SELECT branchline_lock_run(%s)", (run_id,))
+            lease = thread.submit(claimed)
+            wait_until(someone_waits, 10, "the claim to wait for the run")
+            [row] = control.execute(statements.DATABASE_TIME).fetchall()
+        assert lease.result(10) > row["now"]
+
+
+def someone_waits() -> bool:
+    return bool(rows("SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted) AS it")[0]["it"])

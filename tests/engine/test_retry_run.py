@@ -373,3 +373,29 @@ def test_a_keeper_that_comes_late_leaves_a_retried_run_alone(house: House) -> No
     run_id = house.start(version)
     fail_overdue_run(run_id)
     assert Run.objects.get(pk=run_id).state == "running"
+
+
+def test_a_join_that_tolerated_what_is_retried_waits_for_it_now(house: House, sandbox: Sandbox) -> None:
+    """It had fired without the branch; the run must not end while that is at work."""
+    switch = Switch(a=fails, slow=lambda context: Retry(StepFault(code="not_yet", message="once"), after=0.3)
+                    if context.attempt == 1 else Done("slow"))  # fmt: skip
+    known = kinds(told=Told(switch))
+    steps = [
+        told("a", config={"drawn": ["left", "right"], "ports": ["right"]}, retry=ONCE),
+        told("slow"),
+        told("meet", join={"mode": "all", "on_branch_failure": "finish", "tolerate": {"count": 2}}),
+        told("after"),
+    ]
+    version = house.publish(document(steps, "a.right > slow > meet > after", "a.right > meet"), kinds=known)
+    with at_work(house, sandbox, known):
+        run_id = house.start(version)
+        assert house.end_of(run_id).state == "failed"  # by its other port, of which nobody took the failure
+        assert switch.attempts("after") == [1]
+        switch.answers["a"] = lambda context: Done("a", ports=("right",))
+        retry_run(run_id, house.actor)
+        assert house.end_of(run_id).state == "succeeded"
+    assert switch.attempts("slow") == [1, 2]
+    assert switch.attempts("after") == [1, 1]
+    assert len(switch.keys("after")) == 2
+    assert leftovers(run_id) == {}
+    assert list(breaches(everything=True)) == []
