@@ -65,7 +65,7 @@ def test_nothing_else_is(kind: str, outcome: Any, lease: dict[str, Any]) -> None
 
 
 def test_only_kinds_that_say_so_resume_alike() -> None:
-    assert {name for name, kind in KINDS.items() if kind.resumes_alike} == {"human_task"}
+    assert {name for name, kind in KINDS.items() if kind.resumes_alike} == {"human_task", "wait_event"}
 
 
 def test_the_statement_waits_for_no_flush_and_changes_nothing_else(house: House) -> None:
