@@ -55,7 +55,7 @@ def discard_delivery(*, actor: Actor, delivery: int) -> None:
     with transaction.atomic():
         found = _dead(actor, delivery)
         won = Delivery.objects.filter(pk=found.pk, state=DeliveryState.DEAD).update(
-            state=DeliveryState.IGNORED, xid=XID
+            state=DeliveryState.IGNORED, why="discarded", xid=XID
         )
         if not won:
             raise _not_dead()

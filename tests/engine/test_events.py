@@ -10,6 +10,7 @@ from orchestrator.engine.sandbox import Sandbox
 from orchestrator.models import Delivery, Event, Run, StepLog, Token
 from orchestrator.queries.fsck import breaches
 from orchestrator.services.control import cancel_run, pause_run, resume_run
+from orchestrator.services.dead_letters import discard_delivery
 from orchestrator.services.events import Published, publish_event
 from orchestrator.services.reopen import retry_run
 from orchestrator.services.rerun import rerun_step
@@ -293,3 +294,18 @@ def test_events_are_counted(house: House, at_work: None) -> None:
     publish(house, id="a")
     house.end_of(run_id)
     assert [now - was for now, was in zip(all_counted(), before, strict=True)] == [1, 1, 1, 1]
+
+
+def test_a_discarded_event_is_not_given_to_its_step_again(house: House, at_work: None) -> None:
+    drawn = [awaiting(config={"where": {"$": "event.data.amount > 10"}}, retry={"attempts": 1})]
+    run_id = house.start(house.publish(document(drawn)), {"order": 17})
+    waits(run_id)
+    publish(house, "no amount here")
+    assert house.end_of(run_id).state == "failed"
+    discard_delivery(actor=house.actor, delivery=Delivery.objects.get(run_id=run_id).pk)
+    retry_run(run_id, house.actor)
+    waits(run_id)
+    publish(house, {"amount": 11})
+    assert house.end_of(run_id).state == "succeeded"
+    assert heard(run_id) == [{"amount": 11}]
+    assert Delivery.objects.get(run_id=run_id, state="I").why == "discarded"
