@@ -11,8 +11,7 @@ from orchestrator.project.bench.row import Row, pairs_times_floor
 
 TIMES = 5
 #: More where the target is so near the floor that a few pairs would be met or missed by chance.
-HEAVY_TIMES = 9
-FAN_OUT_TIMES = 15
+MANY_TIMES = 15
 
 
 def line(place: Place) -> Iterator[Row]:
@@ -21,12 +20,12 @@ def line(place: Place) -> Iterator[Row]:
 
 
 def heavy(place: Place) -> Iterator[Row]:
-    pairs = _pairs(place, drawings.line(10, 33), lambda: floors.computation(partial(fibonacci, 33), 10), HEAVY_TIMES)
+    pairs = _pairs(place, drawings.line(10, 33), lambda: floors.computation(partial(fibonacci, 33), 10), MANY_TIMES)
     yield pairs_times_floor("10 heavy steps in a line", 1.02, pairs)
 
 
 def fan_out(place: Place) -> Iterator[Row]:
-    pairs = _pairs(place, drawings.fan_out(1_000, 10), lambda: floors.commits_by_two(1_000), FAN_OUT_TIMES)
+    pairs = _pairs(place, drawings.fan_out(1_000, 10), lambda: floors.commits_by_two(1_000), MANY_TIMES)
     yield pairs_times_floor("fan-out of 1,000 and join", 1.0, pairs)
 
 
@@ -48,7 +47,13 @@ def throughput(place: Place) -> Iterator[Row]:
 def _pairs(
     place: Place, raw: dict[str, object], floor: Callable[[], float], times: int = TIMES
 ) -> list[tuple[float, float]]:
+    """Each run with the mean of the floors right before and right after it: the machine gets slower and faster."""
     version = place.publish(raw)
-    first = place.run(version)  # reads the plan
+    expected = place.run(version)  # reads the plan
     floor()
-    return [(place.run(version, expected=first), floor()) for _ in range(times)]
+    before, pairs = floor(), []
+    for _ in range(times):
+        run, after = place.run(version, expected=expected), floor()
+        pairs.append((run, (before + after) / 2))
+        before = after
+    return pairs

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class Row:
     """One measured row: seconds, or what `unit` says. `measured` holds one value per repetition.
 
-    `ratios`: of each value to the floor that was measured right after it.
+    `ratios`: of each value to the floors that were measured beside it.
     """
 
     name: str
