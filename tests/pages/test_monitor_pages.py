@@ -132,6 +132,12 @@ def test_a_waiting_run_says_for_whom(day):
     assert "Cancel…" in text
 
 
+def test_steps_name_the_way_out_where_there_were_several(day):
+    text = page(day.alice, f"/w/demo/runs/{day.runs['done'].pk}/?tab=steps")
+    said = re.findall(r'<td data-label="Why" class="why">(.*?)</td>', text)
+    assert [cell for cell in said if cell] == ['<span class="muted">approved</span>']
+
+
 def test_a_retrying_run_says_which_try_comes_next(day):
     text = page(day.alice, f"/w/demo/runs/{day.runs['retrying'].pk}/?tab=steps")
     assert "Retry 2 of 3 at" in text
