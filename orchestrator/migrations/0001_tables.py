@@ -205,6 +205,7 @@ class Migration(migrations.Migration):
                 ('cancels_late', models.BooleanField(default=False)),
                 ('branch', models.JSONField(default=list)),
                 ('names', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=63), default=list, size=None)),
+                ('titles', django.contrib.postgres.fields.ArrayField(base_field=models.TextField(), default=list, size=None)),
                 ('queue', models.CharField(blank=True, max_length=63)),
                 ('timeout', models.FloatField()),
                 ('on_skip', django.contrib.postgres.fields.ArrayField(base_field=models.IntegerField(), size=None)),

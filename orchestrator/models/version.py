@@ -68,8 +68,9 @@ class PlanGate(models.Model):
     cancels_late = models.BooleanField(default=False)
     #: The steps that a verdict may cancel, with the signals that each then sends: [{"node", "sig"}]
     branch = models.JSONField(default=list)
-    #: The step behind each slot, for messages.
+    #: The step behind each slot: its key, for machines, and its title, for messages.
     names = ArrayField(models.CharField(max_length=63), default=list)
+    titles = ArrayField(models.TextField(), default=list)
     #: The container, of the last gate of its body.
     owner = models.IntegerField(null=True)
     #: Empty for an end gate, which leads to no step.

@@ -87,7 +87,8 @@ def _gate_row(plan: Plan, version_id: int, node: int) -> PlanGate:
         row.queue, row.timeout, row.on_skip, row.on_fail, row.on_closed = "", 60.0, [], [], []
         return row
     step, failed = plan.steps[node], fail(plan, node)
-    row.names = [plan.steps[arrow.source].key for arrow in plan.in_arrows[node]]
+    sources = [plan.steps[arrow.source] for arrow in plan.in_arrows[node]]
+    row.names, row.titles = [source.key for source in sources], [source.title for source in sources]
     row.queue, row.timeout = step.queue, step.timeout
     row.on_skip, row.on_fail, row.on_closed = skip(plan, node).flat(), failed.flat(), closed(plan, node).flat()
     row.on_fail_handled = failure_port(plan, node, timed_out=False) is not None

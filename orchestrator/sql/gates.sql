@@ -1,23 +1,26 @@
--- Why a join failed, with the branches by name. Called once the arrivals are written.
+-- Why a join failed: its message names the branches by title, its details by key. Called once the arrivals are written.
 CREATE FUNCTION branchline_join_error(g orchestrator_gate, p orchestrator_plan_gate, p_late boolean) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 DECLARE
     v_arrived text[]; v_failed text[]; v_missing text[];
+    v_told text;
 BEGIN
     SELECT array_agg(DISTINCT n.name) FILTER (WHERE a.outcome = 'o'), array_agg(DISTINCT n.name) FILTER (WHERE a.outcome = 'f'),
-        array_agg(DISTINCT n.name) FILTER (WHERE a.outcome IS NULL) INTO v_arrived, v_failed, v_missing
-    FROM unnest(p.names) WITH ORDINALITY AS n(name, place) LEFT JOIN orchestrator_gate_arrival a
+        array_agg(DISTINCT n.name) FILTER (WHERE a.outcome IS NULL),
+        string_agg(DISTINCT n.title, ', ') FILTER (WHERE CASE WHEN p_late THEN a.outcome IS NULL ELSE a.outcome = 'f' END)
+        INTO v_arrived, v_failed, v_missing, v_told
+    FROM unnest(p.names, p.titles) WITH ORDINALITY AS n(name, title, place) LEFT JOIN orchestrator_gate_arrival a
         ON a.run_id = g.run_id AND a.gate = g.gate AND a.scope_id = g.scope_id AND a.edge = n.place - 1;
     RETURN jsonb_build_object(
         'code', CASE WHEN p_late THEN 'join_deadline' ELSE 'branch_failed' END,
         'message', CASE
             WHEN p_late THEN format('The deadline of this join passed when %s of %s branches had arrived; missing: %s.',
-                g.ok, g.size - g.skip, array_to_string(v_missing, ', '))
+                g.ok, g.size - g.skip, v_told)
             WHEN p.mode = 'A' THEN format('%s of %s branches failed before this step (%s), so it could not start.',
-                g.fail, g.size, array_to_string(v_failed, ', ')) || CASE WHEN p.tolerate > 0
+                g.fail, g.size, v_told) || CASE WHEN p.tolerate > 0
                 THEN format(' It tolerates %s.', p.tolerate) ELSE '' END
-            ELSE format('This step needs %s branches, but at most %s of %s can arrive: %s failed, %s skipped.', g.need,
-                g.size - g.skip - g.fail, g.size, g.fail, g.skip) END,
+            ELSE format('This step needs %s branches, but at most %s of %s can arrive: %s failed%s, %s skipped.', g.need,
+                g.size - g.skip - g.fail, g.size, g.fail, coalesce(' (' || v_told || ')', ''), g.skip) END,
         'details', jsonb_build_object('arrived', to_jsonb(coalesce(v_arrived, '{}')),
             'failed', to_jsonb(coalesce(v_failed, '{}')), 'missing', to_jsonb(coalesce(v_missing, '{}'))));
 END $$;

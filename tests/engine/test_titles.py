@@ -11,7 +11,7 @@ from orchestrator.services.rerun import rerun_step
 from orchestrator.services.retry_step import retry_step
 from orchestrator.services.skip import skip_step
 from tests.engine.drawings import document, step
-from tests.engine.house import House, error
+from tests.engine.house import House, error, output
 from tests.engine.rows import beat, claim
 
 HOUR = {"config": {"for": "PT1H"}}
@@ -75,3 +75,40 @@ def test_a_sub_workflow_that_took_too_long_says_which(house: House) -> None:
     sub = named("charge", "Charge the card", "sub_workflow", config={"workflow": "child"}, timeout="PT0.2S")
     run = house.end_of(house.start(house.publish(document([sub]))))
     assert CHARGE in error(run)["message"]
+
+
+#: What a join of three branches waits for, who fails or is late, and what the failure says of them.
+JOINS: list[tuple[dict[str, Any], tuple[str, ...], str, str]] = [
+    ({}, ("charge",), "failed", f"1 of 3 branches failed before this step ({CHARGE}), so it could not start."),
+    (
+        {"tolerate": {"count": 1}},
+        ("charge", "pack"),
+        "failed",
+        f'2 of 3 branches failed before this step ({CHARGE}, "pack"), so it',
+    ),
+    (
+        {"mode": "quorum", "quorum": 2},
+        ("charge", "pack"),
+        "failed",
+        f'This step needs 2 branches, but at most 1 of 3 can arrive: 2 failed ({CHARGE}, "pack"), 0 skipped.',
+    ),
+    ({"deadline": "PT0.1S", "late": "cancel"}, ("charge",), "missing", f"branches had arrived; missing: {CHARGE}."),
+]
+
+
+@pytest.mark.usefixtures("at_work")
+@pytest.mark.parametrize(("join", "others", "which", "says"), JOINS)
+def test_a_join_that_cannot_start_says_for_which_branches(
+    house: House, join: dict[str, Any], others: tuple[str, ...], which: str, says: str
+) -> None:
+    """Its details name them by key, for machines."""
+    names = {"charge": "Charge the card", "pack": "Pack", "tell": "Tell them"}
+    ends: dict[str, Any] = {"config": {"value": {"$": "1 / 0"}}} if which == "failed" else {"kind": "delay", **HOUR}
+    branches = [named(key, name, **(ends if key in others else {})) for key, name in names.items()]
+    meets = named("meet", "Meet", "merge", join=join)
+    told = step("told", config={"value": {"$": "errors.meet"}})
+    lines = [*(f"{key} > meet" for key in names), "meet.error > told"]
+    run = house.end_of(house.start(house.publish(document([*branches, meets, told], *lines))))
+    failure = output(run)["told"]
+    assert says in failure["message"]
+    assert failure["details"][which] == list(others)

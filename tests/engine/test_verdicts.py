@@ -161,7 +161,7 @@ def test_the_failed_join_names_its_branches(house: House) -> None:
     for letter in "o!":
         late.send(letter)
     assert late.error["code"] == "join_deadline"
-    assert late.error["message"] == "The deadline of this join passed when 1 of 2 branches had arrived; missing: b1."
+    assert late.error["message"] == 'The deadline of this join passed when 1 of 2 branches had arrived; missing: "b1".'
 
 
 def test_the_timer_of_a_closed_run_is_taken_away(house: House) -> None:
