@@ -155,6 +155,15 @@ def make_run(version: Version, *, state: str = "running", started_at: datetime |
     return run
 
 
+def make_queued(version: Version, first: str, key: str) -> Run:
+    """A run that its workflow's limit of one for this key has queued, behind an open one. Its first step is held."""
+    limit: dict[str, Any] = {"concurrency_key": key, "concurrency_limit": 1}
+    make_run(version, **limit)
+    run = make_run(version, queued=True, **limit)
+    make_token(run, first, state="H", attempt=0)
+    return run
+
+
 def make_record(run: Run, kind: str, *, actor: str = "alice", **fields: Any) -> RunRecord:
     return RunRecord.objects.create(run=run, kind=kind, actor=actor, xid=XID, **fields)
 

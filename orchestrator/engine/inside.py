@@ -72,9 +72,7 @@ class Insides:
 
     def _child(self, signal: Any) -> Inside:
         if signal["state"] == "refused":
-            return None, StepFault(
-                code="concurrency_limit", message=refusal(signal["workflow"], signal["limit"], signal["key"])
-            )
+            return None, _refused(signal)
         run_id = signal["run"]
         with self._pool.connection() as connection:
             row = connection.execute(statements.CHILD_END, (run_id,)).fetchone()
@@ -102,6 +100,13 @@ class Insides:
         details = {"step": step.key, "name": step.name, **_way(error)}
         details |= {"item": error["item"]} if "item" in error else {}
         return StepFault(code=error["code"], message=error["message"], details=details)
+
+
+def _refused(signal: Mapping[str, Any]) -> StepFault:
+    """Its sub-workflow's limit lets no more runs be open. The key is run data: the message does not tell it."""
+    message = refusal(signal["workflow"], signal["limit"], "the same key" if signal["key"] else "")
+    details = {"workflow": signal["workflow"], "limit": signal["limit"], "key": signal["key"]}
+    return StepFault(code="concurrency_limit", message=message, details=details)
 
 
 def _way(error: Mapping[str, Any]) -> dict[str, Json]:

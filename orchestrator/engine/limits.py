@@ -36,9 +36,9 @@ def _key(key: Json, value: Json, sandbox: Expressions) -> str:
     return text if len(text) <= LONGEST_KEY else hashlib.sha256(text.encode()).hexdigest()
 
 
-def refusal(workflow: str, limit: int, key: str) -> str:
-    """Why a run was refused, and the way out."""
-    of_key = f" with key {key}" if key else ""
+def refusal(workflow: str, limit: int, of_key: str) -> str:
+    """Why a run was refused, and the way out. `of_key`: what is said of the limit's key, nothing without one."""
+    of_key = f" with {of_key}" if of_key else ""
     return (
         f'{limit} of {limit} runs of "{workflow}"{of_key} are open and its limit refuses more. '
         "Wait for one to end, cancel one, or let the limit queue or replace."

@@ -66,7 +66,7 @@ class _Moment:
     paused_by: str | None
     #: What a queued run waits for: {open, limit, key}.
     queued: dict[str, Any] | None
-    #: Whether the reader may see what the run carries, such as the key of an event.
+    #: Whether the reader may see what the run carries, such as the key of an event or of a limit.
     shown: bool
 
 
@@ -107,8 +107,13 @@ class StepRunRows:
 
     def with_data(self) -> "StepRunRows | None":
         """The same for those who may read the run's data; None when that is no different."""
-        tells = any(row is not None and '"topic"' in (row.waiting or "") for row in self._rows.values())
+        tells = any(row is not None and self._tells(row) for row in self._rows.values())
         return replace(self, _moment=replace(self._moment, shown=True)) if tells else None
+
+    def _tells(self, row: Row) -> bool:
+        """Whether it waits for an event, or for a slot of a limit that has a key."""
+        of_limit = row.state == TokenState.HELD and (self._moment.queued or {}).get("key")
+        return bool(of_limit) or '"topic"' in (row.waiting or "")
 
     @property
     def reached(self) -> set[int]:
@@ -296,7 +301,7 @@ def _waiting(row: Row, moment: _Moment) -> Waiting | None:
     if row.source == "G":
         return waiting.for_branches(_json(row.waiting), _time(row.clock), moment.now)
     if row.state == TokenState.HELD and moment.queued is not None:
-        return waiting.for_slot(moment.queued)
+        return waiting.for_slot(moment.queued, shown=moment.shown)
     if row.state == TokenState.HELD or (row.state == TokenState.READY and moment.paused):
         return waiting.for_resume(moment.paused_by)
     if row.state == TokenState.READY:

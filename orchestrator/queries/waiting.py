@@ -61,9 +61,9 @@ def for_resume(paused_by: str | None) -> Waiting:
     return Waiting(kind="paused", text=f"Paused by {paused_by}" if paused_by else "Paused")
 
 
-def for_slot(told: Mapping[str, Any]) -> Waiting:
-    """A run that its workflow's limit has queued."""
-    of_key = f" with key {told['key']}" if told["key"] else ""
+def for_slot(told: Mapping[str, Any], *, shown: bool) -> Waiting:
+    """A run that its workflow's limit has queued. `shown`: the key of the limit, which is run data, too."""
+    of_key = (f" with key {told['key']}" if shown else " with the same key") if told["key"] else ""
     return Waiting(kind="limit", text=f"{told['open']} of {told['limit']} runs of this workflow{of_key} are open")
 
 

@@ -126,7 +126,8 @@ def start_run(  # noqa: PLR0913  keyword-only: the whole request
     if status == "business_key_open":
         raise BusinessKeyOpen(f'A run with business key "{business_key}" is still open. Wait for its end or cancel it.')
     if status == "concurrency_limit":
-        raise LimitReached(refusal(workflow.slug, row["concurrency_limit"], row["concurrency_key"]))
+        key = row["concurrency_key"]
+        raise LimitReached(refusal(workflow.slug, row["concurrency_limit"], f"key {key}" if key else ""))
     if status == "repeated":
         return Started(run_id=started, created=False)
     _tell(known.plan, workflow.workspace_id, run_id)

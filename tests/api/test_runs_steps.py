@@ -12,7 +12,15 @@ from django.test.utils import CaptureQueriesContext
 from orchestrator.models import Payload, Run, StepLog
 from tests.api.run_cast import RunCast
 from tests.factories import make_member
-from tests.run_factories import make_decision, make_event_wait, make_log, make_record, make_task, make_token
+from tests.run_factories import (
+    make_decision,
+    make_event_wait,
+    make_log,
+    make_queued,
+    make_record,
+    make_task,
+    make_token,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -48,6 +56,23 @@ def test_the_key_of_an_awaited_event_is_shown_with_the_data_only(cast: RunCast, 
     assert step["waiting"]["text"] == alone["step"]["waiting"]["text"] == text
     for path in ("", "steps/", "steps/a/", "history/"):
         assert "17" in text or " 17" not in str(cast.get(f"runs/{run.pk}/{path}", member))
+
+
+@pytest.mark.parametrize(
+    ("role", "text"),
+    [
+        ("operator", 'runs of this workflow with key "card-17" are open'),
+        ("viewer", "runs of this workflow with the same key are open"),
+    ],
+)
+def test_the_key_of_a_limit_is_shown_with_the_data_only(cast: RunCast, role: str, text: str) -> None:
+    run = make_queued(cast.version, "a", '"card-17"')
+    member = cast.member(role)
+    (step,) = cast.get(f"runs/{run.pk}/steps/", member)["steps"]
+    alone = cast.get(f"runs/{run.pk}/steps/a/", member)
+    assert step["waiting"]["text"] == alone["step"]["waiting"]["text"] == f"1 of 1 {text}"
+    for path in ("", "steps/", "steps/a/", "history/"):
+        assert role == "operator" or "card-17" not in str(cast.get(f"runs/{run.pk}/{path}", member))
 
 
 @pytest.mark.parametrize("after", ["-1", "x", "1.5", str(2**63), ""])

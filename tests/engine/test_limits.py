@@ -164,10 +164,10 @@ def test_a_key_that_cannot_be_computed_starts_nothing(house: House) -> None:
 
 
 def test_a_run_above_the_limit_is_refused(house: House) -> None:
-    version = house.publish(limited(2, "refuse"))
+    version = house.publish(limited(2, "refuse", key={"$": "'card-17'"}))
     first = house.start(version, idempotency_key="once")
     house.start(version)
-    with pytest.raises(LimitReached, match="2 of 2 runs of") as refused:
+    with pytest.raises(LimitReached, match=r'2 of 2 runs of .* with key "card-17" are open') as refused:
         house.start(version)
     assert (refused.value.error_code, refused.value.status) == ("concurrency_limit", 409)
     assert house.start(version, idempotency_key="once") == first
@@ -421,12 +421,14 @@ def test_sub_workflows_queue_for_a_slot(house: House, at_work: None, parent: Ite
 def test_a_sub_workflow_above_a_refusing_limit_fails_its_step(
     house: House, at_work: None, parent: Iterator[Any]
 ) -> None:
-    version = next(parent)(limited(1, "refuse"))
+    version = next(parent)(limited(1, "refuse", key={"$": "'card-17'"}))
     first = house.start(version)
     wait_until(Run.objects.filter(parent_run=first).exists, 10, "the first child")
     run = house.end_of(house.start(version))
     assert (run.state, error(run)["code"]) == ("failed", "concurrency_limit")
-    assert '1 of 1 runs of "child"' in error(run)["message"]
+    assert '1 of 1 runs of "child" with the same key are open' in error(run)["message"]
+    assert "card-17" not in error(run)["message"], "viewers read why a run failed, but not what it carries"
+    assert error(run)["details"].items() >= {"workflow": "child", "limit": 1, "key": '"card-17"'}.items()
     assert not Run.objects.filter(parent_run=run.pk).exists()
 
 

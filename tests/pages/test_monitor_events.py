@@ -12,7 +12,7 @@ from django.utils import timezone
 from orchestrator.models import Delivery, Event, Run, Token, User
 from tests.factories import make_member, make_workspace
 from tests.pages.monitor_cast import Day, working_day
-from tests.run_factories import make_delivery, make_event, make_event_wait
+from tests.run_factories import make_delivery, make_event, make_event_wait, make_queued
 
 pytestmark = pytest.mark.django_db
 FAULT = {"code": "expression_failed", "message": "There is no key 'amount'."}
@@ -163,6 +163,16 @@ def test_the_deadline_of_a_wait_reads_as_one(day: Day, run: Run, address: str) -
     text = re.sub(r"<[^>]*>", "", page(day.alice, f"/w/demo/runs/{run.pk}/{address}"))
     assert "deadline in 1 h" in text
     assert "until in" not in text
+
+
+@pytest.mark.parametrize("address", ["", "?tab=steps", "?tab=history", "?tab=timeline", "steps/reserve/"])
+def test_the_key_of_a_limit_is_shown_with_the_data_only(day: Day, run: Run, address: str) -> None:
+    queued = make_queued(run.version, "reserve", '"ORDER-7783"')
+    text = page(make_member(day.workspace, "viewer"), f"/w/demo/runs/{queued.pk}/{address}")
+    assert "ORDER-7783" not in text
+    if "history" not in address and "timeline" not in address:
+        assert "1 of 1 runs of this workflow with the same key are open" in text
+        assert "with key &quot;ORDER-7783&quot; are open" in page(day.alice, f"/w/demo/runs/{queued.pk}/{address}")
 
 
 def test_an_approver_reads_but_does_not_send(day: Day, run: Run) -> None:

@@ -12,7 +12,16 @@ from monitor import hub as hub_module
 from orchestrator.models import Run, User, Workspace
 from orchestrator.queries.step_runs import step_runs
 from tests.factories import make_member, make_workspace
-from tests.run_factories import make_event_wait, make_log, make_run, make_task, make_token, make_version, make_workflow
+from tests.run_factories import (
+    make_event_wait,
+    make_log,
+    make_queued,
+    make_run,
+    make_task,
+    make_token,
+    make_version,
+    make_workflow,
+)
 from tests.sockets.conftest import Opener, announce, sign_in, with_token, write
 from tests.sockets.live import Live, states
 
@@ -196,6 +205,21 @@ async def test_the_key_of_an_awaited_event_is_told_with_the_data_only(
     told = [texts(await live.hear()) for live in lives]
     assert [text[-1] for text in told] == [plain, f"{plain} with key 18", f"{plain} with key 18"]
     assert "18" not in str(told[0])
+
+
+async def test_the_key_of_a_limit_is_told_with_the_data_only(
+    connect: Opener, workspace: Workspace, viewer: User, run: Run
+) -> None:
+    queued = await write(make_queued, run.version, "a", "17")
+    lives = []
+    for person in (viewer, await write(make_member, workspace, "operator")):
+        lives.append(await connect(workspace, await write(sign_in, person)))
+        await lives[-1].say(watch="run", id=str(queued.pk))
+    told = "1 of 1 runs of this workflow with"
+    assert [texts(await live.hear()) for live in lives] == [
+        [f"{told} the same key are open"],
+        [f"{told} key 17 are open"],
+    ]
 
 
 def texts(frame: dict[str, Any]) -> list[str]:
