@@ -101,7 +101,7 @@ BRANCHING = [
     ),
     Pattern(
         number=37,
-        name="local-synchronizing-merge",
+        name="acyclic-synchronizing-merge",
         # The choices nest and their merges do not: no merge has a split of its own.
         document=drawn(
             choose("outer", "inclusive", x="True", y="input.n > 1"),

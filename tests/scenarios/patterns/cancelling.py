@@ -6,7 +6,7 @@ from tests.scenarios.patterns.pattern import CancelRun, Decide, Opened, Pattern,
 CANCELLING = [
     Pattern(
         number=19,
-        name="cancel-task",
+        name="cancel-activity",
         document=drawn(
             *(step("a"), task("work"), step("after"), task("stop"), step("cut", "cancel", config={"steps": ["work"]})),
             lines=("a > work.done > after", "a > stop.done > cut"),

@@ -56,6 +56,21 @@ JOINING = [
         order=("next 1 < slow 1", "slow 1 < fast 2", "next 2 < slow 2"),
     ),
     Pattern(
+        number=28,
+        name="blocking-discriminator-of-two-threads",
+        # The second thread has come before the first one's branches have all arrived, and is held at the lock.
+        document=drawn(
+            *(step("each", "for_each", config={"items": [1, 2]}), step("come", parent="each")),
+            step("one", "scope", config={"lock": "discriminator"}, parent="each"),
+            *(step("a", parent="one"), step("fast", parent="one"), task("slow", parent="one")),
+            joined("next", "any", "transform", parent="one"),
+            lines=("come > one", "a > fast > next", "a > slow.done > next"),
+        ),
+        acts=(Ran("come", 2), Ran("next"), Opened(1), Decide("slow"), Ran("next", 2), Opened(1), Decide("slow")),
+        ran={"each": 1, "come": 2, "one": 2, "a": 2, "fast": 2, "slow": 2, "next": 2},
+        order=("come 2 < slow 1", "next 1 < slow 1", "slow 1 < fast 2", "next 2 < slow 2"),
+    ),
+    Pattern(
         number=29,
         name="cancelling-discriminator",
         document=two("any", late="cancel"),

@@ -12,9 +12,10 @@ def section(key: str) -> list[dict[str, Any]]:
     return [step(key, "scope", config={"lock": "bench"}), *inside]
 
 
-def sections(keys: str, *lines: str) -> dict[str, Any]:
-    """Sections of one lock."""
-    return drawn(*(one for key in keys for one in section(key)), lines=(*(f"{key}1 > {key}2" for key in keys), *lines))
+def sections(keys: str, *lines: str, others: tuple[dict[str, Any], ...] = ()) -> dict[str, Any]:
+    """Sections of one lock, and other steps."""
+    held = [one for key in keys for one in section(key)]
+    return drawn(*held, *others, lines=(*(f"{key}1 > {key}2" for key in keys), *lines))
 
 
 def once(keys: str) -> dict[str, int]:
@@ -32,6 +33,8 @@ MILESTONE = drawn(
     joined("enter", "all", "transform"),
     lines=("open > close.done > shut", "open > enter", "apply.done > enter"),
 )
+
+ROUTING = sections("abc", "a > after", "b > after", "c > after", others=(step("after"),))
 
 ORDERING = [
     Pattern(
@@ -74,9 +77,10 @@ ORDERING = [
     Pattern(
         number=40,
         name="interleaved-routing",
-        document=sections("abc"),
+        document=ROUTING,
         acts=(InTurn(3),),
-        ran=once("abc"),
+        ran={**once("abc"), "after": 1},
+        order=("a < after", "b < after", "c < after"),
         apart=apart("abc"),
     ),
 ]

@@ -68,13 +68,14 @@ class Pattern:
 
     `order`: "a < b" (a ended before b began), "a 1 < b 2" (the first time of a, the second of b).
     `apart`: groups of steps; while one is at work, from its first to its last step, no other is.
-    `others`: workflows that this one starts.
+    `direct`: the drawing says it; otherwise it is a workaround.
     """
 
     number: int
     name: str
     document: dict[str, Any]
     ran: dict[str, int]
+    direct: bool = True
     input: dict[str, Any] = field(default_factory=dict)
     acts: tuple[Act, ...] = ()
     state: str = "succeeded"
