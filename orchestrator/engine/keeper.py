@@ -1,6 +1,7 @@
 """The keeper: level-triggered sweeps. Each finds rows that are wrong now and puts them right; none remembers anything.
 
-It runs in the Celery parent of every node; an advisory lock on its connection lets one of all hosts act at a time.
+It runs in the Celery parent of every node; an advisory lock on its connection lets one of all hosts act at a time. Of a
+keeper that says nothing for the time of a lease PostgreSQL takes the lock away.
 """
 
 import threading
@@ -22,6 +23,7 @@ from orchestrator.engine.undo import write_ledgers
 
 log = structlog.get_logger(__name__)
 TTL = 15.0  # seconds without a beat until a session counts as dead
+LEAST_SILENCE = 5.0  # seconds: less would end connections of keepers that are only slow
 GRACE = 10.0  # seconds that a cancelled step may take to end politely
 LIMIT = 500  # rows per sweep
 TICK = 0.25  # seconds between sweeps of timers
@@ -219,8 +221,9 @@ class Keeper:
 
     def _open(self) -> OwnConnection:
         if self._connection is None or self._connection.closed:
-            self._connection = connect("keeper")
             self._mine = False
+            self._connection = connect("keeper")
+            self._connection.execute(statements.KEEPER_SILENCE, (f"{max(self._ttl, LEAST_SILENCE):.3f}s",))
         return self._connection
 
     def _forget_connection(self) -> None:

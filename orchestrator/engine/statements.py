@@ -280,7 +280,9 @@ START_RUN = f"SELECT * FROM {START_FUNCTION}(%s::jsonb, %s::jsonb)"
 FORGET_RUNS = "SELECT branchline_forget_runs(%s) AS forgotten"
 FORGET_EVENTS = "SELECT branchline_forget_events(%s) AS forgotten"
 
-# One keeper of all hosts acts at a time; the lock dies with the connection.
+# One keeper of all hosts acts at a time; the lock dies with the connection. That of a host that stands still or was cut
+# off would stay open: PostgreSQL ends one that has said nothing for so long (docs/decisions/0064).
+KEEPER_SILENCE = "SELECT set_config('idle_session_timeout', %s, false)"
 KEEPER_LOCK = "SELECT pg_try_advisory_lock(7351, 1) AS mine"
 
 # Open tasks whose assignees were not told yet.

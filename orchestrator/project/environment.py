@@ -15,6 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 TRUE = frozenset({"1", "true", "yes", "on"})
 FALSE = frozenset({"", "0", "false", "no", "off"})
+ABANDONED = 60  # seconds of a client's silence after which its transaction is taken back
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,14 @@ def database_from_url(url: str) -> dict[str, Any]:
         "PORT": options.pop("port", str(parts.port or "")),
         "OPTIONS": options,
     }
+
+
+def session_options(options: Mapping[str, str]) -> str:
+    """What each connection says of itself; what DATABASE_URL says as `options=` comes after it and wins.
+
+    The transaction of a host that stands still or was cut off holds its locks until PostgreSQL takes it back.
+    """
+    return f"-c idle_in_transaction_session_timeout={ABANDONED}s {options.get('options', '')}".rstrip()
 
 
 def redis_url(broker_url: str) -> str:

@@ -109,7 +109,12 @@ DATABASES = {
         "ENGINE": "django.db.backends.postgresql",
         "CONN_HEALTH_CHECKS": True,  # after a restart of PostgreSQL the pool drops its dead connections
         # Django's cursors prepare nothing whatever this says; those of orchestrator.engine.prepared do.
-        "OPTIONS": {**DATABASE["OPTIONS"], "pool": DATABASE_POOL, "prepare_threshold": 0},
+        "OPTIONS": {
+            **DATABASE["OPTIONS"],
+            "options": env.session_options(DATABASE["OPTIONS"]),
+            "pool": DATABASE_POOL,
+            "prepare_threshold": 0,
+        },
     }
 }
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from orchestrator.project.environment import Environment, database_from_url, email_from_url, redis_url
+from orchestrator.project.environment import Environment, database_from_url, email_from_url, redis_url, session_options
 from orchestrator.project.secret_key import secret_key
 from tests.project.up_process import manage
 
@@ -69,6 +69,12 @@ def test_it_reads_a_database_url() -> None:
         "OPTIONS": {"sslmode": "require"},
     }
     assert database_from_url("postgres://me@/flows?host=/run/pg")["HOST"] == "/run/pg"
+
+
+def test_what_the_address_says_of_a_session_wins() -> None:
+    mine = "-c idle_in_transaction_session_timeout=5s"
+    assert session_options({}) == "-c idle_in_transaction_session_timeout=60s"
+    assert session_options({"options": mine}).endswith(f" {mine}")
 
 
 @pytest.mark.parametrize(
