@@ -2,6 +2,7 @@
 
 import os
 import time
+from contextlib import suppress
 
 from orchestrator.project.running.signals import StopSignals
 
@@ -12,7 +13,8 @@ def tell_ready() -> None:
     """Called by a child once it can work. Does nothing where nobody asked (a worker started by hand)."""
     descriptor = os.environ.pop(VARIABLE, "")
     if descriptor.isdecimal():
-        os.write(int(descriptor), b"1")
+        with suppress(BrokenPipeError):  # started again: nobody waits for that
+            os.write(int(descriptor), b"1")
         os.close(int(descriptor))
 
 
