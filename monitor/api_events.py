@@ -1,17 +1,16 @@
 """events/ and dead-letters/: accept CloudEvents, show what they reached, settle what gave up."""
 
-import time
 from collections.abc import Mapping
 from typing import IO, Any
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework.exceptions import Throttled
 from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from monitor.api_base import MonitorView, checked
+from monitor.event_ceiling import admit
 from monitor.shapes import common, events
 from orchestrator.api import (
     Actor,
@@ -30,13 +29,10 @@ from orchestrator.api import (
     replay_delivery,
     structured_event,
 )
-from orchestrator.rest import throttle
 from orchestrator.rest.asked import Asked
 from orchestrator.rest.errors import TooLarge
 from orchestrator.rest.parsing import MOST_BYTES
 
-#: Events of a workspace in a minute: it stops loops and floods, not work.
-PER_WORKSPACE = 60_000
 BINARY = [
     OpenApiParameter(f"ce-{name}", str, OpenApiParameter.HEADER, description="Binary mode: an attribute of the event.")
     for name in ("specversion", "id", "source", "type", "key", "subject", "time")
@@ -55,12 +51,6 @@ class EventParser(BaseParser):
         if len(body) > MOST_BYTES:
             raise TooLarge(f"The body is larger than {MOST_BYTES:,} bytes.")
         return body
-
-
-def admit(actor: Actor) -> None:
-    """Count one event of the workspace. Raises Throttled above its ceiling."""
-    if not throttle.admits(f"events:{actor.workspace_id}", PER_WORKSPACE):
-        raise Throttled(wait=throttle.WINDOW - time.time() % throttle.WINDOW)
 
 
 def event_of(request: Request) -> CloudEvent:

@@ -1,12 +1,15 @@
 """Sending an event by hand. What was typed stays on the page until it is accepted."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 from uuid import uuid4
 
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.template.defaultfilters import pluralize
 
+from monitor.event_ceiling import FULL, admits, seconds_left
 from orchestrator.api import (
     CloudEvent,
     EventInvalid,
@@ -31,6 +34,8 @@ def event_send(request: WorkspaceRequest) -> HttpResponse:
     if request.method != "POST":
         return form_page(request, typed_first(request))
     typed = {name: request.POST.get(name, "").strip() for name in (*ATTRIBUTES, "data")}
+    if not admits(request.actor):
+        return too_many(request, typed)
     data, errors = data_of(typed["data"])
     try:
         event = event_of(typed, data)
@@ -75,8 +80,20 @@ def what_happened(published: Published) -> str:
 def form_page(
     request: WorkspaceRequest, typed: Mapping[str, str], errors: Mapping[str, str] | None = None
 ) -> HttpResponse:
-    context = {"typed": typed, "errors": errors or {}}
-    return render(request, "monitor/event_send.html", context, status=400 if errors else 200)
+    return form_with(request, {"typed": typed, "errors": errors or {}}, 400 if errors else 200)
+
+
+def too_many(request: WorkspaceRequest, typed: Mapping[str, str]) -> HttpResponse:
+    """The form as it was typed, with why not now and when."""
+    seconds = seconds_left()
+    told = f"{FULL} Send yours in {seconds} second{pluralize(seconds)}; it stays here until then."
+    answer = form_with(request, {"typed": typed, "errors": {"body": told}}, 429)
+    answer["Retry-After"] = str(seconds)
+    return answer
+
+
+def form_with(request: WorkspaceRequest, context: Mapping[str, Any], status: int) -> HttpResponse:
+    return render(request, "monitor/event_send.html", context, status=status)
 
 
 def errors_of(refusal: EventInvalid) -> dict[str, str]:

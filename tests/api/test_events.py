@@ -163,7 +163,7 @@ def test_an_event_stays_in_its_workspace(cast: RunCast) -> None:
 
 
 def test_a_flood_is_stopped_for_the_workspace_as_a_whole(cast: RunCast, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("monitor.api_events.PER_WORKSPACE", 3)
+    monkeypatch.setattr("monitor.event_ceiling.PER_WORKSPACE", 3)
     monkeypatch.setattr(throttle, "_leases", {})
     for number in range(3):
         send(cast, id=str(number))

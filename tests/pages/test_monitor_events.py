@@ -10,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from orchestrator.models import Delivery, Event, Run, Token, User
+from orchestrator.rest import throttle
 from tests.factories import make_member, make_workspace
 from tests.pages.monitor_cast import Day, working_day
 from tests.run_factories import make_delivery, make_event, make_event_wait, make_queued
@@ -232,6 +233,25 @@ def test_what_is_refused_stays_on_the_page(day: Day, changes: dict[str, str], to
     assert 'aria-invalid="true"' in text
     assert "&lt;k&gt;" in text or "key" in changes
     assert not Event.objects.exists()
+
+
+def test_sending_by_hand_counts_as_sending_by_api(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("monitor.event_ceiling.PER_WORKSPACE", 2)
+    monkeypatch.setattr(throttle, "_leases", {})
+    client = client_of(day.alice)
+    typed = {"type": "parcel.sent", "key": "<k>", "source": "/me", "subject": "", "id": "1", "data": "[1]"}
+    by_api = {"specversion": "1.0", "type": "parcel.sent", "source": "/me", "id": "2"}
+    sent = client.post("/api/v1/w/demo/events/", by_api, "application/json")
+    assert sent.status_code == 201, sent.content
+    assert client.post("/w/demo/events/send/", typed).status_code == 302
+    refused = client.post("/w/demo/events/send/", typed | {"id": "3"})
+    assert refused.status_code == 429
+    assert 0 < int(refused["Retry-After"]) <= throttle.WINDOW
+    text = refused.content.decode()
+    assert "events of this minute. Send yours in" in text
+    assert 'value="&lt;k&gt;"' in text
+    assert client.post("/api/v1/w/demo/events/", by_api | {"id": "4"}, "application/json").status_code == 429
+    assert Event.objects.count() == 2
 
 
 def test_a_dead_letter_says_why_it_cannot_be_replayed_until_its_step_waits(day: Day, run: Run) -> None:
