@@ -1,1 +1,1 @@
-"""What a fresh workspace starts with: three documents, and the functions they call."""
+"""What a fresh workspace starts with: five documents, and the functions that they call."""

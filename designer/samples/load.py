@@ -11,7 +11,7 @@ from orchestrator.api import Actor, Workflow, Workspace
 
 FOLDER = Path(__file__).parent
 #: Also their slugs.
-NAMES = ("order-payment", "trip-booking", "regional-report", "leave-request")
+NAMES = ("order-payment", "trip-booking", "regional-report", "leave-request", "supplier-order")
 
 
 def sample(name: str) -> dict[str, Any]:

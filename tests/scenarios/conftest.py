@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def samples(transactional_db: None) -> House:
-    """A workspace with the three published samples."""
+    """A workspace with the published samples."""
     house = make_house()
     load(house.workspace, house.actor)
     return house

@@ -11,9 +11,13 @@ from orchestrator.models import StepLog, UndoItem
 from orchestrator.models.workspace import Role
 from orchestrator.services.undo import settle_undo
 from tests.engine.house import House, leftovers, output
+from tests.engine.test_events import publish, waits
 from tests.scenarios.conftest import begin, person
 from tests.scenarios.driver import decide
 from tests.scenarios.sales import add_up, write_sales
+from tests.waiting import wait_until
+
+SUPPLIES = {"article": "mug", "quantity": 2, "supplier": "sales@supplier.example", "buyer": "ann@example.org"}
 
 
 def done(run_id: UUID) -> set[str]:
@@ -82,3 +86,36 @@ def test_leave_is_granted_by_somebody_else(samples: House) -> None:
     assert refused.value.error_code == "self_approval"
     decide(run_id, chief, "approved", {"substitute": "Cy"})
     assert samples.end_of(run_id, 30).state == "succeeded"
+
+
+def answered(samples: House, order: str, status: str, **more: str) -> None:
+    data = {"status": status, **more}
+    publish(samples, data, type="supplier.answered", key=order, source="/supplier")
+
+
+def test_a_supplier_confirms_or_refuses(samples: House) -> None:
+    good, bad = (begin(samples, "supplier-order", SUPPLIES | {"order": order}) for order in ("PO-1", "PO-2"))
+    waits(good)
+    waits(bad)
+    answered(samples, "PO-1", "seen")  # no answer yet: the wait goes on
+    answered(samples, "PO-1", "confirmed", delivery="2026-07-01")
+    answered(samples, "PO-2", "refused")
+    confirmed, refused = samples.end_of(good, 30), samples.end_of(bad, 30)
+    assert confirmed.state == "succeeded", confirmed.error
+    assert output(confirmed) == {"confirmed": True, "delivery": "2026-07-01"}
+    assert done(good) == {"ask", "answer", "reply", "which", "tell_confirmed"}
+    assert (refused.state, refused.error and refused.error["code"]) == ("failed", "order_refused")
+    assert leftovers(good) == {}
+
+
+def test_a_supplier_is_reminded_and_then_given_up(samples: House) -> None:
+    late = begin(samples, "supplier-order", SUPPLIES | {"order": "PO-3", "patience": "PT5S"})
+    silent = samples.end_of(begin(samples, "supplier-order", SUPPLIES | {"order": "PO-4", "patience": "PT0.5S"}), 30)
+    assert (silent.state, silent.error and silent.error["code"]) == ("failed", "no_answer")
+    assert done(silent.pk) == {"ask", "remind", "tell_silence"}
+    wait_until(lambda: "remind" in done(late), 30, "the supplier to be reminded")
+    answered(samples, "PO-3", "confirmed")
+    run = samples.end_of(late, 30)
+    assert run.state == "succeeded", run.error
+    assert done(late) == {"ask", "remind", "late_answer", "reply", "which", "tell_confirmed"}
+    assert output(run) == {"confirmed": True, "delivery": None}
