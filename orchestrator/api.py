@@ -52,6 +52,7 @@ from orchestrator.queries.deliveries import (
     dead_letters,
     deliveries_of_run,
     delivery_views,
+    event_counts,
 )
 from orchestrator.queries.drawing import plan_of
 from orchestrator.queries.events import EventDetail, EventFilter, EventView, event_detail, event_views, list_events
@@ -221,6 +222,7 @@ __all__ = [
     "document_of",
     "each_output",
     "evaluate",
+    "event_counts",
     "event_detail",
     "event_views",
     "example_of",

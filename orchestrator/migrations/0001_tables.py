@@ -757,7 +757,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='delivery',
-            index=models.Index(condition=models.Q(('state', orchestrator.models.event.DeliveryState['DEAD'])), fields=['-id'], name='delivery_dead'),
+            index=models.Index(models.Func('topic', models.Value('/'), models.Value(1), function='split_part', output_field=models.TextField()), models.OrderBy(models.F('id'), descending=True), condition=models.Q(('state', orchestrator.models.event.DeliveryState['DEAD'])), name='delivery_dead'),
         ),
         migrations.AddConstraint(
             model_name='delivery',

@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import Self
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Func, Q, Value
 from django.db.models.functions import Now
 
 
@@ -62,6 +62,20 @@ class Event(models.Model):
         return f"{self.type} {self.event_id}"
 
 
+def workspace_in(topic: str) -> Func:
+    """The workspace's number, as text, that a topic begins with."""
+    return Func(topic, Value("/"), Value(1), function="split_part", output_field=models.TextField())
+
+
+class DeliveryQuerySet(models.QuerySet["Delivery"]):
+    """Deliveries, named for their readers."""
+
+    def dead_in(self, workspace_id: int) -> Self:
+        # Served by delivery_dead.
+        dead = self.filter(state=DeliveryState.DEAD)
+        return dead.alias(topic_of=workspace_in("topic")).filter(topic_of=str(workspace_id))
+
+
 class Delivery(models.Model):
     """One event reaching one step that waited for it."""
 
@@ -87,6 +101,8 @@ class Delivery(models.Model):
     ended_at = models.DateTimeField(null=True)
     xid = models.BigIntegerField(default=0)
 
+    objects = DeliveryQuerySet.as_manager()
+
     class Meta:
         constraints = [
             models.UniqueConstraint(
@@ -103,7 +119,9 @@ class Delivery(models.Model):
             models.Index(
                 fields=["topic", "event", "token_id"], condition=Q(state=DeliveryState.PENDING), name="delivery_pending"
             ),
-            models.Index(fields=["-id"], condition=Q(state=DeliveryState.DEAD), name="delivery_dead"),
+            models.Index(
+                workspace_in("topic"), F("id").desc(), condition=Q(state=DeliveryState.DEAD), name="delivery_dead"
+            ),
         ]
 
     def __str__(self) -> str:

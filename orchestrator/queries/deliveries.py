@@ -12,7 +12,7 @@ from django.db.models.fields.json import KT
 from orchestrator.core.json_types import Json
 from orchestrator.core.states import TokenState
 from orchestrator.models import Delivery, Run, Token
-from orchestrator.models.event import DeliveryState
+from orchestrator.models.event import DeliveryQuerySet, DeliveryState
 from orchestrator.policy import Action, Actor, may, narrowed
 from orchestrator.queries.captions import captions_of
 from orchestrator.queries.cursor import Page, page_of
@@ -26,6 +26,17 @@ STATES: Mapping[str, str] = {
     DeliveryState.IGNORED: "ignored",
     DeliveryState.DEAD: "dead",
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventCounts:
+    """What whoever watches events is told whenever some came or were delivered."""
+
+    dead: int
+
+    def as_json(self) -> dict[str, Json]:
+        """The sockets' form."""
+        return {"dead": self.dead}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +83,7 @@ class DeliveryView:
         }
 
 
-def deliveries_for(actor: Actor) -> QuerySet[Delivery]:
+def deliveries_for(actor: Actor) -> DeliveryQuerySet:
     """The deliveries that the actor may read: of the workspace's events; for approvers those to runs of their tasks."""
     deliveries = Delivery.objects.filter(event__workspace_id=actor.workspace_id)
     if not may(actor, Action.RUN_READ_DATA):
@@ -84,15 +95,21 @@ def deliveries_for(actor: Actor) -> QuerySet[Delivery]:
 
 def dead_letters(actor: Actor, parameters: Mapping[str, str]) -> Page[Delivery]:
     """One page of deliveries that gave up, the newest first. Show its items by `delivery_views`."""
-    # Served by delivery_dead.
-    dead = deliveries_for(actor).filter(state=DeliveryState.DEAD)
-    return page_of(with_runs(dead).annotate(waits=Exists(_waiting())), parameters)
+    return page_of(with_runs(_dead(actor)).annotate(waits=Exists(_waiting())), parameters)
 
 
 def dead_letter_count(actor: Actor) -> int:
     """How many there are, as far as it matters: no more than are told apart on a page."""
-    dead = deliveries_for(actor).filter(state=DeliveryState.DEAD)
-    return len(dead.values_list("pk", flat=True)[:MOST_COUNTED])
+    return len(_dead(actor).values_list("pk", flat=True)[:MOST_COUNTED])
+
+
+def event_counts(actor: Actor) -> EventCounts:
+    """The counts of a socket that watches events."""
+    return EventCounts(dead=dead_letter_count(actor))
+
+
+def _dead(actor: Actor) -> DeliveryQuerySet:
+    return deliveries_for(actor).dead_in(actor.workspace_id)
 
 
 MOST_COUNTED = 100

@@ -1,6 +1,7 @@
 """Lists of events and deliveries read their indexes, however many there are."""
 
 import json
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -8,9 +9,8 @@ from django.db.models import QuerySet
 
 from orchestrator.core.actor import Actor
 from orchestrator.models import Delivery, Event, Workspace
-from orchestrator.models.event import DeliveryState
 from orchestrator.queries.cursor import page_of
-from orchestrator.queries.deliveries import deliveries_of_run
+from orchestrator.queries.deliveries import MOST_COUNTED, dead_letter_count, dead_letters, deliveries_of_run
 from orchestrator.queries.events import NEWEST, EventFilter, event_detail, event_views, events_for, list_events
 from tests.factories import actor_of, make_member, make_workspace
 from tests.queries.plans import reads_of
@@ -83,8 +83,29 @@ def test_deliveries_are_found_by_event_by_run_and_dead(crowded: Workspace, actor
         lambda: event_views(actor, [event]),
         lambda: event_detail(actor, event.pk, {}),
         lambda: deliveries_of_run(run, {}),
-        lambda: list(Delivery.objects.filter(state=DeliveryState.DEAD).order_by("-pk")[:51]),
+        lambda: dead_letters(actor, {}),
     ):
         reads = reads_of(call, "orchestrator_delivery")
         assert reads
         assert sum(count for _, count in reads) <= 6, reads
+
+
+def test_a_workspaces_dead_letters_are_found_among_those_of_many(crowded: Workspace, actor: Actor) -> None:
+    run, event = make_run(make_version(make_workflow(crowded))), make_event(crowded)
+    mine = [make_delivery(event, run, "a", "X", scope_id=number).pk for number in range(3)]
+    elsewhere = make_workspace()
+    other = make_run(make_version(make_workflow(elsewhere)))
+    foreign = make_delivery(make_event(elsewhere), other, "a", "X")
+    rows = (Delivery(**{**values_of(foreign), "scope_id": number}) for number in range(1, 3_000))
+    Delivery.objects.bulk_create(rows)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE orchestrator_delivery")
+    assert [letter.pk for letter in dead_letters(actor, {}).items] == mine[::-1]
+    assert dead_letter_count(actor) == len(mine)
+    assert dead_letter_count(actor_of(elsewhere, make_member(elsewhere, "operator"))) == MOST_COUNTED
+    for call in (lambda: dead_letters(actor, {}), lambda: dead_letter_count(actor)):
+        assert reads_of(call, "orchestrator_delivery") == [("delivery_dead", len(mine))]
+
+
+def values_of(delivery: Delivery) -> dict[str, Any]:
+    return {field.attname: getattr(delivery, field.attname) for field in Delivery._meta.fields if not field.primary_key}
