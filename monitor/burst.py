@@ -16,6 +16,7 @@ from orchestrator.api import (
     Viewer,
     dashboard,
     data_readable,
+    event_counts,
     narrowed,
     read_changes,
     standings,
@@ -23,7 +24,7 @@ from orchestrator.api import (
     watchable,
 )
 
-COUNTS: Mapping[str, Callable[[Actor], Any]] = {"dashboard": dashboard, "tasks": task_counts}
+COUNTS: Mapping[str, Callable[[Actor], Any]] = {"dashboard": dashboard, "tasks": task_counts, "events": event_counts}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

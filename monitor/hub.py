@@ -18,6 +18,7 @@ import structlog
 from channels.db import database_sync_to_async
 
 from monitor.burst import Answers, Asked, read
+from monitor.requests import COUNTS
 from orchestrator.api import FINAL_RUN, Actor, Frame, Lost, News, Run, Viewer, hearing
 
 log = structlog.get_logger(__name__)
@@ -56,6 +57,11 @@ class Watched:
     tallies: tuple[Any, ...] = ()
 
 
+def nobody() -> dict[str, set[Socket]]:
+    """Nobody yet, for each kind of counts."""
+    return {what: set() for what in COUNTS}
+
+
 class Room:
     """The sockets of one workspace in this process."""
 
@@ -63,9 +69,9 @@ class Room:
         self.workspace_id = workspace_id
         self.sockets: set[Socket] = set()
         self.runs: dict[UUID, Watched] = {}
-        self.counts: dict[str, set[Socket]] = {"dashboard": set(), "tasks": set()}
+        self.counts = nobody()
         self._changed: set[UUID] = set()
-        self._due: dict[str, set[Socket]] = {"dashboard": set(), "tasks": set()}
+        self._due = nobody()
         self._counted_at = 0.0
         self._looked_at = time.monotonic()
         self._something = asyncio.Event()
@@ -139,9 +145,10 @@ class Room:
     def _hear(self, news: News | None) -> None:
         if news is not None:
             self._changed |= news.runs
-            self._due["dashboard"] |= self.counts["dashboard"]
-            if news.tasks:
-                self._due["tasks"] |= self.counts["tasks"]
+            told = {"dashboard": bool(news.runs), "tasks": news.tasks, "events": news.events}
+            for what, is_told in told.items():
+                if is_told:
+                    self._due[what] |= self.counts[what]
         self._something.set()
 
     def _missed(self) -> None:
@@ -204,7 +211,7 @@ class Room:
             asyncio.get_running_loop().call_later(len(people) * PER_PERSON, self._something.set)
             return {}
         self._counted_at = now
-        due, self._due = self._due, {"dashboard": set(), "tasks": set()}
+        due, self._due = self._due, nobody()
         return {what: frozenset(sockets) for what, sockets in due.items() if sockets}
 
     def _put_back(self, asked: Asked) -> None:

@@ -9,8 +9,8 @@ from orchestrator.api import Json, parse_json
 
 MOST_BYTES = 65_536  # of one message
 MOST_DEPTH = 4
-COUNTS = ("dashboard", "tasks")
-FIELDS = {"run": {"id", "after"}, "dashboard": set(), "tasks": set()}
+COUNTS = ("dashboard", "tasks", "events")
+FIELDS: Mapping[str, set[str]] = {"run": {"id", "after"}, **{what: set() for what in COUNTS}}
 MOST_SEQ = 2**63 - 1
 
 

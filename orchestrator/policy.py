@@ -254,6 +254,7 @@ SOCKETS: Final[Mapping[str, Need]] = {
     "run": Action.RUN_READ,
     "dashboard": Action.RUN_READ,
     "tasks": Action.TASK_READ,
+    "events": Action.RUN_READ_DATA,
 }
 
 

@@ -60,7 +60,7 @@ def event(request: WorkspaceRequest, event_id: int) -> HttpResponse:
         "data": shown_value(detail.data, "data/"),
         "deliveries": detail.deliveries,
         "next": detail.next,
-        "live": socket_config(actor, {"watch": "dashboard"}),
+        "live": socket_config(actor, {"watch": "events"}),
     }
     return live_page(request, "monitor/event.html", context)
 
@@ -105,4 +105,4 @@ SETTLES = {
 
 def shared(actor: Actor) -> dict[str, Any]:
     """What the pages below Events have in common."""
-    return {"dead": dead_letter_count(actor), "live": socket_config(actor, {"watch": "dashboard"})}
+    return {"dead": dead_letter_count(actor), "live": socket_config(actor, {"watch": "events"})}

@@ -11,7 +11,10 @@ from orchestrator.web.access import WorkspaceRequest
 
 def live_page(request: WorkspaceRequest, template: str, context: dict[str, Any], *, status: int = 200) -> HttpResponse:
     """The whole page, or for a request of htmx only its part "live". The server chooses, the client never names it."""
-    return render(request, f"{template}#live" if is_fragment(request) else template, context, status=status)
+    fragment = is_fragment(request)
+    return render(
+        request, f"{template}#live" if fragment else template, {**context, "fragment": fragment}, status=status
+    )
 
 
 def is_fragment(request: WorkspaceRequest) -> bool:

@@ -18,9 +18,9 @@ log = structlog.get_logger(__name__)
 
 
 class Told(Protocol):
-    """Tells of a run that moved; `task` when a human task opened or closed with it."""
+    """Tells of a run that moved; `task` when a human task opened or closed with it, `event` when one came to a step."""
 
-    def __call__(self, lease: Lease, *, task: bool = False) -> None: ...
+    def __call__(self, lease: Lease, *, task: bool = False, event: bool = False) -> None: ...
 
 
 class Aftermath:
@@ -46,7 +46,11 @@ class Aftermath:
         lease = attempt.lease
         facts = self._facts(lease)
         observe.attempt_ended(attempt, facts, settled, row["status"])
-        self._told(lease, task=settled is not None and settled.form is not None)
+        if settled is not None:
+            begins_to_wait, has_looked = settled.awaited is not None, "no" in (lease.signal or ())
+            self._told(lease, task=settled.form is not None, event=begins_to_wait or has_looked)
+        else:
+            self._told(lease)
         try:
             if row["status"] == "cancelled":
                 self._drain(lease)

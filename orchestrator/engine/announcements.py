@@ -29,16 +29,17 @@ DEAF = (redis.RedisError, OSError)
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """Runs that changed; `tasks`: human tasks opened or closed with them."""
+    """Runs that changed; `tasks`: human tasks opened or closed with them; `events`: some came, or were delivered."""
 
     runs: frozenset[UUID]
     tasks: bool
+    events: bool
 
 
-def tell(workspace_id: int, runs: Iterable[UUID], *, tasks: bool) -> bool:
+def tell(workspace_id: int, runs: Iterable[UUID], *, tasks: bool, events: bool = False) -> bool:
     """Publish what changed. Call after commit. Never raises; False when Valkey did not take it."""
     wire = _wire(os.getpid())
-    text = json.dumps({"runs": sorted(map(str, runs)), "tasks": tasks})
+    text = json.dumps({"runs": sorted(map(str, runs)), "tasks": tasks, "events": events})
     return wire.say(wire.packed(("PUBLISH", f"{PREFIX}{workspace_id}", text)), 1)
 
 
@@ -60,7 +61,7 @@ class Ear:
         if message is None:
             return None
         said = json.loads(message["data"])
-        return News(frozenset(map(UUID, said["runs"])), said["tasks"])
+        return News(frozenset(map(UUID, said["runs"])), said["tasks"], said["events"])
 
 
 @asynccontextmanager

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from uuid import UUID
 
 import structlog
@@ -34,9 +35,9 @@ def notify(queue: str = "default") -> None:
     _publish(NOTIFY_TASK, None, queue)
 
 
-def announce(workspace_id: int, run_id: UUID, *, tasks: bool = False) -> None:
-    """Tell the sockets of a workspace that a run changed. Call after commit. Never waits, may be lost."""
-    herald().changed(workspace_id, run_id, task=tasks, after=STAND_BACK)
+def announce(workspace_id: int, run_id: UUID | None, *, tasks: bool = False, events: bool = False) -> None:
+    """Tell the sockets of a workspace that a run changed, or events without one. Call after commit. May be lost."""
+    herald().changed(workspace_id, run_id, task=tasks, event=events, after=STAND_BACK)
 
 
 def _publish(task: str, argument: str | None, queue: str) -> None:
@@ -55,6 +56,27 @@ def _publish(task: str, argument: str | None, queue: str) -> None:
         log.warning("wake-up not sent", queue=queue, error=str(error)[:200])
 
 
+@dataclass(slots=True)
+class Draft:
+    """What is to be said of one workspace."""
+
+    runs: set[UUID] = field(default_factory=set)
+    tasks: bool = False
+    events: bool = False
+
+    def says(self, run_id: UUID | None, *, event: bool) -> bool:
+        return (run_id is None or run_id in self.runs) and (self.events or not event)
+
+    def add(self, run_id: UUID | None, *, task: bool, event: bool) -> None:
+        if run_id is not None:
+            self.runs.add(run_id)
+        self.tasks |= task
+        self.events |= event
+
+
+NOTHING = Draft()
+
+
 class Herald:
     """A worker's messages, collected and sent by a thread of its own: slots never wait for the broker."""
 
@@ -64,8 +86,7 @@ class Herald:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._queues: Counter[str] = Counter()
-        self._runs: dict[int, set[UUID]] = {}
-        self._tasks: set[int] = set()
+        self._drafts: dict[int, Draft] = {}
         self._stopped = False
         self._wake_at = self._tell_at = NEVER
         self._told_at = 0.0
@@ -79,15 +100,18 @@ class Herald:
             self._wake_at = min(self._wake_at, time.monotonic() + after) if self._queues else NEVER
             self._changed.notify()
 
-    def changed(self, workspace_id: int, run_id: UUID, *, task: bool = False, after: float = 0.0) -> None:
-        """A run moved; `task`: a human task opened with it. `after`: seconds that saying so may wait."""
+    def changed(
+        self, workspace_id: int, run_id: UUID | None, *, task: bool = False, event: bool = False, after: float = 0.0
+    ) -> None:
+        """A run moved, or without one an event came. `task`, `event`: one opened, or came or was delivered, with it.
+
+        `after`: seconds that saying so may wait.
+        """
         # Also without the lock no change is lost by this: what is collected here has yet to be sent.
-        if not task and run_id in self._runs.get(workspace_id, ()):
+        if not task and self._drafts.get(workspace_id, NOTHING).says(run_id, event=event):
             return
         with self._changed:
-            self._runs.setdefault(workspace_id, set()).add(run_id)
-            if task:
-                self._tasks.add(workspace_id)
+            self._drafts.setdefault(workspace_id, Draft()).add(run_id, task=task, event=event)
             tell_at = time.monotonic() + after
             if tell_at < self._tell_at:  # others are no reason to wake up again
                 self._tell_at = tell_at
@@ -106,9 +130,9 @@ class Herald:
                 while (pause := self._pause()) > 0:
                     self._changed.wait(None if pause == NEVER else pause)
                 queues, self._queues, self._wake_at = self._queues, Counter(), NEVER
-                runs, tasks = self._due_announcements()
+                drafts = self._due_announcements()
                 stopped = self._stopped
-            self._send(queues, runs, tasks)
+            self._send(queues, drafts)
             if stopped:
                 return
             with self._changed:
@@ -122,24 +146,23 @@ class Herald:
         tell_at = max(self._tell_at, self._told_at + self.INTERVAL)
         return max(0.0, min(self._wake_at, tell_at) - time.monotonic())
 
-    def _due_announcements(self) -> tuple[dict[int, set[UUID]], set[int]]:
+    def _due_announcements(self) -> dict[int, Draft]:
         now = time.monotonic()
         if not self._stopped and now < max(self._tell_at, self._told_at + self.INTERVAL):
-            return {}, set()
-        runs, tasks = self._runs, self._tasks
-        self._runs, self._tasks, self._tell_at = {}, set(), NEVER
-        if runs:
+            return {}
+        drafts, self._drafts, self._tell_at = self._drafts, {}, NEVER
+        if drafts:
             self._told_at = now
-        return runs, tasks
+        return drafts
 
-    def _send(self, queues: Counter[str], runs: dict[int, set[UUID]], tasks: set[int]) -> None:
+    def _send(self, queues: Counter[str], drafts: dict[int, Draft]) -> None:
         for queue, count in queues.items():
             for _ in range(min(count, MOST_WAKES)):
                 _publish(WAKE_TASK, queue, queue)
-        if tasks:
+        if any(draft.tasks for draft in drafts.values()):
             notify()
-        for workspace_id, ids in runs.items():
-            if not announcements.tell(workspace_id, ids, tasks=workspace_id in tasks):
+        for workspace_id, draft in drafts.items():
+            if not announcements.tell(workspace_id, draft.runs, tasks=draft.tasks, events=draft.events):
                 log.warning("live message not sent", workspace=workspace_id)
 
 

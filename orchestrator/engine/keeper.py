@@ -9,7 +9,6 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, LiteralString
-from uuid import UUID
 
 import structlog
 from django.db import connections
@@ -47,7 +46,7 @@ class Keeper:
         *,
         wake: Callable[[str, int], None] = dispatch.wake,
         notify: Callable[[], Any] = dispatch.notify,
-        announce: Callable[[int, UUID], Any] = dispatch.announce,
+        announce: Callable[..., Any] = dispatch.announce,
         beat: Callable[[], None] | None = None,
         ttl: float = TTL,
         grace: float = GRACE,
@@ -173,7 +172,7 @@ class Keeper:
                 for queue, count in Counter(done["queues"] if done else ()).items():
                     self._wake(queue, count)
                 for run_id in set(done["runs"] if done else ()):
-                    self._announce(workspace_id, run_id)
+                    self._announce(workspace_id, run_id, events=True)
 
     def _settle_limits(self, connection: Connection) -> None:
         """Queued runs that have a slot: the run that ended did not see them, or found them held by somebody."""

@@ -401,8 +401,8 @@ class Worker:
                 counts[queue] = 1
         self._herald.ready(list(counts.elements()))
 
-    def _told(self, lease: Lease, *, task: bool = False) -> None:
-        self._herald.changed(lease.run.workspace_id, lease.run.run_id, task=task)
+    def _told(self, lease: Lease, *, task: bool = False, event: bool = False) -> None:
+        self._herald.changed(lease.run.workspace_id, lease.run.run_id, task=task, event=event)
 
     def _told_soon(self, lease: Lease) -> None:
         self._herald.changed(lease.run.workspace_id, lease.run.run_id, after=STAND_BACK)

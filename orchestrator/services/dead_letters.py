@@ -45,7 +45,7 @@ def replay_delivery(*, actor: Actor, delivery: int) -> None:
         audit.record(actor, "event.replay", target=f"delivery {delivery}", detail=_told(found))
         for queue, count in Counter(row[0]).items():
             transaction.on_commit(partial(dispatch.wake, queue, count))
-        transaction.on_commit(partial(dispatch.announce, actor.workspace_id, found.run_id))
+        transaction.on_commit(partial(dispatch.announce, actor.workspace_id, found.run_id, events=True))
 
 
 @patient
@@ -60,6 +60,7 @@ def discard_delivery(*, actor: Actor, delivery: int) -> None:
         if not won:
             raise _not_dead()
         audit.record(actor, "event.discard", target=f"delivery {delivery}", detail=_told(found))
+        transaction.on_commit(partial(dispatch.announce, actor.workspace_id, found.run_id, events=True))
 
 
 def _dead(actor: Actor, delivery: int) -> Delivery:

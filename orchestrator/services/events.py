@@ -49,7 +49,8 @@ def publish_event(*, actor: Actor, event: dict[str, Json], seen: Seen | None = N
     metrics.EVENTS_DELIVERED.inc(len(runs))
     if ended:
         metrics.attempt_ended("wait_event", "succeeded", time.monotonic() - began)
-    _tell(actor.workspace_id, queues, runs)
+    if not duplicate:
+        _tell(actor.workspace_id, queues, runs)
     if more:
         topic = f"{actor.workspace_id}/{event['type']}#{event.get('key') or ''}"
         transaction.on_commit(partial(_deliver, actor.workspace_id, topic))
@@ -94,5 +95,5 @@ def _deliver(workspace_id: int, topic: str) -> None:
 def _tell(workspace_id: int, queues: Sequence[str], runs: Sequence[UUID]) -> None:
     for queue, count in Counter(queues).items():
         transaction.on_commit(partial(dispatch.wake, queue, count))
-    for run_id in dict.fromkeys(runs):
-        transaction.on_commit(partial(dispatch.announce, workspace_id, run_id))
+    for run_id in dict.fromkeys(runs) or (None,):
+        transaction.on_commit(partial(dispatch.announce, workspace_id, run_id, events=True))

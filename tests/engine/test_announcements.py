@@ -20,11 +20,11 @@ async def test_what_is_told_is_heard_in_its_workspace_only(valkey: str) -> None:
     runs = [uuid4(), uuid4()]
     async with hearing(HERE) as first, hearing(HERE) as second, hearing(ELSEWHERE) as other:
         assert tell(HERE, runs, tasks=True)
-        assert tell(ELSEWHERE, runs[:1], tasks=False)
+        assert tell(ELSEWHERE, runs[:1], tasks=False, events=True)
         for ear in (first, second):
-            assert await ear.next(PATIENCE) == News(frozenset(runs), tasks=True)
+            assert await ear.next(PATIENCE) == News(frozenset(runs), tasks=True, events=False)
             assert await ear.next(0.01) is None
-        assert await other.next(PATIENCE) == News(frozenset(runs[:1]), tasks=False)
+        assert await other.next(PATIENCE) == News(frozenset(runs[:1]), tasks=False, events=True)
 
 
 async def test_whoever_lost_the_connection_hears_of_that(valkey: str) -> None:
