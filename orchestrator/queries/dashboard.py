@@ -10,6 +10,7 @@ from orchestrator.core.json_types import Json
 from orchestrator.core.states import RunState, TokenState
 from orchestrator.models import Token
 from orchestrator.policy import Actor
+from orchestrator.queries.deliveries import dead_letter_count
 from orchestrator.queries.runs import RunFilter, RunView, list_runs, run_views, runs_for, undo_is_stuck
 from orchestrator.queries.task_views import TaskCard
 from orchestrator.queries.tasks import TaskCounts, card_for, task_counts, tasks_for_actor, with_names
@@ -33,6 +34,8 @@ class Dashboard:
     succeeded: int
     #: Runs with an undo that waits for an operator, however old, whether the run has ended or not.
     undo_stuck: int
+    #: Events that a step could not look at, however old; 100 for more. None of them for who may not read run data.
+    dead_letters: int
     tasks: TaskCounts
 
     def as_json(self) -> dict[str, Json]:
@@ -45,12 +48,13 @@ class Dashboard:
             "failed": self.failed,
             "succeeded": self.succeeded,
             "undo_stuck": self.undo_stuck,
+            "dead_letters": self.dead_letters,
             "tasks": self.tasks.as_json(),
         }
 
 
 def dashboard(actor: Actor) -> Dashboard:
-    """The counts, in five queries over partial or composite indexes whatever the history's length."""
+    """The counts, in six queries over partial or composite indexes whatever the history's length."""
     runs = runs_for(actor)
     # Served by run_by_state.
     states = dict(runs.filter(state__in=OPEN).order_by().values_list("state").annotate(Count("pk")))
@@ -70,6 +74,7 @@ def dashboard(actor: Actor) -> Dashboard:
         failed=ended.get(RunState.FAILED, 0),
         succeeded=ended.get(RunState.SUCCEEDED, 0),
         undo_stuck=runs.filter(undo_is_stuck()).count(),
+        dead_letters=dead_letter_count(actor),
         tasks=tasks,
     )
 

@@ -271,6 +271,31 @@ def test_a_dead_letter_says_why_it_cannot_be_replayed_until_its_step_waits(day: 
     assert Token.objects.get(run=run).state == "R"
 
 
+def test_the_front_page_tells_of_dead_letters_while_there_are_any(day: Day, run: Run) -> None:
+    tile = 'href="/w/demo/events/dead-letters/"'
+    front = page(day.alice, "/w/demo/")
+    assert tile in front
+    assert re.search(r'<span class="tile-count">1\s*</span><span>dead letter</span>', front)
+    for person in (make_member(day.workspace, "viewer"), day.bob):  # who sees no events, and none of this run's
+        assert tile not in page(person, "/w/demo/")
+    dead = Delivery.objects.get(state="X")
+    for number in range(120):
+        make_delivery(dead.event, run, "charge", "X", scope_id=number + 1)
+    assert re.search(r'<span class="tile-count">99\+\s*</span><span>dead letters</span>', page(day.alice, "/w/demo/"))
+    Delivery.objects.filter(state="X").update(state="I", why="discarded")
+    assert tile not in page(day.alice, "/w/demo/")
+
+
+def test_a_renewal_brings_the_number_of_dead_letters_along(day: Day, run: Run) -> None:
+    for address in ("events/", "events/dead-letters/"):
+        client = client_of(day.alice)
+        whole = client.get(f"/w/demo/{address}").content.decode()
+        part = client.get(f"/w/demo/{address}", headers={"HX-Request": "true"}).content.decode()
+        assert whole.count('id="dead-count"') == part.count('id="dead-count"') == 1
+        assert "hx-swap-oob" not in whole
+        assert re.search(r'<span id="dead-count" hx-swap-oob="true" class="tab-count">1\s*</span>', part)
+
+
 def test_a_dead_letter_is_discarded(day: Day, run: Run) -> None:
     dead = Delivery.objects.get(state="X")
     done = client_of(day.alice).post(f"/w/demo/events/dead-letters/{dead.pk}/discard/", follow=True)
@@ -278,7 +303,7 @@ def test_a_dead_letter_is_discarded(day: Day, run: Run) -> None:
     assert "There is no key &#x27;amount&#x27;." in page(day.alice, f"/w/demo/events/{dead.event_id}/")
 
 
-@pytest.mark.parametrize("path", ["events/", "events/{event}/", "events/dead-letters/", "runs/{run}/?tab=events"])
+@pytest.mark.parametrize("path", ["", "events/", "events/{event}/", "events/dead-letters/", "runs/{run}/?tab=events"])
 def test_pages_ask_as_often_for_many_rows_as_for_few(day: Day, run: Run, path: str) -> None:
     client = client_of(day.alice)
     event = Event.objects.get(type="payment.captured")
