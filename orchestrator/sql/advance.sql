@@ -129,10 +129,10 @@ BEGIN
                 i->'inp', (i->>'iref')::uuid, i->'out', (i->>'oref')::uuid, i->'err', i->'log', v_xid);
         END IF;
         IF v_ctl = 'C' OR (v_ctl = 'K' AND t.node >= 0) THEN
-            IF t.inner_scope IS NOT NULL THEN PERFORM branchline_close_scopes(t.run_id, branchline_block(t.inner_scope)); END IF;
+            IF t.inner_scope IS NOT NULL THEN PERFORM branchline_close_scopes(t.run_id, branchline_block(t.inner_scope), true); END IF;
             IF v_entry IS NULL OR v_then <> 'go' THEN
                 t.attempt := t.attempt + (v_entry IS NOT NULL)::int;
-                PERFORM branchline_drop_token(t);
+                PERFORM branchline_drop_token(t, true);
             ELSE
                 DELETE FROM orchestrator_token k WHERE k.id = t.id;
                 -- Undone is undone: the line says so, whatever became of the run.

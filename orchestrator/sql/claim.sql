@@ -88,7 +88,7 @@ BEGIN
             ELSIF r.control IN ('-', 'P') THEN
                 UPDATE orchestrator_token k SET state = 'H', epoch = k.epoch + 1, xid = branchline_xid() WHERE k.id = t.id;
             ELSE
-                PERFORM branchline_drop_token(t);
+                PERFORM branchline_drop_token(t, true);
             END IF;
         END LOOP;
         EXIT WHEN v_n >= p_n OR cardinality(v_found) < v_look;

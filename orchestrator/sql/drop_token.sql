@@ -1,6 +1,8 @@
 -- A token that will not go on (its run, or its branch, is cancelled) leaves a row in the step log, so that nothing
 -- vanishes unseen: left by no port, for nothing behind it follows. Returns the row's entry.
-CREATE FUNCTION branchline_drop_token(t orchestrator_token) RETURNS bigint LANGUAGE plpgsql AS $$
+-- p_gently: what is at work in its body is not taken away with it, but ends by itself (see branchline_close_scopes): its
+-- run is cancelled or undone, and whoever stops that sees to what is still at work after the grace.
+CREATE FUNCTION branchline_drop_token(t orchestrator_token, p_gently boolean DEFAULT false) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     v_entry bigint := nextval('orchestrator_step_log_entry');
     v_attempt int := t.attempt + (t.state <> 'L')::int;
@@ -10,7 +12,7 @@ BEGIN
         DELETE FROM orchestrator_token k WHERE k.id = t.id;
         RETURN NULL;
     END IF;
-    IF t.inner_scope IS NOT NULL THEN PERFORM branchline_close_scopes(t.run_id, branchline_block(t.inner_scope)); END IF;
+    IF t.inner_scope IS NOT NULL THEN PERFORM branchline_close_scopes(t.run_id, branchline_block(t.inner_scope), p_gently); END IF;
     INSERT INTO orchestrator_steplog (entry, run_id, node, scope_id, generation, attempt, outcome, final, ports, started_at,
         finished_at, session_id, cause, xid)
     VALUES (v_entry, t.run_id, t.node, t.scope_id, t.generation, v_attempt, 'K', true, '{}',

@@ -1,3 +1,3 @@
 DROP FUNCTION branchline_undo_cut();
 DROP FUNCTION branchline_attempt_began(orchestrator_token, int);
-DROP FUNCTION branchline_drop_token(orchestrator_token);
+DROP FUNCTION branchline_drop_token(orchestrator_token, boolean);

@@ -90,7 +90,7 @@ BEGIN
                 AND o.kind IN ('retried', 'rerun', 'step_skipped'))))
         ORDER BY k.id FOR UPDATE OF k SKIP LOCKED LIMIT p_limit
     LOOP
-        PERFORM branchline_drop_token(t);
+        PERFORM branchline_drop_token(t, true);
     END LOOP;
     FOR v_run IN SELECT r.id FROM orchestrator_run r WHERE r.state = 'cancelling'
         AND NOT EXISTS (SELECT 1 FROM orchestrator_token k WHERE k.run_id = r.id)

@@ -23,7 +23,7 @@ BEGIN
         WHERE h.run_id = p_run AND h.state IN ('open', 'claimed');
     FOR t IN SELECT k.* FROM orchestrator_token k WHERE k.run_id = p_run AND k.state <> 'L' AND k.node >= 0 ORDER BY k.id
         FOR UPDATE SKIP LOCKED LOOP
-        PERFORM branchline_drop_token(t);
+        PERFORM branchline_drop_token(t, true);
     END LOOP;
 END $$;
 
