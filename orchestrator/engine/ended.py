@@ -74,7 +74,7 @@ def _record(connection: Connection, run: Row, plan_of: PlanOf) -> None:
         "branchline.workflow": run["workflow"],
         "branchline.workspace": run["workspace"],
     }
-    if rows := connection.execute(statements.UNTOLD_ATTEMPTS, (run["id"],)).fetchall():
+    if rows := connection.execute(statements.UNTOLD_ATTEMPTS, {"run": run["id"]}).fetchall():
         plan = plan_of(run["version_id"])
         for row in rows:
             if row["node"] != plan.end:
@@ -95,7 +95,7 @@ def _record_untold(trace: tracing.RunTrace, row: Row, step: PlanStep, facts: Att
     """An attempt that no worker told of, and its step where it ended with it. What never began has no span."""
     run_id, node, generation = facts["branchline.run.id"], row["node"], row["generation"]
     above = tracing.span_below(trace, run_id, node, row["step_scope"], generation)
-    about = {**facts, "branchline.step.key": step.key, "branchline.step.kind": step.kind}
+    about = {**facts, **tracing.about_step(node, row["step_scope"], step.key, step.kind)}
     ended, code = row["finished_at"], OUTCOMES[AttemptOutcome(row["outcome"])]
     if row["started_at"] is not None:
         span = tracing.span_below(trace, run_id, node, row["scope_id"], generation, row["attempt"])
@@ -105,6 +105,6 @@ def _record_untold(trace: tracing.RunTrace, row: Row, step: PlanStep, facts: Att
         tracing.record(span, above, what)
     if row["final"]:
         attributes = {**about, "branchline.attempts": row["attempts"]}
-        name, began = f"step {step.key}", row["begun"]
+        name, began = tracing.step_name(node, step.key), row["begun"]
         what = tracing.Ended(name=name, began=began, ended=ended, attributes=attributes, code=code)
         tracing.record(above, trace.span, what)

@@ -79,8 +79,7 @@ def _record(trace: tracing.RunTrace, lease: Lease, facts: VersionFacts, settled:
         "branchline.run.id": str(lease.run.run_id),
         "branchline.workflow": facts.workflow,
         "branchline.workspace": facts.workspace,
-        "branchline.step.key": step.key,
-        "branchline.step.kind": step.kind,
+        **tracing.about_step(lease.node, lease.scope_id, step.key, step.kind),
     }
     above = _step_span(trace, lease)
     what = tracing.Ended(
@@ -93,8 +92,8 @@ def _record(trace: tracing.RunTrace, lease: Lease, facts: VersionFacts, settled:
     tracing.record(_attempt_span(trace, lease), above, what)
     if settled.then == "go":
         attributes["branchline.attempts"] = lease.attempt
-        began = lease.first_started_at
-        what = tracing.Ended(name=f"step {step.key}", began=began, ended=ended, attributes=attributes, code=code)
+        name, began = tracing.step_name(lease.node, step.key), lease.first_started_at
+        what = tracing.Ended(name=name, began=began, ended=ended, attributes=attributes, code=code)
         tracing.record(above, trace.span, what)
 
 

@@ -316,11 +316,13 @@ WHERE u.state IN ('stuck', 'unknown') AND u.at >= %s AND u.error->>'code' = bran
 """
 
 # Ended attempts of a run that no worker told of: its worker died, it was dropped with its run or branch, or people
-# skipped it (sessions below 0) or decided it (0: it began when its task was opened). A lane of a for-each stands in
-# its block: its attempts belong to the for-each's step. `begun` and `attempts` are the step's. Served by the log's key.
+# skipped it (sessions below 0), decided it, or an event ended it (0: it began when its task was opened, or as its
+# delivery says). A lane of a for-each stands in its block: its attempts belong to the for-each's step. `begun` and
+# `attempts` are the step's. Served by the log's key and delivery_by_run.
 UNTOLD_ATTEMPTS = """
 SELECT l.node, l.scope_id, l.generation, l.attempt, l.outcome, l.final, l.started_at, l.finished_at,
-    coalesce(b.parent, l.scope_id) AS step_scope, least(w.begun, h.opened_at) AS begun, w.attempts
+    coalesce(b.parent, l.scope_id) AS step_scope,
+    least(w.begun, h.opened_at, v.begun_at) AS begun, w.attempts
 FROM orchestrator_steplog l
 LEFT JOIN orchestrator_scope b ON b.id = l.scope_id AND b.node = l.node
 LEFT JOIN LATERAL (
@@ -333,7 +335,12 @@ LEFT JOIN LATERAL (
     WHERE t.run_id = l.run_id AND t.follows->'node' = to_jsonb(l.node) AND t.closed_at <= l.started_at
     ORDER BY t.closed_at DESC LIMIT 1
 ) h ON l.session_id = 0
-WHERE l.run_id = %s AND (l.outcome IN ('U', 'K') OR l.outcome = 'S' AND l.session_id <= 0)
+LEFT JOIN (
+    SELECT DISTINCT ON (d.node, d.scope_id, d.generation) d.node, d.scope_id, d.generation, d.begun_at
+    FROM orchestrator_delivery d WHERE d.run_id = %(run)s AND d.state = 'D'
+    ORDER BY d.node, d.scope_id, d.generation, d.ended_at DESC
+) v ON l.session_id = 0 AND v.node = l.node AND v.scope_id = l.scope_id AND v.generation = l.generation
+WHERE l.run_id = %(run)s AND (l.outcome IN ('U', 'K') OR l.outcome = 'S' AND l.session_id <= 0)
     AND coalesce(l.started_at, w.begun) IS NOT NULL
 """
 

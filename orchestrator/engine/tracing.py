@@ -135,6 +135,21 @@ class Ended:
     code: str = ""
 
 
+def step_name(node: int, key: str) -> str:
+    """The name of a step's span; an undo, which stands at a node below 0, is told apart from its step."""
+    return f"{'step' if node >= 0 else 'undo'} {key}"
+
+
+def about_step(node: int, scope_id: int, key: str, kind: str) -> dict[str, str | int]:
+    """Attributes of a step's and its attempts' spans. A scope is named as the API names it; 0 is the run's own."""
+    about: dict[str, str | int] = {"branchline.step.key": key, "branchline.step.kind": kind}
+    if scope_id != 0:
+        about["branchline.scope"] = str(scope_id)
+    if node < 0:
+        about["branchline.undo"] = True
+    return about
+
+
 def record(span: SpanContext, parent: SpanContext | None, what: Ended) -> None:
     """Record one span. Nothing when nobody records, or when its trace is not sampled."""
     if _recorder is None or not span.trace_flags.sampled:

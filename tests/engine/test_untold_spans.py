@@ -19,6 +19,7 @@ from tests.engine.house import House, keeper_at_work, make_tools, worker_at_work
 from tests.engine.kinds import Held, Told, kinds
 from tests.engine.rows import take_over
 from tests.engine.spans import Seen, by_name, microseconds, wait_for_run_span
+from tests.engine.test_events import awaiting, publish, waits
 from tests.engine.test_undo import UNDO, failing
 from tests.waiting import wait_until
 
@@ -239,4 +240,53 @@ def test_a_lost_undo_attempt_bears_the_name_of_its_step(house: House, at_hand: A
     (lost,) = [span for named in found.values() for span in named if span.failure == "worker_lost"]
     assert lost in found["attempt a"]
     assert lost.attributes["branchline.step.kind"] == "held"
-    assert lost.parent in {span.span_id for span in found["step a"]}
+    assert lost.parent in {span.span_id for span in found["undo a"]}
+
+
+@pytest.mark.parametrize("where", [{}, {"where": {"$": "event.data > 1"}}], ids=["at once", "by a worker"])
+def test_a_step_that_an_event_ends_began_with_its_wait(house: House, at_hand: Any, spans: Any, where: Any) -> None:
+    """Also the second turn's, which has the same place in the drawing."""
+    at_hand()
+    again = step("again", "repeat", config={"until": {"$": "turn == 2"}, "turns": 2})
+    version = house.publish(document([again, awaiting(parent="again", config=where)]))
+    run_id, row = house.start(version, {"order": 17}), StepLog.objects.filter(outcome="S", scope_id__gt=0)
+    began: list[int] = []
+    for _ in range(2):
+        wait_until(lambda: row.filter(run_id=run_id).count() == len(began), 10, "the turn before to end")
+        waits(run_id)
+        began.append(microseconds(Token.objects.get(run_id=run_id, waiting__has_key="topic").first_started_at))
+        publish(house, 2)
+    house.end_of(run_id)
+    found = spans_of(spans)["step hear"]
+    ended = [microseconds(one.finished_at) for one in row.filter(run_id=run_id).order_by("entry")]
+    assert [one.began for one in found] == began
+    if not where:
+        assert [one.ended for one in found] == ended
+
+
+def test_an_undo_bears_another_name_than_its_step(house: House, at_hand: Any, spans: Any) -> None:
+    at_hand()
+    undo = {"kind": "transform", "config": {"value": 1}}
+    run_id = house.start(house.publish(document([step("a", undo=undo), failing()], "a > bad", **UNDO)), {"by": 0})
+    assert house.end_of(run_id).state == "undone"
+    found = spans_of(spans)
+    (done,), (undone,) = found["step a"], found["undo a"]
+    assert done.ended <= undone.began
+    assert {one.parent for one in found["attempt a"]} == {done.span_id, undone.span_id}
+    assert [one.attributes.get("branchline.undo") for one in found["attempt a"]] == [None, True]
+
+
+def test_spans_of_items_say_of_which(house: House, at_hand: Any, spans: Any) -> None:
+    """As a scope, as the API names it: those that a lane tells, and those that the keeper tells."""
+    at_hand()
+    each = step("each", "for_each", config={"items": [1, 2]})
+    inner = [step("look", parent="each"), step("w", "delay", config=LONG, parent="each")]
+    run_id = house.start(house.publish(document([each, *inner], "look > w")))
+    wait_until(lambda: Token.objects.filter(run_id=run_id, state="W", node__gt=1).count() == 2, 10, "two waits")
+    cancel_run(run_id, house.actor)
+    found = spans_of(spans)
+    scopes = {str(one) for one in StepLog.objects.filter(run_id=run_id, node=1).values_list("scope_id", flat=True)}
+    assert len(scopes) == 2
+    for name in ("step look", "attempt look", "step w", "attempt w"):
+        assert {one.attributes["branchline.scope"] for one in found[name]} == scopes
+    assert "branchline.scope" not in found["step each"][0].attributes
