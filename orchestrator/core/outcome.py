@@ -70,8 +70,8 @@ class TaskForm:
 class Awaited:
     """The event that a step waits for: the first of this type, and of this key unless that is None, accepted `since`.
 
-    `since` None: since the run began. `is_first`: whichever comes first will do, so that nothing has to be looked at
-    before the step ends with it.
+    `since` None: since the run at the top began. `is_first`: whichever comes first will do, so that nothing has to be
+    looked at before the step ends with it.
     """
 
     type: str

@@ -51,15 +51,36 @@ CREATE FUNCTION branchline_lane(p_scope bigint) RETURNS text LANGUAGE sql STABLE
     ) SELECT coalesce(string_agg(a.node || ':' || a.place, '.' ORDER BY a.n), '') FROM around a WHERE a.total > 0
 $$;
 
--- The oldest kept event that a step has not had: not one that it ended with before, well or as a dead letter, in this item,
--- nor one that it did not want in this turn. Under the topic's lock.
+-- Whether two runs are of one call: started by the same step, in the same item and generation, by another turn or attempt, of
+-- one run or of two that are of one call themselves. `p_well`: and the other, with the calls around it, has succeeded.
+CREATE FUNCTION branchline_same_call(p_run uuid, p_other uuid, p_well boolean) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    a orchestrator_run;
+    b orchestrator_run;
+BEGIN
+    SELECT r.* INTO a FROM orchestrator_run r WHERE r.id = p_run;
+    SELECT r.* INTO b FROM orchestrator_run r WHERE r.id = p_other;
+    WHILE a.id <> b.id LOOP
+        IF a.version_id <> b.version_id OR p_well AND b.state <> 'succeeded'
+            OR (a.parent_node, a.parent_generation) IS DISTINCT FROM (b.parent_node, b.parent_generation)
+            OR branchline_lane(a.parent_scope) <> branchline_lane(b.parent_scope) THEN RETURN false; END IF;
+        SELECT r.* INTO a FROM orchestrator_run r WHERE r.id = a.parent_run_id;
+        SELECT r.* INTO b FROM orchestrator_run r WHERE r.id = b.parent_run_id;
+    END LOOP;
+    RETURN a.id IS NOT NULL AND b.id IS NOT NULL;
+END $$;
+
+-- The oldest kept event since the run at the top began that a step has not had: not one that it ended with before, well or as
+-- a dead letter, in this item, nor one that it did not want in this turn. In a sub-workflow not one either that it ended with
+-- in a run of the same call that succeeded, or that was a dead letter there. Under the topic's lock.
 CREATE FUNCTION branchline_kept_event(t orchestrator_token, p_await jsonb, p_lane text) RETURNS orchestrator_event
 LANGUAGE plpgsql AS $$
 DECLARE
     v_plans text := set_config('plan_cache_mode', 'force_custom_plan', true);  -- by the key, or by the type alone
     v_key text := p_await->>'key';
+    v_root uuid := (SELECT r.root_run_id FROM orchestrator_run r WHERE r.id = t.run_id);
     v_since timestamptz := coalesce((p_await->>'since')::timestamptz,
-        (SELECT r.started_at FROM orchestrator_run r WHERE r.id = t.run_id));
+        (SELECT r.started_at FROM orchestrator_run r WHERE r.id = coalesce(v_root, t.run_id)));
     v orchestrator_event;
 BEGIN
     SELECT e.* INTO v FROM orchestrator_event e
@@ -72,6 +93,14 @@ BEGIN
                             AND s.generation = d.generation AND s.outcome = 'S')
                     WHEN d.state = 'X' OR d.why = 'discarded' THEN d.lane = p_lane
                     ELSE d.scope_id = t.scope_id AND d.why = 'not_wanted' END)
+        AND NOT EXISTS (SELECT FROM orchestrator_run o JOIN orchestrator_delivery d ON d.event_id = e.id AND d.run_id = o.id
+            WHERE v_root IS NOT NULL AND o.root_run_id = v_root AND o.id <> t.run_id AND o.version_id = t.version_id
+                AND d.node = t.node AND d.lane = p_lane
+                AND CASE WHEN d.state = 'D' THEN EXISTS (SELECT FROM orchestrator_steplog s WHERE s.run_id = d.run_id
+                            AND s.node = d.node AND s.scope_id = d.scope_id AND s.generation = d.generation AND s.outcome = 'S')
+                        AND branchline_same_call(t.run_id, o.id, true)
+                    WHEN d.state = 'X' OR d.why = 'discarded' THEN branchline_same_call(t.run_id, o.id, false)
+                    ELSE false END)
     ORDER BY e.accepted_at, e.id LIMIT 1;
     v_plans := set_config('plan_cache_mode', 'force_generic_plan', true);
     RETURN v;

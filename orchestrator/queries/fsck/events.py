@@ -5,14 +5,19 @@ from orchestrator.queries.fsck.invariant import Invariant
 # Events that somebody waits for, and has not had: by the key, or of any; each served by an index of its own.
 MISSED = """SELECT t.run_id::text, 'token ' || t.id || ', event ' || e.id FROM (
             SELECT k.*, k.waiting->>'topic' AS topic, branchline_lane(k.scope_id) AS lane,
-                coalesce((k.waiting->>'from')::timestamptz, r.started_at) AS since
+                coalesce((k.waiting->>'from')::timestamptz, top.started_at) AS since, r.root_run_id AS root
             FROM orchestrator_token k JOIN orchestrator_run r ON r.id = k.run_id
+            JOIN orchestrator_run top ON top.id = coalesce(r.root_run_id, r.id)
             WHERE k.state = 'W' AND k.waiting->>'topic' IS NOT NULL) t
         JOIN orchestrator_event e ON e.workspace_id = split_part(t.topic, '/', 1)::bigint
             AND e.type = split_part(substr(t.topic, strpos(t.topic, '/') + 1), '#', 1) AND {condition}
         WHERE e.accepted_at >= t.since AND e.accepted_at > (SELECT clock_timestamp() - interval '1 hour')
         AND NOT EXISTS (SELECT FROM orchestrator_delivery d WHERE d.event_id = e.id AND d.run_id = t.run_id
-            AND d.node = t.node AND d.generation = t.generation AND d.lane = t.lane)"""
+            AND d.node = t.node AND d.generation = t.generation AND d.lane = t.lane)
+        AND NOT EXISTS (SELECT FROM orchestrator_run o
+            JOIN orchestrator_delivery d ON d.event_id = e.id AND d.run_id = o.id WHERE o.root_run_id = t.root
+            AND o.version_id = t.version_id AND d.node = t.node AND d.lane = t.lane
+            AND branchline_same_call(t.run_id, o.id, false))"""
 
 INVARIANTS = (
     Invariant(

@@ -44,7 +44,8 @@ class WaitEventConfig(Config):
         json_schema_extra=ui(
             "duration",
             "Look back",
-            "How old an event may be when the wait begins. Empty: as old as the run. Zero: only new ones.",
+            "How old an event may be when the wait begins. Empty: as old as the run, or the one at the top. "
+            "Zero: only new ones.",
             order=5,
             placeholder="PT1H",
         ),
