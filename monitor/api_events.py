@@ -151,7 +151,10 @@ class ReplayView(MonitorView):
 
     @extend_schema(operation_id="dead_letter_replay", parameters=[LETTER], request=None, responses={204: None})
     def post(self, request: Request, delivery: int, **kwargs: Any) -> Response:
-        """Hand it once more to its step. 409 not_awaited when that does not wait for it now; 409 not_dead."""
+        """Hand it once more to its step, there or in a later turn.
+
+        409 `not_awaited` when that does not wait for it now, `wait_is_over` when it has gone on; 409 `not_dead`.
+        """
         checked(common.Nothing, request)
         replay_delivery(actor=self.actor, delivery=delivery)
         return Response(status=204)

@@ -3,15 +3,12 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-from django.db.models import Exists, Func, OuterRef, Q, QuerySet, Value
-from django.db.models.fields.json import KT
+from django.db.models import BooleanField, Func, QuerySet
 
 from orchestrator.core.json_types import Json
-from orchestrator.core.states import TokenState
-from orchestrator.models import Delivery, Run, Token
+from orchestrator.models import Delivery, Run
 from orchestrator.models.event import DeliveryQuerySet, DeliveryState
 from orchestrator.policy import Action, Actor, may, narrowed
 from orchestrator.queries.captions import captions_of
@@ -83,6 +80,10 @@ class DeliveryView:
         }
 
 
+#: As `branchline_replay` finds it.
+WAITS = Func(template="branchline_waits_again(orchestrator_delivery) IS NOT NULL", output_field=BooleanField())
+
+
 def deliveries_for(actor: Actor) -> DeliveryQuerySet:
     """The deliveries that the actor may read: of the workspace's events; for approvers those to runs of their tasks."""
     deliveries = Delivery.objects.filter(event__workspace_id=actor.workspace_id)
@@ -95,7 +96,7 @@ def deliveries_for(actor: Actor) -> DeliveryQuerySet:
 
 def dead_letters(actor: Actor, parameters: Mapping[str, str]) -> Page[Delivery]:
     """One page of deliveries that gave up, the newest first. Show its items by `delivery_views`."""
-    return page_of(with_runs(_dead(actor)).annotate(waits=Exists(_waiting())), parameters)
+    return page_of(with_runs(_dead(actor)).annotate(waits=WAITS), parameters)
 
 
 def dead_letter_count(actor: Actor) -> int:
@@ -163,12 +164,3 @@ def _view(one: Delivery) -> DeliveryView:
         error=one.error and {"code": one.error.get("code", "error"), "message": one.error.get("message", "")},
         waits=getattr(one, "waits", None),
     )
-
-
-def _waiting() -> QuerySet[Token]:
-    """The token that waits where a delivery went, for an event of its topic: of its key, or of any."""
-    own: Any = OuterRef("topic")
-    of_type = Func(own, Value("#"), Value(1), function="split_part")
-    place = {name: OuterRef(name) for name in ("run_id", "node", "scope_id", "generation")}
-    there = Token.objects.filter(state=TokenState.WAITING, **place).alias(awaited=KT("waiting__topic"))
-    return there.filter(Q(awaited=own) | Q(awaited=of_type))

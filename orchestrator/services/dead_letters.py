@@ -10,10 +10,13 @@ from orchestrator.core.errors import Conflict, NotFound
 from orchestrator.core.json_types import JsonObject
 from orchestrator.engine import dispatch, statements
 from orchestrator.engine.prepared import fetch_one
-from orchestrator.models import Delivery
+from orchestrator.models import Delivery, StepLog, Token
 from orchestrator.models.event import DeliveryState
 from orchestrator.policy import Action, Actor, require
 from orchestrator.services.patience import patient
+from orchestrator.services.plans import plan_of
+from orchestrator.services.reopen import StepNotFailed
+from orchestrator.services.repeat_preview import preview_retry
 from orchestrator.services.standing import XID
 
 
@@ -24,28 +27,39 @@ class NotDead(Conflict):
 
 
 class NotAwaited(Conflict):
-    """The step does not wait for such an event, so there is nothing to replay it to."""
+    """The step does not wait for such an event now, so there is nothing to replay it to."""
 
     code = "not_awaited"
 
 
+class WaitIsOver(Conflict):
+    """The step has gone on, or has been done again, and will not wait there any more."""
+
+    code = "wait_is_over"
+
+
 @patient
 def replay_delivery(*, actor: Actor, delivery: int) -> None:
-    """Hand a dead letter once more to its step, which must be waiting for such an event.
+    """Hand a dead letter once more to its step, which must be waiting for such an event: there, or in a later turn.
 
-    Raises NotFound, NotDead, NotAwaited, Denied, RunBusy.
+    Raises NotFound, NotDead, NotAwaited, WaitIsOver, Denied, RunBusy.
     """
     require(actor, Action.EVENT_EMIT, target=f"delivery {delivery}")
+    if not _replayed(actor, delivery):
+        raise _refused(actor, _dead(actor, delivery))  # somebody may have been faster
+
+
+def _replayed(actor: Actor, delivery: int) -> bool:
     with transaction.atomic():
         found = _dead(actor, delivery)
         row = fetch_one(statements.REPLAY, [found.pk])
         if row is None or row[0] is None:
-            _dead(actor, delivery)  # somebody may have been faster
-            raise NotAwaited("The step does not wait for this event now. Retry the step first, then replay.")
+            return False
         audit.record(actor, "event.replay", target=f"delivery {delivery}", detail=_told(found))
         for queue, count in Counter(row[0]).items():
             transaction.on_commit(partial(dispatch.wake, queue, count))
         transaction.on_commit(partial(dispatch.announce, actor.workspace_id, found.run_id, events=True))
+    return True
 
 
 @patient
@@ -71,6 +85,35 @@ def _dead(actor: Actor, delivery: int) -> Delivery:
     if found.state != DeliveryState.DEAD:
         raise _not_dead()
     return found
+
+
+def _refused(actor: Actor, delivery: Delivery) -> Conflict:
+    """Why its step cannot have it, and the way out."""
+    run, node = delivery.run, delivery.node
+    steps = plan_of(run.version).steps
+    if node >= len(steps):
+        return WaitIsOver("The run goes on by a newer version that has not this step. Discard the letter.")
+    step = steps[node]
+    here = {"run_id": run.pk, "node": node}
+    if any(
+        rows.filter(**here, generation__gt=delivery.generation).exists() for rows in (Token.objects, StepLog.objects)
+    ):
+        told = "has been done again since, and has looked at the events that are kept by itself. Discard the letter."
+        return WaitIsOver(f"Step {step.title} {told}")
+    if Token.objects.filter(**here, scope_id=delivery.scope_id, generation=delivery.generation).exists():
+        told = "is at work, or waits for another event. Replay the letter when it waits for this type and key."
+        return NotAwaited(f"Step {step.title} {told}")
+    try:
+        preview_retry(run.pk, actor, step.key, scope=delivery.scope_id or None)
+    except StepNotFailed:
+        told = "has gone on since, and does not wait for this event again."
+        way = "Re-run the step, and it looks at the events that are kept anew; or discard the letter."
+        return WaitIsOver(f"Step {step.title} {told} {way}")
+    except Conflict as refusal:
+        return NotAwaited(
+            f"Step {step.title} does not wait for this event now, nor can it be retried. {refusal.message}"
+        )
+    return NotAwaited(f"Step {step.title} does not wait for this event now. Retry the step first, then replay.")
 
 
 def _not_dead() -> NotDead:

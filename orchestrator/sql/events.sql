@@ -267,27 +267,49 @@ BEGIN
     END IF;
 END $$;
 
+-- Whether a scope stands in anything but items of for-eaches: then another one may take its place, in the same lane.
+CREATE FUNCTION branchline_is_in_turn(p_scope bigint) RETURNS boolean LANGUAGE sql STABLE AS $$
+    WITH RECURSIVE around AS (
+        SELECT s.parent, s.total FROM orchestrator_scope s WHERE p_scope <> 0 AND s.id = branchline_block(p_scope)
+        UNION ALL
+        SELECT s.parent, s.total FROM around a JOIN orchestrator_scope s ON a.parent <> 0 AND s.id = branchline_block(a.parent)
+    ) SELECT coalesce(bool_or(a.total = 0), false) FROM around a
+$$;
+
+-- The token that a dead letter can be replayed to, if any: of its step, where it died or in the turn that has taken that
+-- one's place, when it waits now for such an event.
+CREATE FUNCTION branchline_waits_again(d orchestrator_delivery) RETURNS bigint LANGUAGE sql STABLE AS $$
+    WITH there AS NOT MATERIALIZED (
+        SELECT k.id, k.scope_id FROM orchestrator_token k WHERE k.run_id = d.run_id AND k.node = d.node
+            AND k.generation = d.generation AND k.state = 'W'
+            AND k.waiting->>'topic' IN (d.topic, split_part(d.topic, '#', 1))
+    ) SELECT t.id FROM there t WHERE t.scope_id = d.scope_id
+    UNION ALL SELECT t.id FROM there t
+        WHERE (SELECT branchline_is_in_turn(d.scope_id)) AND branchline_lane(t.scope_id) = d.lane
+    LIMIT 1
+$$;
+
 -- A dead letter is looked at again: by its step if that waits now for such an event, as if it came this moment. NULL: it
 -- does not. The caller holds nothing.
 CREATE FUNCTION branchline_replay(p_delivery bigint, OUT queues text[], OUT runs uuid[], OUT more boolean, OUT ended boolean) LANGUAGE plpgsql AS $$
 DECLARE
     d orchestrator_delivery;
     v_token bigint;
+    v_scope bigint;
     v_begun timestamptz;
 BEGIN
     SELECT x.* INTO d FROM orchestrator_delivery x WHERE x.id = p_delivery;
     PERFORM branchline_lock_topics(ARRAY[split_part(d.topic, '#', 1)], ARRAY[d.topic]);
     SELECT x.* INTO d FROM orchestrator_delivery x WHERE x.id = p_delivery AND x.state = 'X' FOR UPDATE;
-    SELECT k.id, k.first_started_at INTO v_token, v_begun FROM orchestrator_token k WHERE k.run_id = d.run_id AND k.node = d.node
-        AND k.scope_id = d.scope_id AND k.generation = d.generation AND k.state = 'W'
-        AND k.waiting->>'topic' IN (d.topic, split_part(d.topic, '#', 1));
-    IF v_token IS NULL THEN RETURN; END IF;
+    v_token := branchline_waits_again(d);
+    SELECT k.scope_id, k.first_started_at INTO v_scope, v_begun FROM orchestrator_token k WHERE k.id = v_token;
+    IF v_scope IS NULL THEN RETURN; END IF;
     PERFORM branchline_end_delivery(d.id, 'I', 'replayed');
     INSERT INTO orchestrator_delivery (event_id, run_id, node, scope_id, generation, replay, token_id, topic, lane, state,
         why, begun_at, made_at, xid)
-    SELECT d.event_id, d.run_id, d.node, d.scope_id, d.generation, max(x.replay) + 1, v_token, d.topic, d.lane, 'P', '',
-        v_begun, clock_timestamp(), branchline_xid()
+    SELECT d.event_id, d.run_id, d.node, v_scope, d.generation, greatest(max(x.replay), d.replay) + 1, v_token, d.topic, d.lane,
+        'P', '', v_begun, clock_timestamp(), branchline_xid()
     FROM orchestrator_delivery x WHERE x.event_id = d.event_id AND x.run_id = d.run_id AND x.node = d.node
-        AND x.scope_id = d.scope_id AND x.generation = d.generation;
+        AND x.scope_id = v_scope AND x.generation = d.generation;
     SELECT h.queues, h.runs, h.more, h.ended INTO queues, runs, more, ended FROM branchline_deliver_held(d.topic, 100) h;
 END $$;

@@ -1,4 +1,6 @@
 DROP FUNCTION branchline_replay(bigint);
+DROP FUNCTION branchline_waits_again(orchestrator_delivery);
+DROP FUNCTION branchline_is_in_turn(bigint);
 DROP FUNCTION branchline_publish(bigint, jsonb);
 DROP FUNCTION branchline_deliver(text, int);
 DROP FUNCTION branchline_end_delivery(bigint, char, text);

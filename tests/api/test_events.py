@@ -265,7 +265,11 @@ def test_a_dead_letter_is_replayed_to_a_step_that_waits_again(cast: RunCast) -> 
     (letter,) = cast.get("dead-letters/")["items"]
     assert letter["replayable"] is False
     refused = cast.client.post(address)
+    assert (refused.status_code, refused.json()["code"]) == (409, "wait_is_over")
+    elsewhere = make_event_wait(run, "a", "order.sent", "order-7")
+    refused = cast.client.post(address)
     assert (refused.status_code, refused.json()["code"]) == (409, "not_awaited")
+    elsewhere.delete()
     token = make_event_wait(run, "a", "order.paid", "order-7")
     assert cast.get("dead-letters/")["items"][0]["replayable"] is True
     assert cast.client.post(address).status_code == 204
