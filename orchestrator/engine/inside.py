@@ -65,9 +65,9 @@ class Insides:
     def _items(self, plan: Plan, lease: Lease, *, failed: bool) -> Inside:
         block = self.roots.scopes.block((lease.waiting or {})["block"])
         if failed:
-            span = (block.id + 1, block.id + block.total)
-            nodes = list(nodes_inside(plan, lease.node))
-            return None, self._fault(plan, statements.ITEM_FAILURE, (block.id, lease.run.run_id, nodes, *span))
+            place = {"run": lease.run.run_id, "nodes": list(nodes_inside(plan, lease.node))}
+            place |= {"first": block.id + 1, "last": block.id + block.total, "end": plan.bodies[lease.node].end}
+            return None, self._fault(plan, statements.ITEM_FAILURE, place)
         return outputs_of(self._pool, plan, lease, block=block.id, total=block.total), None
 
     def _child(self, signal: Any) -> Inside:
@@ -91,7 +91,7 @@ class Insides:
         message = f"The newer run {row['run']} replaced it, as the limit of open runs says."
         return StepFault(code="replaced", message=message, details={"run": run_id, "by_run": row["run"]})
 
-    def _fault(self, plan: Plan, statement: str, arguments: tuple[Any, ...]) -> StepFault:
+    def _fault(self, plan: Plan, statement: str, arguments: tuple[Any, ...] | dict[str, Any]) -> StepFault:
         with self._pool.connection() as connection:
             error = connection.execute(statement, arguments).fetchone()["error"]
         if error is None:

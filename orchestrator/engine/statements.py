@@ -92,16 +92,21 @@ SELECT scope_id, node, block, output::text AS output, there FROM (
 ) measured WHERE coalesce(before, 0) < %(most)s ORDER BY scope_id, node
 """
 
-# The first failure that ended a body, or an item of a for-each (of the lowest item).
+# The first failure that ended a body, or an item of a for-each: of the lowest that failed. In an item whose last gate
+# says otherwise (one done in a row has none) a join has taken what failed.
 BODY_FAILURE = "SELECT branchline_first_failure(%s, %s) AS error"
 ITEM_FAILURE = """
-SELECT s.error || jsonb_build_object('node', s.node, 'item', s.scope_id - %s - 1) AS error FROM orchestrator_steplog s
-WHERE s.run_id = %s AND s.node = ANY(%s::int[]) AND s.scope_id BETWEEN %s AND %s AND s.final AND s.outcome IN ('F', 'T')
-    AND s.ports IS NULL
-    -- What was done again since counts no more.
-    AND NOT EXISTS (SELECT FROM orchestrator_steplog l WHERE l.run_id = s.run_id AND l.node = s.node
-        AND l.scope_id = s.scope_id AND l.final AND (l.generation, l.attempt) > (s.generation, s.attempt))
-ORDER BY s.scope_id, (s.error->>'code' = 'branch_failed'), s.finished_at LIMIT 1
+SELECT branchline_first_failure(%(run)s, i.scope_id, %(nodes)s)
+    || jsonb_build_object('item', i.scope_id - %(first)s) AS error FROM (
+    SELECT s.scope_id FROM orchestrator_steplog s LEFT JOIN orchestrator_gate g
+        ON g.run_id = s.run_id AND g.gate = %(end)s AND g.scope_id = s.scope_id
+    WHERE s.run_id = %(run)s AND s.node = ANY(%(nodes)s::int[]) AND s.scope_id BETWEEN %(first)s AND %(last)s
+        AND s.final AND s.outcome IN ('F', 'T') AND s.ports IS NULL
+        -- What was done again since counts no more.
+        AND NOT EXISTS (SELECT FROM orchestrator_steplog l WHERE l.run_id = s.run_id AND l.node = s.node
+            AND l.scope_id = s.scope_id AND l.final AND (l.generation, l.attempt) > (s.generation, s.attempt))
+    ORDER BY coalesce(g.verdict <> 'X', false), s.scope_id LIMIT 1
+) i
 """
 
 # One entered container.

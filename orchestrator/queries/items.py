@@ -129,6 +129,7 @@ def _read(run: Run, node: int, scope: str | None, values: Mapping[str, Any]) -> 
         "parent": parent,
         "inside": [step.node for step in plan.steps if step.parent == node],
         "exits": list(plan.exits_to(plan.bodies[node].end)),
+        "end": plan.bodies[node].end,
     }
     with connection.cursor() as cursor:
         cursor.execute(ITEMS, {**values, **places})

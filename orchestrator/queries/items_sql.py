@@ -1,6 +1,7 @@
 """The one statement behind `items_of`."""
 
 #: Parameters: run, node and parent (NULL: any) of the for-each, inside (the nodes of its body), exits (its last ones),
+#: end (the last gate of its body: where it has spoken, what failed or was cancelled before says nothing of the item),
 #: state (NULL: all), rank and index (after which item), most.
 ITEMS = """
 WITH block AS (
@@ -26,10 +27,15 @@ WITH block AS (
             AND t.scope_id = b.id AND t.node = %(node)s AND t.state = 'L'
             AND (t.signal->>'lo')::int < (t.signal->>'hi')::int
     ) tokens GROUP BY scope_id
+), gates AS (
+    SELECT g.scope_id, g.verdict FROM block b JOIN orchestrator_gate g ON g.run_id = %(run)s AND g.gate = %(end)s
+        AND g.scope_id BETWEEN b.id + 1 AND b.id + b.total AND g.verdict <> 'O'
 ), items AS (
     SELECT n AS index, b.id + 1 + n AS scope_id, CASE
         WHEN l.at_work THEN 'running'
         WHEN l.scope_id IS NOT NULL THEN 'waiting'
+        WHEN g.verdict = 'X' THEN 'failed'
+        WHEN g.verdict IS NOT NULL THEN 'succeeded'
         WHEN e.failed THEN 'failed'
         WHEN e.cut THEN 'cancelled'
         WHEN e.done THEN 'succeeded'
@@ -38,18 +44,15 @@ WITH block AS (
         ELSE 'cancelled' END AS state
     FROM block b CROSS JOIN generate_series(0, b.total - 1) n
         LEFT JOIN ended e ON e.scope_id = b.id + 1 + n LEFT JOIN live l ON l.scope_id = b.id + 1 + n
+        LEFT JOIN gates g ON g.scope_id = b.id + 1 + n
 ), page AS (
     SELECT i.index, i.scope_id, i.state, (i.state <> 'failed')::int AS rank FROM items i
     WHERE (%(state)s::text IS NULL OR i.state = %(state)s)
         AND ((i.state <> 'failed')::int, i.index) > (%(rank)s::int, %(index)s::int)
     ORDER BY rank, i.index LIMIT %(most)s
 )
-SELECT b.total, b.ok, b.fail, p.index, p.scope_id, p.state, CASE WHEN p.state = 'failed' THEN (
-    SELECT f.error FROM orchestrator_steplog f
-    WHERE f.run_id = %(run)s AND f.node = ANY(%(inside)s::int[]) AND f.scope_id = p.scope_id AND f.final
-        AND f.outcome IN ('F', 'T') AND f.ports IS NULL
-    -- What failed says more than the join that it took along; the newest of several tries counts.
-    ORDER BY (f.error->>'code' = 'branch_failed'), f.generation DESC, f.finished_at DESC LIMIT 1) END
+SELECT b.total, b.ok, b.fail, p.index, p.scope_id, p.state, CASE WHEN p.state = 'failed'
+    THEN branchline_first_failure(%(run)s, p.scope_id, %(inside)s) END
 FROM block b LEFT JOIN page p ON true
 ORDER BY p.rank, p.index
 """

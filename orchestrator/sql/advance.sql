@@ -190,7 +190,8 @@ BEGIN
             IF t.inner_scope IS NOT NULL THEN PERFORM branchline_close_scopes(t.run_id, branchline_block(t.inner_scope)); END IF;
             DELETE FROM orchestrator_token k WHERE k.id = t.id;
             v_queues := v_queues || CASE WHEN i->'end'->>'state' = 'failed'
-                THEN branchline_fail_run(t.run_id, coalesce(i->'end'->'error', branchline_first_failure(t.run_id, 0)))
+                THEN branchline_fail_run(t.run_id, coalesce(i->'end'->'error', (i->'err') || jsonb_build_object('node', t.node),
+                    branchline_first_failure(t.run_id, 0)))
                 ELSE branchline_end_run(t.run_id, i->'end'->>'state', i->'end'->'output', (i->'end'->>'oref')::uuid, NULL) END;
             v_run := NULL;
             RETURN QUERY SELECT t.id, 'ended', t.node, t.epoch, v_entry, NULL::timestamptz, NULL::text[];

@@ -20,15 +20,32 @@ BEGIN
     END IF;
     RETURN array_remove(v_queues, NULL);
 END $$;
--- The failure a run, or a body, ends with: its first step that failed for good and whose failure nobody took. What a
--- later attempt or generation has replaced counts no more.
-CREATE FUNCTION branchline_first_failure(p_run uuid, p_scope bigint) RETURNS jsonb LANGUAGE sql STABLE AS $$
-    SELECT s.error || jsonb_build_object('node', s.node) FROM (
-        SELECT DISTINCT ON (l.node) l.* FROM orchestrator_steplog l
-        WHERE l.run_id = p_run AND l.scope_id = p_scope AND l.final
-        ORDER BY l.node, l.generation DESC, l.attempt DESC
-    ) s WHERE s.outcome IN ('F', 'T') AND s.ports IS NULL
-    ORDER BY (s.error->>'code' = 'branch_failed'), s.finished_at, s.entry LIMIT 1
+-- The failure a run, or a body, ends with: its first step that failed for good and whose failure nobody took, neither a
+-- port nor a join that goes on without it. So it is looked for backwards: what failed at the last gate, then what had failed at
+-- the joins that failed there. Where no gate was needed, it is the only way. What a later attempt or generation has
+-- replaced counts no more. p_nodes: the steps that may have failed; by them few rows are read of a run with many items.
+CREATE FUNCTION branchline_first_failure(p_run uuid, p_scope bigint, p_nodes int[] DEFAULT NULL) RETURNS jsonb
+LANGUAGE sql STABLE AS $$
+    WITH RECURSIVE failed AS MATERIALIZED (
+        SELECT l.entry, l.node, l.attempt, l.error, l.finished_at FROM orchestrator_steplog l
+        WHERE l.run_id = p_run AND l.node = ANY(coalesce(p_nodes, ARRAY(SELECT DISTINCT f.node FROM orchestrator_steplog f
+                WHERE f.run_id = p_run AND f.final AND f.outcome IN ('F', 'T'))))
+            AND l.scope_id = p_scope AND l.final AND l.outcome IN ('F', 'T') AND l.ports IS NULL
+            AND NOT EXISTS (SELECT FROM orchestrator_steplog n WHERE n.run_id = p_run AND n.node = l.node
+                AND n.scope_id = p_scope AND n.final AND (n.generation, n.attempt) > (l.generation, l.attempt))
+    ), led AS (
+        SELECT a.entry FROM orchestrator_run r JOIN orchestrator_plan_gate p ON p.version_id = r.version_id AND p.queue = ''
+                AND p.owner IS NOT DISTINCT FROM (SELECT s.node FROM orchestrator_scope s WHERE s.id = p_scope & ~131071::bigint)
+            JOIN orchestrator_gate_arrival a ON a.run_id = p_run AND a.gate = p.gate AND a.scope_id = p_scope
+        WHERE r.id = p_run AND a.outcome = 'f'
+        UNION
+        SELECT a.entry FROM led JOIN failed f ON f.entry = led.entry AND f.error->>'code' = 'branch_failed' AND f.attempt <= 0
+            JOIN orchestrator_gate_arrival a ON a.run_id = p_run AND a.gate = f.node AND a.scope_id = p_scope
+        WHERE a.outcome = 'f' AND NOT a.late
+    )
+    SELECT f.error || jsonb_build_object('node', f.node) FROM failed f
+    ORDER BY f.entry NOT IN (SELECT l.entry FROM led l WHERE l.entry IS NOT NULL), (f.error->>'code' = 'branch_failed'),
+        f.finished_at, f.entry LIMIT 1
 $$;
 -- The number of a step log row without an attempt (a join that could not start, the mark that a step is repeated):
 -- below every attempt's, and rising, so that the newest row of a step comes last by number.
