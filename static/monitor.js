@@ -107,7 +107,8 @@ function heard(frame) {
       if (frame.state !== undefined || frame.changes?.length) renew();
     } else if (watch.watch in frame) {
       const text = JSON.stringify(frame[watch.watch]);
-      if (watch.known !== text) renew();
+      // Counts that are as before are no news. Of events every frame is one: their count is of dead letters only.
+      if (watch.known !== text || watch.watch === "events") renew();
       watch.known = text;
     }
   }

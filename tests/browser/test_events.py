@@ -1,9 +1,12 @@
 """Events by hand: a run gets what it waits for, and what a step could not look at is retried, replayed, discarded."""
 
+from uuid import uuid4
+
 from playwright.sync_api import Page, expect
 
 from orchestrator.core.cloud_events import checked_event
-from orchestrator.models import Delivery, Run, Token
+from orchestrator.core.json_types import Json
+from orchestrator.models import Delivery, Run, Token, User
 from orchestrator.models.workspace import Role
 from orchestrator.services.events import publish_event
 from tests.browser.runs import ended, run_with_events
@@ -14,6 +17,11 @@ from tests.waiting import wait_until
 def send(page: Page, data: str) -> None:
     page.get_by_label("Data").fill(data)
     page.get_by_role("button", name="Send", exact=True).click()
+
+
+def publish(site: Site, sender: User, type_: str, data: Json) -> None:
+    event = checked_event({"specversion": "1.0", "id": str(uuid4()), "source": "/post", "type": type_}, data)
+    publish_event(actor=site.actor(sender), event=event.as_json())
 
 
 def waits(run: Run, key: str) -> bool:
@@ -55,8 +63,7 @@ def test_a_run_is_given_what_it_waits_for(site: Site) -> None:
 def test_a_dead_letter_waits_for_its_step(site: Site) -> None:
     ada = site.member("ada", Role.OPERATOR)
     run = run_with_events(site.workspace)
-    event = checked_event({"specversion": "1.0", "id": "1", "source": "/post", "type": "parcel.sent"}, {"heavy": True})
-    publish_event(actor=site.actor(ada), event=event.as_json())
+    publish(site, ada, "parcel.sent", {"heavy": True})
     wait_until(lambda: is_dead(run, replay=0), 30, "the step to give up")
     page = site.page_of(ada)
     page.goto(site.url("events/"))
@@ -78,3 +85,23 @@ def test_a_dead_letter_waits_for_its_step(site: Site) -> None:
     page.once("dialog", lambda dialog: dialog.accept())
     letter.get_by_role("button", name="Discard").click()
     expect(page.get_by_role("heading", name="No dead letter")).to_be_visible()
+
+
+def test_pages_hear_of_events_by_themselves(site: Site) -> None:
+    ada = site.member("ada", Role.OPERATOR)
+    run = run_with_events(site.workspace)
+    page, front = site.page_of(ada), site.page_of(ada)
+    page.goto(site.url("events/"))
+    front.goto(site.url())
+    expect(page.get_by_role("heading", name="No event yet")).to_be_visible()
+    publish(site, ada, "nobody.waits", None)
+    expect(page.get_by_role("table")).to_contain_text("nobody.waits")
+    expect(page.locator("#dead-count")).to_be_empty()
+    publish(site, ada, "parcel.sent", {"heavy": True})
+    expect(page.locator("#dead-count")).to_have_text("1")
+    expect(page.locator(".event-reached").first).to_contain_text("1 dead letter")
+    front.get_by_role("link", name="1 dead letter").click()
+    front.once("dialog", lambda dialog: dialog.accept())
+    front.get_by_role("button", name="Discard").click()
+    expect(page.locator("#dead-count")).to_be_empty()
+    assert not Delivery.objects.filter(run_id=run.pk, state="X").exists()
