@@ -57,6 +57,26 @@ MUTANTS: dict[str, tuple[Callable[[], AbstractContextManager[object]], set[str]]
         ),
         {"I11 no timer is lost", "I4 every run ends"},
     ),
+    "joins are decided again": (
+        lambda: mutated("branchline_signal_gates", ("IF g.verdict = 'O' THEN", "IF true THEN")),
+        {"A call is never refused", "I3 gates only count up"},
+    ),
+    "joins wait for nobody": (
+        lambda: mutated("branchline_signal_gates", ("WHEN v_complete THEN 'F'", "WHEN g.ok > 0 THEN 'F'")),
+        {"I2 what runs is what is drawn", "I17 nothing remains of a closed run"},
+    ),
+    "failures count as arrivals": (
+        lambda: mutated("branchline_signal_gates", ("p.mode = 'A' AND g.fail > p.tolerate", "false")),
+        {"I2 what runs is what is drawn"},
+    ),
+    "children are not told": (
+        lambda: mutated("branchline_set_control", ("r.parent_run_id = p_run AND r.finished_at IS NULL", "false")),
+        {"I10 control holds", "I10 a cancelled run is cancelled"},
+    ),
+    "parents are not told": (
+        lambda: mutated("branchline_end_run", ("IF v.parent_token IS NOT NULL", "IF false")),
+        {"I4 every run ends", "I5 leases have an owner"},
+    ),
     "the dead are missing": (
         lambda: mutated("branchline_take_over", ("q.id IS NULL OR", "q.beat_at < '-infinity' OR")),
         {"I4 every run ends", "I7 the dead hold nothing"},
