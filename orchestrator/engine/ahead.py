@@ -1,7 +1,7 @@
 """Beginning the next step before the commit of the one before it: only where nobody is harmed when it runs again.
 
 While PostgreSQL flushes the end of step k, the slot already runs step k+1. A crash may then repeat k+1 on another
-result of k; so k+1 must be a step without effects, and what it gave becomes visible only after k (decision 0033).
+result of k; so k+1 must be a step without effects, and what it gave becomes visible only after k (decision 34).
 """
 
 from orchestrator.core.kinds import Kinds

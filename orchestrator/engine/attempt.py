@@ -6,11 +6,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.core.outcome import Outcome
-from orchestrator.core.settle import Settlement
 from orchestrator.engine.context import StopSign
 from orchestrator.engine.lease import Lease
-from orchestrator.engine.perform import Prepared
 
 SUSPECT = 2  # deaths, as in `claim`
 TRUSTED = 30.0  # seconds at work
@@ -65,14 +62,3 @@ class Attempt:
         """Seconds since the step's first attempt began."""
         before = (self.lease.started_at - self.lease.first_started_at).total_seconds()
         return before + time.monotonic() - self.began
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
-    """An attempt whose end is on its way to the rows, and the attempt that began ahead of that commit."""
-
-    attempt: Attempt
-    outcome: Outcome
-    ready: Prepared | None
-    settled: Settlement
-    following: Attempt | None

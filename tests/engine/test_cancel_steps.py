@@ -119,7 +119,7 @@ def test_the_keeper_cancels_what_a_dead_worker_left(house: House, sandbox: Sandb
         [step("a", "delay", config={"for": "PT1H"}), step("b", "delay", config={"for": "PT0.1S"}), cut("a")], "b > cut"
     )
     with worker_at_work(make_tools(sandbox)) as house.worker:
-        house.worker._aftermath.cancel_branches = lambda lease: None  # type: ignore[method-assign]
+        house.worker._ender._aftermath.cancel_branches = lambda lease: None  # type: ignore[method-assign]
         with keeper_at_work(house.worker.poke):
             run = ended(house, house.start(house.publish(raw)))
     assert outcomes(run.pk) == {"b": "S", "cut": "S", "a": "K"}

@@ -180,18 +180,19 @@ def test_a_handler_that_ends_just_as_it_is_given_up_costs_no_other_its_time(
     inside = step("a", "told", timeout="PT0.2S"), step("b", "told", timeout="PT5M")
     version = house.publish(drawing(*inside, lines=("a > b",)), kinds=known)
     with worker_at_work(make_tools(sandbox, known)) as house.worker:
-        overstayed = house.worker._overstayed
+        overstaying = house.worker._overstaying
+        give_up = overstaying._give_up
 
         def just_ended(attempt: Attempt) -> None:
             late.release.set()
             after.enter()
-            overstayed(attempt)
+            give_up(attempt)
             given_up.set()
 
-        monkeypatch.setattr(house.worker, "_overstayed", just_ended)
+        monkeypatch.setattr(overstaying, "_give_up", just_ended)
         run_id = house.start(version)
         assert given_up.wait(20)
-        monkeypatch.setattr(house.worker, "_overstayed", overstayed)
+        monkeypatch.setattr(overstaying, "_give_up", give_up)
         after.release.set()
         assert output(ended(house, run_id)) == ["held"] * 3
     assert set(StepLog.objects.filter(run_id=run_id).values_list("outcome", flat=True)) == {"S"}

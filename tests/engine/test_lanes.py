@@ -220,7 +220,7 @@ def test_a_large_input_is_not_read_again_for_every_item(house: House, sandbox: S
 
 def counted(house: House, read: list[str]) -> None:
     assert house.worker is not None
-    reader = house.worker._ends._roots
+    reader = house.worker._insides.roots
     original = reader._input
 
     def spy(lease: Lease) -> Any:

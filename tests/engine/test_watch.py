@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from orchestrator.engine import overstaying
 from orchestrator.engine import watch as watches
-from orchestrator.engine import worker as workers
 from orchestrator.engine.attempt import Attempt
 from orchestrator.engine.sandbox import Sandbox
 from orchestrator.engine.slots import Slots
@@ -29,7 +29,7 @@ ONCE = {"attempts": 1, "first": "PT0S", "jitter": "none"}
 @pytest.fixture
 def long_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a word the watch does not look again while a test lasts."""
-    for module in (watches, workers):
+    for module in (watches, overstaying):
         monkeypatch.setattr(module, "LONGEST", 1_000.0)
 
 
@@ -98,7 +98,7 @@ def next_look(worker: Worker, *attempts: Attempt) -> float:
     for each in attempts:
         worker._attempts.put(each)
     try:
-        return worker._look_for_late() - time.monotonic()
+        return worker._overstaying.look() - time.monotonic()
     finally:
         for each in attempts:
             worker._attempts.forget(each)
@@ -108,7 +108,7 @@ def next_look(worker: Worker, *attempts: Attempt) -> float:
 def test_the_next_look_is_at_the_first_deadline(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     with worker_at_work(make_tools(sandbox)) as worker:
         worker._watch.stop()
-        monkeypatch.setattr(worker, "_overstayed", lambda late: None)
+        monkeypatch.setattr(worker._overstaying, "_give_up", lambda late: None)
         now = time.monotonic()
         assert AGAIN < next_look(worker) <= LONGEST
         assert AGAIN < next_look(worker, attempt(1, None), attempt(2, now + 100)) <= LONGEST

@@ -201,7 +201,7 @@ class Process(Worker):
         }
         with patch.multiple(WORKER, **parts):
             super().__init__(node, queues, tools, slots=SLOTS)
-        self._loop.close()
+        self._awaiting._loop.close()
         self.pid = len(world.processes)
         self.execute(statements.BOOT, (self.session_id, node, "harness", self.pid, self.queues))
 
@@ -295,7 +295,7 @@ class Process(Worker):
         if held.is_lane:
             self._in_lane(held.attempt)
             return
-        following = self._end(held.attempt, *held.ended)
+        following = self._ender.end(held.attempt, *held.ended)
         if following is not None:
             self.in_hand.append(Held(following))
 
