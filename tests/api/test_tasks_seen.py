@@ -13,7 +13,7 @@ from orchestrator.models.ballot import digest_of
 from orchestrator.services import tasks
 from orchestrator.services.task_holders import claim_task, reassign_task
 from orchestrator.services.task_rows import seen_task
-from tests.api.test_tasks_service import House, house, woken
+from tests.api.task_house import House, house, woken
 from tests.factories import actor_of, make_member
 
 pytestmark = pytest.mark.django_db

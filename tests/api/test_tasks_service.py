@@ -1,81 +1,25 @@
-"""Deciding human tasks: exactly once, by the right person, on the content shown, while the run waits."""
+"""Deciding human tasks: by the right person, on the content shown, while the run waits."""
 
 import json
 import uuid
-from collections import Counter
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from functools import partial
-from threading import Barrier
-from typing import Any
 
 import pytest
-from django.db import connection, connections, transaction
+from django.db import connection
 
-from orchestrator.core.errors import BranchlineError, Forbidden, NotFound
-from orchestrator.models import AuditEntry, Decision, HumanTask, Token, User
+from orchestrator.core.errors import Forbidden, NotFound
+from orchestrator.models import AuditEntry, Decision, HumanTask, Token
 from orchestrator.models.ballot import digest_of
 from orchestrator.models.task import TaskState
-from orchestrator.services import task_rows, tasks
 from orchestrator.services.control import cancel_run, pause_run, resume_run
 from orchestrator.services.task_errors import AnswerInvalid, ContentChanged, TaskConflict, ValuesInvalid
 from orchestrator.services.task_holders import claim_task, reassign_task, release_task
 from orchestrator.services.tasks import decide_task
+from tests.api.task_house import OUTCOMES, House, code_of, house, woken
 from tests.engine.rows import claim
-from tests.factories import actor_of, make_member, make_workspace
-from tests.run_factories import drawn, make_run, make_task, make_version, make_workflow
+from tests.factories import actor_of
 
-OUTCOMES = [{"key": "approved", "label": "Approve"}, {"key": "rejected", "label": "Reject"}]
-DRAWING = drawn("ask.approved -> go", "ask.rejected -> stop", steps={"ask": {"kind": "human_task"}})
-
-
-@pytest.fixture(autouse=True)
-def woken(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Queues that were told to look, instead of a broker."""
-    queues: list[str] = []
-    for module in (tasks, task_rows):
-        monkeypatch.setattr(module.dispatch, "wake", lambda queue, *_: queues.append(queue))
-        monkeypatch.setattr(module.dispatch, "announce", lambda *_, **__: None)
-        monkeypatch.setattr(module.dispatch, "notify", lambda: None)
-    return queues
-
-
-class House:
-    """One workspace with a requester, an editor who published, and approvers."""
-
-    def __init__(self) -> None:
-        self.workspace = make_workspace()
-        self.requester = make_member(self.workspace, "operator", "approver")
-        self.publisher = make_member(self.workspace, "editor", "approver")
-        self.bob = make_member(self.workspace, "approver", groups=["finance"])
-        self.version = make_version(make_workflow(self.workspace), DRAWING, by=self.publisher)
-
-    def task(self, **fields: object) -> HumanTask:
-        run = make_run(self.version, started_by=self.requester)
-        return make_task(run, "ask", **{"outcomes": OUTCOMES, "requester": self.requester, **fields})
-
-    def decide(self, task: HumanTask, user: User, *, outcome: str = "approved", digest: str = "", **more: Any):
-        return decide_task(
-            task_id=task.pk,
-            actor=actor_of(self.workspace, user),
-            outcome=outcome,
-            values=more.pop("values", {}),
-            digest=digest or digest_of(task),
-            **more,
-        )
-
-
-@pytest.fixture
-def house(db: None) -> House:
-    return House()
-
-
-def code_of(attempt: Callable[[], object]) -> str:
-    """The code of the refusal; the attempt must be refused."""
-    with pytest.raises(BranchlineError) as refusal:
-        attempt()
-    return refusal.value.error_code
+__all__ = ["house", "woken"]
 
 
 def test_a_decision_closes_the_task_and_wakes_its_token(house, woken, django_capture_on_commit_callbacks):
@@ -271,144 +215,3 @@ def test_a_paused_run_keeps_the_decision(house):
     signal = json.loads(lease["signal"])
     assert (signal["outcome"], signal["by"], signal["comment"]) == ("approved", house.bob.username, "fine")
     assert claim(session=1) == []
-
-
-def test_a_quorum_needs_different_people_for_one_outcome(house):
-    first, second, third = (make_member(house.workspace, "approver") for _ in range(3))
-    task = house.task(quorum=2)
-    assert not house.decide(task, first).closed
-    assert code_of(lambda: house.decide(task, first)) == "already_decided"
-    assert not house.decide(task, second, outcome="rejected").closed
-    assert Token.objects.get(pk=task.token_id).state == "W"
-    decided = house.decide(task, third)
-    assert (decided.closed, decided.given, decided.quorum) == (True, 2, 2)
-
-
-def test_claim_keeps_others_away_until_release(house):
-    task, carl = house.task(), make_member(house.workspace, "approver")
-    bob_acts, carl_acts = actor_of(house.workspace, house.bob), actor_of(house.workspace, carl)
-    claim_task(task_id=task.pk, actor=bob_acts)
-    claim_task(task_id=task.pk, actor=bob_acts)  # again changes nothing
-    assert code_of(lambda: house.decide(task, carl)) == "claimed"
-    assert code_of(lambda: claim_task(task_id=task.pk, actor=carl_acts)) == "claimed"
-    assert code_of(lambda: release_task(task_id=task.pk, actor=carl_acts)) == "not_claimer"
-    release_task(task_id=task.pk, actor=bob_acts)
-    assert house.decide(task, carl).closed
-    assert list(AuditEntry.objects.filter(allowed=True).order_by("pk").values_list("action", flat=True)) == [
-        "task.claim",
-        "task.release",
-        "task.decide",
-    ]
-
-
-def test_a_claim_makes_no_sense_where_several_must_agree(house):
-    task = house.task(quorum=2)
-    attempt = {"task_id": task.pk, "actor": actor_of(house.workspace, house.bob)}
-    assert code_of(lambda: claim_task(**attempt)) == "claim_not_useful"
-
-
-def test_an_admin_releases_and_reassigns(house):
-    admin = make_member(house.workspace, "admin")
-    carl = make_member(house.workspace, "approver", username="carl")
-    task = house.task(notified_at=datetime.now(UTC))
-    claim_task(task_id=task.pk, actor=actor_of(house.workspace, house.bob))
-    release_task(task_id=task.pk, actor=actor_of(house.workspace, admin))
-    reassign_task(task_id=task.pk, actor=actor_of(house.workspace, admin), users=["carl"])
-    task.refresh_from_db()
-    assert (task.users, task.state, task.notified_at, task.version) == (["carl"], TaskState.OPEN, None, 4)
-    assert code_of(lambda: house.decide(task, house.bob)) == "not_eligible"
-    assert house.decide(task, carl).closed
-
-
-@pytest.mark.parametrize(
-    "given", [{}, {"users": ["nobody"]}, {"groups": ["ghosts"]}, {"roles": ["emperor"]}, {"users": ["x"] * 60}]
-)
-def test_a_task_is_given_to_approvers_only(house, given):
-    admin = actor_of(house.workspace, make_member(house.workspace, "admin"))
-    if given.get("users") == ["x"] * 60:
-        given = {"users": [f"x{number}" for number in range(60)]}
-    attempt = {"task_id": house.task().pk, "actor": admin, **given}
-    assert code_of(lambda: reassign_task(**attempt)) == "assignee_unknown"
-
-
-def race(attempts: Sequence[Callable[[], object]]) -> Counter[str]:
-    """Run all at once, each on a connection of its own; how often each outcome (or code) came."""
-    barrier = Barrier(len(attempts))
-
-    def one(attempt: Callable[[], object]) -> str:
-        try:
-            barrier.wait(30)
-            attempt()
-        except BranchlineError as error:
-            return error.error_code
-        finally:
-            connections.close_all()
-        return "done"
-
-    with ThreadPoolExecutor(len(attempts)) as pool:
-        return Counter(pool.map(one, attempts))
-
-
-@pytest.mark.django_db(transaction=True)
-def test_of_fifty_decisions_at_once_exactly_one_counts():
-    house = House()
-    people = [make_member(house.workspace, "approver") for _ in range(50)]
-    for _ in range(3):
-        task = house.task()
-        attempts = [
-            lambda person=person, task=task, outcome=outcome: house.decide(task, person, outcome=outcome)
-            for person, outcome in zip(people, ["approved", "rejected"] * 25, strict=True)
-        ]
-        assert race(attempts) == {"done": 1, "not_waiting": 49}
-        task.refresh_from_db()
-        assert task.decisions.count() == 1
-        token = Token.objects.get(pk=task.token_id)
-        assert token.epoch == task.epoch + 1  # woken once
-        assert token.signal is not None
-        assert token.signal["outcome"] == task.outcome == task.decisions.get().outcome
-
-
-@pytest.mark.django_db(transaction=True)
-def test_the_same_person_twice_at_once_counts_once():
-    house = House()
-    task = house.task(quorum=3)
-    found = race([lambda: house.decide(task, house.bob)] * 20)
-    assert found == {"done": 1, "already_decided": 19}
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_decision_and_a_cancellation_at_once_agree():
-    house = House()
-    operator = actor_of(house.workspace, house.requester)
-    for _ in range(10):
-        task = house.task()
-        found = race(
-            [
-                partial(house.decide, task, house.bob),
-                partial(cancel_run, task.run_id, operator),
-            ]
-        )
-        task.refresh_from_db()
-        # Whichever came first: the task tells the same story as the decision's answer, and no token is left.
-        assert found["done"] + found["not_waiting"] == 2
-        assert task.state == (TaskState.DONE if found["done"] == 2 else TaskState.CANCELLED)
-        assert task.decisions.count() == found["done"] - 1
-        assert not Token.objects.filter(run_id=task.run_id).exists()
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_decision_that_rolls_back_leaves_nothing():
-    house = House()
-    task = house.task()
-
-    def decide_then_fail() -> None:
-        with transaction.atomic():
-            house.decide(task, house.bob)
-            raise RuntimeError
-
-    with pytest.raises(RuntimeError):
-        decide_then_fail()
-    task.refresh_from_db()
-    assert task.state == TaskState.OPEN
-    assert Token.objects.get(pk=task.token_id).state == "W"
-    assert not Decision.objects.exists()

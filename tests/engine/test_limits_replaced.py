@@ -16,7 +16,7 @@ from orchestrator.services.run_limit import NewerRunOpen
 from orchestrator.services.skip import skip_step
 from tests.engine.drawings import step
 from tests.engine.house import House
-from tests.engine.test_limits import limited, queued, state
+from tests.engine.limited import limited, queued, state
 from tests.engine.test_queued_runs import FAILS, failed_beside_one_at_work
 
 REPEATED: dict[str, Any] = {

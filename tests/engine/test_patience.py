@@ -19,8 +19,8 @@ from orchestrator.services.standing import RunBusy
 from orchestrator.services.undo import undo_run
 from tests.engine.drawings import step
 from tests.engine.house import House
+from tests.engine.limited import limited, state
 from tests.engine.rows import claim, own_connection, rows
-from tests.engine.test_limits import limited, state
 from tests.harness.mutants import mutated
 from tests.waiting import wait_until
 

@@ -1,84 +1,20 @@
 """Limits of queues as rows: who begins, who stands in line, who hears of a free place."""
 
 import json
-from collections.abc import Iterator
-from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 import pytest
 from django.db import IntegrityError, connection, transaction
-from django.db.models import F
 
 from orchestrator.engine import statements
 from orchestrator.models import QueueLimit, StepLog, Token
-from orchestrator.queries.fsck import breaches
 from orchestrator.queries.queues import queues_for_actor
 from orchestrator.services.control import cancel_run, pause_run, resume_run
-from orchestrator.services.queue_limits import Rate, remove_queue_limit, set_queue_limit
-from tests.engine.drawings import document, step
 from tests.engine.house import House, make_house
-from tests.engine.rows import beat, claim, finish, rows, take_over
+from tests.engine.lines import A, B, begin, give_back, go, in_line, limit, line, park, sessions, settle
+from tests.engine.rows import claim, finish, rows, take_over
 
-A, B = 11, 22
-
-
-@pytest.fixture(autouse=True)
-def sessions(house: House) -> Iterator[None]:
-    beat(A)
-    with connection.cursor() as cursor:  # another node: a process id belongs to one session of a node
-        cursor.execute(statements.BOOT, [B, "00000000-0000-0000-0000-000000000002", "test", 2, ["default"]])
-    yield
-    # Of the others some do not hold: the tests end steps without what follows them.
-    assert [breach for breach in breaches() if breach.invariant.name.startswith("I19")] == []
-
-
-def limit(house: House, concurrency: int | None = None, rate: Rate | None = None) -> QueueLimit:
-    return set_queue_limit(actor=house.actor, queue="default", concurrency=concurrency, rate=rate)
-
-
-def begin(house: House, *keys: str, lines: str = "", **more: Any) -> UUID:
-    return house.start(house.publish(document([step(key) for key in keys], *([lines] if lines else []))), **more)
-
-
-def go(lease: dict[str, Any], session: int = A, queue: str = "default", **more: Any) -> tuple[str, list[str]]:
-    """End a step that one other follows: what became of the token, and the queues to wake."""
-    starts = [{"node": lease["node"] + 1, "queue": queue, "timeout": 30}]
-    item = {"t": lease["id"], "e": lease["epoch"], "then": "go", "o": "S", "ports": ["out"], "starts": starts, **more}
-    answer = rows(statements.ADVANCE, session, json.dumps([item]))
-    return answer[0]["status"], next((row["queues"] for row in answer if row["token_id"] is None), [])
-
-
-def park(lease: dict[str, Any], then: str) -> None:
-    """Let a step wait for a moment, or be tried again."""
-    item = {"t": lease["id"], "e": lease["epoch"], "then": then, "delay": 0, "waiting": {"kind": "time"}}
-    rows(statements.ADVANCE, A, json.dumps([item | ({"o": "F"} if then == "retry" else {})]))
-    rows(statements.FIRE_TIMERS, 10)
-
-
-def give_back(found: QueueLimit) -> bool:
-    return bool(rows(statements.GIVE_BACK, found.pk)[0]["opened"])
-
-
-def settle() -> list[str]:
-    return [row["queue"] for row in rows(statements.SETTLE_LINES, None)]
-
-
-def pass_time(seconds: float) -> None:
-    """Let the rate's clock stand as it will in a while."""
-    late = timedelta(seconds=seconds)
-    QueueLimit.objects.update(used_until=F("used_until") - late, next_at=F("next_at") - late)
-
-
-def line() -> str:
-    return QueueLimit.objects.get().line
-
-
-def in_line() -> int:
-    return Token.objects.filter(state="R", queue_limit_id__isnull=False).count()
-
-
-# --- So many at once --------------------------------------------------------------------------------------------------
+__all__ = ["sessions"]
 
 
 def test_no_more_are_leased_than_the_limit_whoever_claims(house: House) -> None:
@@ -273,146 +209,6 @@ def test_a_suspect_is_passed_over_by_who_has_one(house: House) -> None:
     assert lease["lost"] == 0
     assert claim(B, 9) == []
     assert finish(A, lease) == "parked"
-
-
-# --- So many in a time ------------------------------------------------------------------------------------------------
-
-PER_MINUTE = Rate(starts=6, period=60)  # one in ten seconds
-
-
-def test_starts_come_evenly(house: House) -> None:
-    limit(house, rate=PER_MINUTE)
-    begin(house, *"abcd")
-    assert [len(claim(A, 9)), len(claim(B, 9))] == [1, 0]
-    assert line() == "T"
-    for seconds, begun in ((9, 0), (1, 1), (8, 0), (2, 1), (600, 1)):
-        pass_time(seconds)
-        assert len(claim(A, 9)) == begun
-    assert line() == "-"
-
-
-def test_a_burst_may_come_at_once_after_a_quiet_time(house: House) -> None:
-    limit(house, rate=Rate(starts=6, period=60, burst=3))
-    begin(house, *"abcdefgh")
-    assert len(claim(A, 9)) == 3
-    pass_time(10)
-    assert len(claim(A, 9)) == 1
-    pass_time(25)
-    assert len(claim(A, 9)) == 2
-    pass_time(3_600)
-    assert len(claim(A, 9)) == 2
-
-
-@pytest.mark.parametrize(("starts", "period", "burst"), [(1, 1, 1), (3, 1, 3), (7, 60, 5), (100_000, 86_400, 100_000)])
-def test_a_burst_is_exact(house: House, starts: int, period: float, burst: int) -> None:
-    limit(house, rate=Rate(starts=starts, period=period, burst=burst))
-    begin(house, *(f"s{number}" for number in range(20)))
-    assert len(claim(A, 30)) == min(burst, 20)
-
-
-def test_both_limits_hold(house: House) -> None:
-    found = limit(house, 2, Rate(starts=6, period=60, burst=3))
-    begin(house, *"abcdef")
-    one, two = claim(A, 9)
-    assert line() == "F"
-    for lease in (one, two):
-        finish(A, lease)
-    assert give_back(found)
-    assert len(claim(A, 9)) == 1
-    assert line() == "T"
-    assert not give_back(found)
-    pass_time(30)
-    assert len(claim(A, 9)) == 1
-
-
-def test_a_due_line_is_opened_and_told_of(house: House) -> None:
-    limit(house, rate=PER_MINUTE)
-    begin(house, *"ab")
-    claim(A, 9)
-    assert rows(statements.OPEN_DUE_LINES) == []
-    assert 8 < rows(statements.NEXT_TIMER)[0]["seconds"] <= 10
-    pass_time(10)
-    assert rows(statements.OPEN_DUE_LINES) == [{"queue": "default"}]
-    assert rows(statements.OPEN_DUE_LINES) == []
-    assert line() == "O"
-    assert len(claim(A, 9)) == 1
-
-
-def test_a_retry_is_a_start_and_a_resumption_is_none(house: House) -> None:
-    limit(house, rate=PER_MINUTE)
-    begin(house, "a")
-    (lease,) = claim(A, 9)
-    park(lease, "wait")
-    begin(house, *"bc")
-    (resumed,) = claim(A, 9)  # the others wait for their start
-    assert (resumed["id"], resumed["phase"]) == (lease["id"], 1)
-    finish(A, resumed)
-    pass_time(10)
-    (lease,) = claim(A, 9)
-    park(lease, "retry")
-    pass_time(9)
-    assert claim(A, 9) == []
-    pass_time(21)
-    assert len(claim(A, 9)) == 1
-
-
-# --- Set, changed, taken away -----------------------------------------------------------------------------------------
-
-
-def test_what_is_at_work_when_a_limit_is_set_counts(house: House) -> None:
-    begin(house, "a", "b", lines="a > b")
-    begin(house, *"cd")
-    (chain, other) = claim(A, 2)
-    found = limit(house, 2)
-    assert claim(B, 9) == []
-    assert go(chain)[0] == "ready"
-    assert give_back(found)
-    assert len(claim(B, 9)) == 1
-    assert finish(A, other) == "parked"
-
-
-def test_what_a_claim_under_way_has_leased_is_counted_by_the_keeper(house: House) -> None:
-    found = limit(house, 1)
-    begin(house, *"ab")
-    claim(A, 1)
-    Token.objects.update(queue_limit_id=None)  # the claim had not seen the limit
-    assert settle() == []
-    assert Token.objects.get(state="L").queue_limit_id == found.pk
-    assert claim(B, 9) == []
-
-
-def test_a_higher_limit_lets_more_begin_and_a_lower_one_waits(house: House) -> None:
-    limit(house, 1)
-    begin(house, *"abcdef")
-    leases = claim(A, 9)
-    limit(house, 3)
-    assert line() == "O"
-    leases += claim(A, 9)
-    found = limit(house, 2)
-    assert len(leases) == 3
-    finish(A, leases.pop())
-    give_back(found)
-    assert claim(A, 9) == []
-    finish(A, leases.pop())
-    give_back(found)
-    assert len(claim(A, 9)) == 1
-
-
-def test_a_new_rate_begins_anew(house: House) -> None:
-    limit(house, rate=Rate(starts=1, period=86_400))
-    begin(house, *"abc")
-    assert len(claim(A, 9)) == 1
-    limit(house, rate=Rate(starts=60, period=60, burst=5))
-    assert len(claim(A, 9)) == 2
-
-
-def test_without_its_limit_a_line_is_gone(house: House) -> None:
-    limit(house, 1)
-    begin(house, *"abcd")
-    assert len(claim(A, 9)) == 1
-    remove_queue_limit(actor=house.actor, queue="default")
-    assert Token.objects.filter(queue_limit_id__isnull=False).count() == 0
-    assert len(claim(B, 9)) == 3
 
 
 def test_rows_cannot_say_what_cannot_be(house: House) -> None:

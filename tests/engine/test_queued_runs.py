@@ -17,8 +17,8 @@ from orchestrator.services.runs import settle_limit
 from orchestrator.services.skip import skip_step
 from tests.engine.drawings import document, edges, step
 from tests.engine.house import House, leftovers, make_tools, worker_at_work
+from tests.engine.limited import FOREVER, limited, queued, states
 from tests.engine.rows import claim, rows
-from tests.engine.test_limits import FOREVER, limited, queued, states
 from tests.harness.mutants import mutated
 from tests.harness.test_interleaved import at_the_same_time
 

@@ -14,7 +14,7 @@ from orchestrator.services.run_limit import NewerRunOpen
 from orchestrator.services.skip import skip_step
 from tests.engine.drawings import document, step
 from tests.engine.house import House, error, leftovers, output
-from tests.engine.test_limits import limited
+from tests.engine.limited import limited
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("at_work")

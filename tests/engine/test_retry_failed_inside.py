@@ -10,9 +10,7 @@ from orchestrator.models import Run, RunRecord, Scope, StepLog
 from orchestrator.queries.fsck import breaches
 from orchestrator.services.repeat_preview import preview_retry
 from orchestrator.services.retry_step import retry_step
-from tests.engine.drawings import document, step
-from tests.engine.house import House, error
-from tests.engine.test_rerun_inside import (
+from tests.engine.acts import (
     ITEM,
     TURN,
     Acts,
@@ -26,6 +24,8 @@ from tests.engine.test_rerun_inside import (
     started,
     told,
 )
+from tests.engine.drawings import document, step
+from tests.engine.house import House, error
 from tests.engine.test_retry_run import again
 
 __all__ = ["acts", "busy"]

@@ -12,10 +12,7 @@ from orchestrator.services.control import cancel_run
 from orchestrator.services.reopen import retry_run
 from orchestrator.services.skip import preview_skip, skip_step
 from orchestrator.services.skip_preview import told_skip
-from tests.engine.drawings import document, step
-from tests.engine.house import House, error, output
-from tests.engine.test_rerun import refused
-from tests.engine.test_rerun_inside import (
+from tests.engine.acts import (
     ITEM,
     TURN,
     Acts,
@@ -30,6 +27,9 @@ from tests.engine.test_rerun_inside import (
     started,
     told,
 )
+from tests.engine.drawings import document, step
+from tests.engine.house import House, error, output
+from tests.engine.test_rerun import refused
 from tests.engine.test_retry_run import again
 
 __all__ = ["acts", "busy"]

@@ -10,7 +10,7 @@ import pytest
 from orchestrator.models import ApiToken, Event, Membership
 from orchestrator.project.direct import Answer
 from tests.factories import make_member
-from tests.project.test_direct import House, asked, house, mine, statements
+from tests.project.two_ways import House, asked, house, mine, statements
 
 __all__ = ["house", "mine"]
 pytestmark = pytest.mark.django_db(transaction=True)
