@@ -41,6 +41,11 @@ def linked(template: str) -> set[str]:
     return {"shared", *re.findall(r'"([\w-]+)"', found[1])}
 
 
+def on_every_page() -> list[str]:
+    """The stylesheets of the frame around all pages."""
+    return re.findall(r"\{% static '([\w-]+\.css)' %\}", (TEMPLATES / "shell.html").read_text())
+
+
 def test_there_are_pages() -> None:
     assert len(PAGES) > 8
 
@@ -48,7 +53,7 @@ def test_there_are_pages() -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_has_the_styles_of_its_markup(page: str) -> None:
     parts = {path.stem: names_in(path) for path in (STYLES / "monitor").glob("*.css")}
-    everywhere = names_in(STYLES / "base.css") | names_in(STYLES / "top-bar.css")
+    everywhere = frozenset[str]().union(*(names_in(STYLES / name) for name in on_every_page()))
     given = linked(f"monitor/{page}")
     assert given <= parts.keys(), "a stylesheet that does not exist"
     reached = everywhere.union(*(parts[part] for part in given))
