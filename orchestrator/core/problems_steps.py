@@ -47,7 +47,8 @@ def _kind_problems(
     if kind not in drawing.kinds:
         close = drawing.guess(kind, drawing.kinds, 3)
         known = "" if close else f" Known: {', '.join(sorted(drawing.kinds))}."
-        message = f'Step "{step.key}" is of the kind "{kind}", which is not known.{did_you_mean(close)}{known}'
+        what = f'Step "{step.key}"' if not prefix else f'The undo of step "{step.key}"'
+        message = f'{what} is of the kind "{kind}", which is not known.{did_you_mean(close)}{known}'
         yield Problem(code="unknown_kind", message=message, step=step.key, field=f"{prefix}kind")
         return
     for found in drawing.kinds[kind].check(config):

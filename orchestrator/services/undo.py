@@ -18,6 +18,13 @@ from orchestrator.services.patience import patient
 How = Literal["retry", "skip", "by_hand"]
 
 
+_UNDONE_BEFORE: dict[str, str] = {
+    RunState.UNDOING: "is being undone already. Its undo ledger says how far that is.",
+    RunState.UNDONE: "is undone already: nothing is left to take back.",
+    RunState.UNDO_STUCK: "is undone already but for what is stuck. Settle that in its undo ledger.",
+}
+
+
 class NotUndoable(Conflict):
     """In this state there is nothing to undo, or it is being undone already."""
 
@@ -41,7 +48,7 @@ def undo_run(run_id: UUID, actor: Actor, reason: str = "") -> RunState:
             cursor.execute(statements.LOCK_RUN, [run_id])
         run = _run(run_id, actor)
         if run.state in (RunState.UNDOING, RunState.UNDONE, RunState.UNDO_STUCK):
-            raise NotUndoable(f'Run {run_id} is "{run.state}" already. Settle what is stuck in its undo ledger.')
+            raise NotUndoable(f"Run {run_id} {_UNDONE_BEFORE[run.state]}")
         detail = {"reason": reason} if reason else {}
         state = _begin(run, actor, json.dumps(detail))
         if state is None:

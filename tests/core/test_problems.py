@@ -135,6 +135,12 @@ def test_an_undo_does_something_at_once() -> None:
     assert (found.code, found.field) == ("undo_kind_invalid", "undo.kind")
 
 
+def test_an_undo_of_an_unknown_kind_is_named_as_that() -> None:
+    found = only([step("a", undo={"kind": "htpp"})])
+    assert (found.code, found.field) == ("unknown_kind", "undo.kind")
+    assert found.message == 'The undo of step "a" is of the kind "htpp", which is not known. Did you mean "http"?'
+
+
 def test_a_run_that_undoes_nothing_is_told() -> None:
     found = only([step("a")], settings={"on_failure": "undo"})
     assert (found.code, found.severity) == ("nothing_to_undo", "warning")

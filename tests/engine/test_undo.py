@@ -108,7 +108,7 @@ def test_a_finished_run_is_undone_on_demand(house: House, at_work: None) -> None
     assert undo_run(run.pk, house.actor, "a mistake") == "undoing"
     run = house.end_of(run.pk)
     assert (run.state, undone_order(run), run.output) == ("undone", ["b", "a"], "b")
-    with pytest.raises(NotUndoable):
+    with pytest.raises(NotUndoable, match="nothing is left to take back"):
         undo_run(run.pk, house.actor)
 
 

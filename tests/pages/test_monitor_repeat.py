@@ -133,6 +133,14 @@ def test_a_retry_names_what_runs_a_second_time(day):
     assert "acts outside again" in text
 
 
+def test_a_join_that_failed_has_had_no_attempt(day):
+    run = make_run(make_version(make_workflow(day.workspace), drawn("a -> meet", "b -> meet")), state="failed")
+    make_log(run, "meet", outcome="F", attempt=-999_999, error={"code": "branch_failed", "message": "-"})
+    panel = client_of(day.alice).get(f"/w/demo/runs/{run.pk}/steps/meet/").content.decode()
+    assert "it never began" in panel
+    assert "attempt 0" not in panel
+
+
 def test_a_rerun_warns_and_takes_another_input(day):
     run, client = day.runs["failed"], client_of(day.alice)
     key = failed_step(run)

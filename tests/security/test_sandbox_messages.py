@@ -19,7 +19,7 @@ __all__ = ["sandbox"]
         ("steps.later.id", {"steps": {}}, "Step 'later' has no output here: it comes later or was skipped."),
         ("item.x", {}, "`item` is not known here. It is known inside a for-each."),
         ("(1 +\n1 / 0)", {}, "Line 2: ZeroDivisionError: division by zero."),
-        ("{1, 2}", {}, "The result cannot be used: Object of type set is not JSON serializable."),
+        ("{1, 2}", {}, "The result cannot be used: it is of the type set, which JSON does not know."),
         ("foo + 1", {}, "`foo` is not known in an expression."),
     ],
 )

@@ -1,5 +1,7 @@
 """What went wrong inside the sandbox, said in the words of the person who wrote the text."""
 
+import re
+
 from pydantic_monty import MontyCrashedError, MontyError, MontyRuntimeError, MontySyntaxError
 
 from orchestrator.core.errors import ExpressionFailed
@@ -15,6 +17,15 @@ _HINTS = {
     "ModuleNotFoundError": "Only a few pure modules are here (json, math, re, datetime, ...).",
     "PermissionError": "Files, processes and sockets cannot be reached from here.",
     "RecursionError": "Use a loop.",
+}
+
+
+_NO_JSON = re.compile(r"Object of type (\w+) is not JSON serializable")
+_MADE_JSON = {
+    **dict.fromkeys(
+        ("range", "set", "frozenset", "dict_keys", "dict_values", "dict_items"), "Make it a list: list(...)."
+    ),
+    **dict.fromkeys(("date", "datetime", "time", "timedelta"), "Make it a text: str(...)."),
 }
 
 
@@ -45,6 +56,12 @@ def _raised(error: MontyError, inner: BaseException, megabytes: int, last_line: 
 
 def unusable(reason: str) -> ExpressionFailed:
     """The result came back, but it is not a value that can be kept."""
+    if found := _NO_JSON.match(reason):
+        kind = found[1]
+        way_out = _MADE_JSON.get(kind, "Give numbers, texts, lists or objects of these.")
+        return ExpressionFailed(
+            f"The result cannot be used: it is of the type {kind}, which JSON does not know. {way_out}"
+        )
     return ExpressionFailed(f"The result cannot be used: {_cut(reason)}.")
 
 
