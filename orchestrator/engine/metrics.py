@@ -14,6 +14,7 @@ from typing import Any, Final
 from prometheus_client import Counter, Histogram
 
 from orchestrator.core.errors import ExpressionFailed
+from orchestrator.core.states import FINAL_RUN
 from orchestrator.engine.database import Row
 
 CLAIMS: Final = Counter("branchline_claimed_tokens", "Tokens leased to worker processes.", ["queue"])
@@ -61,6 +62,18 @@ SANDBOX_SECONDS: Final = Histogram(
 SANDBOX_FAULTS: Final = Counter("branchline_sandbox_faults", "Evaluations that failed, by error code.", ["code"])
 RUNS_STARTED: Final = Counter("branchline_runs_started", "Runs started.", ["trigger"])
 RUNS_FINISHED: Final = Counter("branchline_runs_finished", "Runs that ended, seen by the keeper.", ["state"])
+#: Shown from the beginning: Prometheus sees no increase in a series that appears with its first count.
+KNOWN: Final[dict[Counter, Iterable[str]]] = {
+    ADVANCES: ("moved", "ready", "parked", "waiting", "retrying", "held", "back", "ended", "cancelled", "fenced"),
+    TAKEOVERS: ("dead", "overdue"),
+    EVENTS: ("accepted", "duplicate"),
+    WAKE_UPS: ("sent", "failed"),
+    UNDO_ITEMS: ("undone", "stuck", "skipped", "by_hand"),
+    RUNS_FINISHED: sorted(FINAL_RUN),
+}
+for _counter, _values in KNOWN.items():
+    for _value in _values:
+        _counter.labels(_value)
 
 
 @cache

@@ -6,10 +6,12 @@ import structlog
 from django.db import DatabaseError, connections
 
 from orchestrator.engine import metrics
-from orchestrator.queries.fsck import Breach, breaches
+from orchestrator.queries.fsck import INVARIANTS, Breach, breaches
 
 log = structlog.get_logger(__name__)
 PACE = 300.0  # seconds between checks
+for _invariant in INVARIANTS:
+    metrics.FSCK_FAULTS.labels(_invariant.name)  # from the beginning: see metrics.KNOWN
 
 
 class Inspector:

@@ -23,6 +23,7 @@ from orchestrator.models import Token
 from orchestrator.project import exposition
 from orchestrator.project.embedded.child import ChildOptions, start_child
 from orchestrator.project.metrics_server import open_server
+from orchestrator.queries.fsck import INVARIANTS
 from orchestrator.queries.gauges import Gauge
 from orchestrator.web import observed  # noqa: F401  registers what it counts
 from tests.engine.drawings import document, step
@@ -116,6 +117,17 @@ def test_a_taken_port_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         open_server(f"127.0.0.1:{taken.getsockname()[1]}")
 
 
+#: What is alerted on: where a series appears only with its first count, Prometheus sees no increase.
+FROM_THE_FIRST = [
+    *(("branchline_takeovers_total", reason) for reason in ("dead", "overdue")),
+    ("branchline_advances_total", "fenced"),
+    ("branchline_runs_finished_total", "failed"),
+    ("branchline_wake_ups_total", "failed"),
+    ("branchline_undo_items_total", "stuck"),
+    *(("branchline_fsck_faults_total", invariant.name) for invariant in INVARIANTS),
+]
+
+
 class Node:
     """A real worker node that shows its metrics."""
 
@@ -154,6 +166,8 @@ def test_a_node_adds_up_its_processes(house: House, process_environment: dict[st
     try:
         wait_until(lambda: node.get()[0] == 200, 60, "the node to answer")
         assert not (tmp_path / "counter_1.db").exists()
+        first = samples(node.get()[1])
+        assert {first.get(sample) for sample in FROM_THE_FIRST} == {0}
         version = house.publish(document([step("a"), step("b")], "a > b"))
         for _ in range(4):
             house.end_of(house.start(version), 60)
