@@ -680,6 +680,11 @@ class Migration(migrations.Migration):
             field=models.IntegerField(null=True),
         ),
         migrations.AddField(
+            model_name='run',
+            name='call',
+            field=models.BigIntegerField(null=True),
+        ),
+        migrations.AddField(
             model_name='undoitem',
             name='queue',
             field=models.CharField(default='default', max_length=63),

@@ -64,6 +64,8 @@ class Run(models.Model):
     parent_node = models.IntegerField(null=True)
     parent_scope = models.BigIntegerField(null=True)
     parent_generation = models.IntegerField(null=True)
+    #: The same for all runs that turns and attempts of one step started: whom `branchline_same_call` need be asked of.
+    call = models.BigIntegerField(null=True)
     root_run = models.ForeignKey(
         "self", models.DO_NOTHING, null=True, related_name="+", db_constraint=False, db_index=False
     )

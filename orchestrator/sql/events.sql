@@ -51,6 +51,12 @@ CREATE FUNCTION branchline_lane(p_scope bigint) RETURNS text LANGUAGE sql STABLE
     ) SELECT coalesce(string_agg(a.node || ':' || a.place, '.' ORDER BY a.n), '') FROM around a WHERE a.total > 0
 $$;
 
+-- What all runs of one call have in common, as a number.
+CREATE FUNCTION branchline_call(p_run jsonb) RETURNS bigint LANGUAGE sql STABLE AS $$
+    SELECT hashtextextended(concat_ws('/', (SELECT r.call FROM orchestrator_run r WHERE r.id = (p_run->>'parent_run')::uuid),
+        p_run->>'parent_node', branchline_lane((p_run->>'parent_scope')::bigint), p_run->>'version'), 23)
+$$;
+
 -- Whether two runs are of one call: started by the same step, in the same item and generation, by another turn or attempt, of
 -- one run or of two that are of one call themselves. `p_well`: and the other, with the calls around it, has succeeded.
 CREATE FUNCTION branchline_same_call(p_run uuid, p_other uuid, p_well boolean) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
@@ -79,6 +85,7 @@ DECLARE
     v_plans text := set_config('plan_cache_mode', 'force_custom_plan', true);  -- by the key, or by the type alone
     v_key text := p_await->>'key';
     v_root uuid := (SELECT r.root_run_id FROM orchestrator_run r WHERE r.id = t.run_id);
+    v_call bigint := (SELECT r.call FROM orchestrator_run r WHERE r.id = t.run_id);
     v_since timestamptz := coalesce((p_await->>'since')::timestamptz,
         (SELECT r.started_at FROM orchestrator_run r WHERE r.id = coalesce(v_root, t.run_id)));
     v orchestrator_event;
@@ -94,7 +101,7 @@ BEGIN
                     WHEN d.state = 'X' OR d.why = 'discarded' THEN d.lane = p_lane
                     ELSE d.scope_id = t.scope_id AND d.why = 'not_wanted' END)
         AND NOT EXISTS (SELECT FROM orchestrator_run o JOIN orchestrator_delivery d ON d.event_id = e.id AND d.run_id = o.id
-            WHERE v_root IS NOT NULL AND o.root_run_id = v_root AND o.id <> t.run_id AND o.version_id = t.version_id
+            WHERE v_root IS NOT NULL AND o.root_run_id = v_root AND o.call = v_call AND o.id <> t.run_id
                 AND d.node = t.node AND d.lane = p_lane
                 AND CASE WHEN d.state = 'D' THEN EXISTS (SELECT FROM orchestrator_steplog s WHERE s.run_id = d.run_id
                             AND s.node = d.node AND s.scope_id = d.scope_id AND s.generation = d.generation AND s.outcome = 'S')

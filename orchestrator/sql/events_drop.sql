@@ -9,6 +9,7 @@ DROP FUNCTION branchline_advance_events(bigint, jsonb);
 DROP FUNCTION branchline_await_event(orchestrator_token, jsonb);
 DROP FUNCTION branchline_kept_event(orchestrator_token, jsonb, text);
 DROP FUNCTION branchline_same_call(uuid, uuid, boolean);
+DROP FUNCTION branchline_call(jsonb);
 DROP FUNCTION branchline_lane(bigint);
 DROP FUNCTION branchline_event_signal(orchestrator_event);
 DROP FUNCTION branchline_event_json(orchestrator_event);

@@ -27,7 +27,7 @@ BEGIN
     INSERT INTO orchestrator_run AS r (id, workspace_id, workflow_id, version_id, state, control, input, input_ref,
         correlation_id, business_key, idempotency_key, idempotency_digest, trace_context, trigger, started_by_id, priority,
         generation, started_at, deadline_at, parent_run_id, parent_token, parent_epoch, parent_node, parent_scope,
-        parent_generation, root_run_id, depth, concurrency_key, concurrency_limit, replaces, queued, xid)
+        parent_generation, call, root_run_id, depth, concurrency_key, concurrency_limit, replaces, queued, xid)
     VALUES (v_id, (p_run->>'workspace')::bigint, (p_run->>'workflow')::bigint, (p_run->>'version')::bigint, 'running', '-',
         p_run->'input', (p_run->>'input_ref')::uuid, p_run->>'correlation_id', p_run->>'business_key',
         p_run->>'idempotency_key', coalesce(p_run->>'digest', ''), p_run->'trace_context', p_run->>'trigger',
@@ -35,7 +35,7 @@ BEGIN
         coalesce((p_run->>'deadline_at')::timestamptz, v_now + make_interval(secs => (p_run->>'deadline')::float8)),
         (p_run->>'parent_run')::uuid, (p_run->>'parent_token')::bigint, (p_run->>'parent_epoch')::int,
         (p_run->>'parent_node')::int, (p_run->>'parent_scope')::bigint, (p_run->>'parent_generation')::int,
-        (p_run->>'root_run')::uuid, coalesce((p_run->>'depth')::smallint, 0),
+        CASE WHEN p_run ? 'parent_scope' THEN branchline_call(p_run) END, (p_run->>'root_run')::uuid, coalesce((p_run->>'depth')::smallint, 0),
         p_run->>'concurrency_key', (p_run->>'concurrency_limit')::int, coalesce(p_run->>'on_limit' = 'replace', false), v_full, v_xid)
     ON CONFLICT DO NOTHING;
     IF NOT FOUND THEN

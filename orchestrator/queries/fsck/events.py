@@ -5,7 +5,7 @@ from orchestrator.queries.fsck.invariant import Invariant
 # Events that somebody waits for, and has not had: by the key, or of any; each served by an index of its own.
 MISSED = """SELECT t.run_id::text, 'token ' || t.id || ', event ' || e.id FROM (
             SELECT k.*, k.waiting->>'topic' AS topic, branchline_lane(k.scope_id) AS lane,
-                coalesce((k.waiting->>'from')::timestamptz, top.started_at) AS since, r.root_run_id AS root
+                coalesce((k.waiting->>'from')::timestamptz, top.started_at) AS since, r.root_run_id AS root, r.call
             FROM orchestrator_token k JOIN orchestrator_run r ON r.id = k.run_id
             JOIN orchestrator_run top ON top.id = coalesce(r.root_run_id, r.id)
             WHERE k.state = 'W' AND k.waiting->>'topic' IS NOT NULL) t
@@ -16,7 +16,7 @@ MISSED = """SELECT t.run_id::text, 'token ' || t.id || ', event ' || e.id FROM (
             AND d.node = t.node AND d.generation = t.generation AND d.lane = t.lane)
         AND NOT EXISTS (SELECT FROM orchestrator_run o
             JOIN orchestrator_delivery d ON d.event_id = e.id AND d.run_id = o.id WHERE o.root_run_id = t.root
-            AND o.version_id = t.version_id AND d.node = t.node AND d.lane = t.lane
+            AND o.call = t.call AND d.node = t.node AND d.lane = t.lane
             AND branchline_same_call(t.run_id, o.id, false))"""
 
 INVARIANTS = (
