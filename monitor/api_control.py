@@ -48,7 +48,7 @@ class PauseView(ControlView):
 
     @extend_schema(operation_id="run_pause", parameters=[RUN], request=common.ControlRequest, responses=runs.RunDetail)
     def post(self, request: Request, **kwargs: Any) -> Response:
-        """Let steps that run end, and hold what follows. 409 when the run has ended."""
+        """Let steps that run end, and hold what follows. 409 when the run has ended, or is paused (run_paused)."""
         return self.changed(request, pause_run)
 
 
@@ -57,5 +57,5 @@ class ResumeView(ControlView):
 
     @extend_schema(operation_id="run_resume", parameters=[RUN], request=common.ControlRequest, responses=runs.RunDetail)
     def post(self, request: Request, **kwargs: Any) -> Response:
-        """Go on where the run was paused. 409 when the run has ended."""
+        """Go on where the run was paused. 409 when the run has ended, or is not paused (run_not_paused)."""
         return self.changed(request, resume_run)

@@ -24,6 +24,18 @@ class RunEnding(Conflict):
     code = "run_ending"
 
 
+class RunPaused(Conflict):
+    """The run is paused already, perhaps by somebody else just now."""
+
+    code = "run_paused"
+
+
+class RunNotPaused(Conflict):
+    """The run is not paused, or somebody else has just resumed it."""
+
+    code = "run_not_paused"
+
+
 @patient
 def cancel_run(run_id: UUID, actor: Actor, reason: str = "", *, hard: bool = False) -> RunState:
     """Let nothing more start; what runs hears of it and has ten seconds. The state reached so far is returned.
@@ -46,13 +58,16 @@ def cancel_run(run_id: UUID, actor: Actor, reason: str = "", *, hard: bool = Fal
 
 @patient
 def pause_run(run_id: UUID, actor: Actor, reason: str = "") -> RunState:
-    """Let steps that run end, and hold what follows. Raises NotFound, RunAlreadyClosed, RunEnding, RunBusy."""
+    """Let steps that run end, and hold what follows.
+
+    Raises NotFound, RunAlreadyClosed, RunEnding, RunPaused, RunBusy.
+    """
     return _change(run_id, actor, control="P", closing=None, kind="paused", reason=reason)
 
 
 @patient
 def resume_run(run_id: UUID, actor: Actor, reason: str = "") -> RunState:
-    """Go on where the run was paused. Raises NotFound, RunAlreadyClosed, RunEnding, RunBusy."""
+    """Go on where the run was paused. Raises NotFound, RunAlreadyClosed, RunEnding, RunNotPaused, RunBusy."""
     return _change(run_id, actor, control="-", closing=None, kind="resumed", reason=reason)
 
 
@@ -72,7 +87,7 @@ def _change(
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute(statements.LOCK_RUN, [run_id])
-        run = _controllable(run_id, actor, cancelling=control == "C")
+        run = _controllable(run_id, actor, control)
         state = _set_control(run_id, control, closing, actor.username, kind, {"reason": reason} if reason else {})
         assert state is not None, "the run is locked and was open just now"
         audit.record(actor, f"run.{kind}", target=f"run {run_id}", detail={"reason": reason} if reason else None)
@@ -82,8 +97,11 @@ def _change(
     return RunState(state)
 
 
-def _controllable(run_id: UUID, actor: Actor, *, cancelling: bool) -> Run:
-    """A run that can be cancelled, or paused and resumed. Raises NotFound, RunAlreadyClosed, RunEnding."""
+def _controllable(run_id: UUID, actor: Actor, control: str) -> Run:
+    """A run that can be cancelled (C), paused (P) or resumed (-).
+
+    Raises NotFound, RunAlreadyClosed, RunEnding, RunPaused, RunNotPaused.
+    """
     run = Run.objects.filter(pk=run_id, workspace_id=actor.workspace_id).first()
     if run is None:
         raise NotFound("There is no such run.")
@@ -91,8 +109,12 @@ def _controllable(run_id: UUID, actor: Actor, *, cancelling: bool) -> Run:
         raise RunAlreadyClosed(f'Run {run_id} has already ended as "{run.state}".')
     if run.state == RunState.UNDOING:
         raise RunEnding(f"Run {run_id} is being undone, and that goes on. Settle what is stuck in its undo ledger.")
-    if run.state == RunState.CANCELLING and not cancelling:
+    if run.state == RunState.CANCELLING and control != "C":
         raise RunEnding(f"Run {run_id} is being cancelled, so it is neither paused nor resumed. Wait for its end.")
+    if run.state == RunState.PAUSED and control == "P":
+        raise RunPaused(f"Run {run_id} is paused already. Resume it, or cancel it.")
+    if run.state != RunState.PAUSED and control == "-":
+        raise RunNotPaused(f'Run {run_id} is "{run.state}", not paused: there is nothing to resume.')
     return run
 
 

@@ -35,6 +35,34 @@ def test_it_pauses_resumes_and_cancels(cast: RunCast) -> None:
     assert AuditEntry.objects.filter(allowed=True, actor=cast.operator).count() == 3
 
 
+def test_who_pauses_or_resumes_twice_is_told_so_and_leaves_no_trace(cast: RunCast) -> None:
+    run = cast.run()
+    answers = []
+    for verb in ("resume", "pause", "pause", "resume", "resume"):
+        response = cast.client.post(cast.url(f"runs/{run.pk}/{verb}/"))
+        answers.append((response.status_code, response.json().get("code"), Run.objects.get(pk=run.pk).state))
+    assert answers == [
+        (409, "run_not_paused", "running"),
+        (200, None, "paused"),
+        (409, "run_paused", "paused"),
+        (200, None, "running"),
+        (409, "run_not_paused", "running"),
+    ]
+    told = RunRecord.objects.filter(run=run).order_by("pk").values_list("kind", flat=True)
+    assert list(told) == ["started", "paused", "resumed"]
+    assert AuditEntry.objects.filter(actor=cast.operator).count() == 2
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_bulk_action_counts_only_what_it_changes(cast: RunCast, dry_run: bool) -> None:
+    paused, running = cast.run(), cast.run()
+    cast.client.post(cast.url(f"runs/{paused.pk}/pause/"))
+    body = {"action": "resume", "ids": [str(paused.pk), str(running.pk)], "dry_run": dry_run}
+    answer = cast.client.post(cast.url("runs/bulk/"), body, format="json").json()
+    assert (answer["asked"], answer["done"], answer["refused"]) == (2, 1, 1)
+    assert [one["code"] for one in answer["results"]] == ["", "run_not_paused"]
+
+
 @pytest.mark.parametrize("verb", ["pause", "resume", "cancel"])
 def test_an_ended_run_is_a_conflict(cast: RunCast, verb: str) -> None:
     run = cast.run(state="succeeded")

@@ -14,7 +14,7 @@ from orchestrator.core.outcome import Done, Fail, Outcome, StepFault
 from orchestrator.engine.sandbox import Sandbox
 from orchestrator.models import HumanTask, Run, RunRecord, StepLog, Token
 from orchestrator.queries.fsck import breaches
-from orchestrator.services.control import cancel_run, pause_run, resume_run
+from orchestrator.services.control import RunPaused, cancel_run, pause_run, resume_run
 from orchestrator.services.reopen import RunNotRepeatable, retry_run
 from orchestrator.services.skip import skip_step
 from orchestrator.services.undo import undo_run
@@ -65,7 +65,8 @@ def assert_holds(run_id: UUID) -> None:
 
 def test_a_pause_holds_the_undo_until_the_resume(house: House, sandbox: Sandbox) -> None:
     with failed_while_paused(house, sandbox) as run_id:
-        assert pause_run(run_id, house.actor) == "paused"
+        with pytest.raises(RunPaused):
+            pause_run(run_id, house.actor)
         assert_holds(run_id)
         assert resume_run(run_id, house.actor) == "undoing"
         run = house.end_of(run_id)

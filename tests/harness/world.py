@@ -17,7 +17,15 @@ from orchestrator.engine.database import OwnConnection, Row
 from orchestrator.engine.keeper import Keeper
 from orchestrator.engine.lease import leases_of
 from orchestrator.models import Run, Version
-from orchestrator.services.control import RunEnding, cancel_run, fail_overdue_run, pause_run, resume_run
+from orchestrator.services.control import (
+    RunEnding,
+    RunNotPaused,
+    RunPaused,
+    cancel_run,
+    fail_overdue_run,
+    pause_run,
+    resume_run,
+)
 from tests.engine.house import House
 from tests.graphs import Expected
 from tests.harness.clock import shift
@@ -97,7 +105,7 @@ class World:
                 else:
                     change = {"pause": pause_run, "resume": resume_run, "cancel": cancel_run}[what]
                     state = change(run.run_id, self.house.actor)
-            except (RunAlreadyClosed, RunEnding):
+            except (RunAlreadyClosed, RunEnding, RunPaused, RunNotPaused):
                 return
         if run.closing or state in ("cancelled", "cancelling"):
             run.closing = run.closing or self.memory.end_of(run.run_id)
