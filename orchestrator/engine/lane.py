@@ -1,7 +1,7 @@
 """One lane of a for-each in a slot: quick items are done here, one after another, and stored in batches.
 
-An item whose body waits, branches or must be tried again leaves the lane: it goes on by tokens of its own, and the lane
-waits for its end. A crash repeats only what was not stored yet.
+An item whose body waits, branches, must be tried again or takes its time leaves the lane: it goes on by tokens of its
+own, and the lane waits for its end. A crash repeats only what was not stored yet.
 """
 
 import json
@@ -27,7 +27,7 @@ from orchestrator.engine.plans import VersionFacts
 from orchestrator.engine.values import Packed
 
 BATCH = 64  # rows in one call
-PACE = 0.2  # seconds that an ended item may wait to be stored
+PACE = 0.2  # seconds that an ended item, or step of an item, may wait to be stored
 
 Leave = dict[str, Any]
 
@@ -161,6 +161,10 @@ class Lane:
                 return None
             began = self._elapsed()
             item.lease = self._at_step(index, settled.effects.starts[0], began, item.lease)
+            if self._must_stop() or began - item.began >= PACE:
+                # What has ended is stored; the next step begins by a token, so not in a run that was stopped since.
+                token = {**self._left(item), "attempt": 0, "began": None}
+                return {"index": index + 1, "token": token, "sig": item.signals}
 
     def _count(self, *, failed: bool) -> None:
         self._buffer.fail += failed
