@@ -117,10 +117,12 @@ class StepRerunView(RepeatView):
         is behind the container; other items are kept. 409 step_never_ran, step_inside_container (it stands in several
         items: say `scope`; or what happened inside was undone), version_differs, step_running (a kept step is at work
         with the old version, or the container is about to begin or to end), run_not_repeatable, run_of_sub_workflow,
-        limit_differs (an open run would fall under another limit of open runs).
+        limit_differs (an open run would fall under another limit of open runs), run_changed (somebody has let the run
+        go on since the preview that `as_of` names: nothing is repeated unseen).
         """
         asked = checked(control.RerunRequest, request)
         change = {"newest": asked["newest"], "input": asked.get("input", UNCHANGED), "scope": scope_of(asked)}
+        change["as_of"] = asked.get("as_of")
         return self.changed(lambda run: rerun_step(run, kwargs["key"], self.actor, asked["reason"], **change))
 
 

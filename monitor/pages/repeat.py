@@ -91,7 +91,8 @@ def step_rerun(request: WorkspaceRequest, run_id: UUID, key: str) -> HttpRespons
         value: Any = UNCHANGED
         if request.POST.get("edit_input") == "1":
             value = _typed(request, "input")
-        return rerun_step(run_id, key, request.actor, reason_of(request), newest=newest, input=value, scope=scope)
+        change = {"newest": newest, "input": value, "scope": scope, "as_of": _as_of(request)}
+        return rerun_step(run_id, key, request.actor, reason_of(request), **change)
 
     return _asked(request, found, "monitor/repeat.html", look=look, act=act, done="The step runs again.")
 
@@ -168,6 +169,12 @@ def _scope(request: WorkspaceRequest) -> int | None:
     if asked and (len(asked) > LONGEST_SCOPE or not asked.isdecimal()):
         raise NotFound("There is no such scope.")
     return int(asked) if asked else None
+
+
+def _as_of(request: WorkspaceRequest) -> int | None:
+    """What the operator had looked at; nothing of it in a request that no page of ours has sent."""
+    said = request.POST.get("as_of", "")
+    return int(said) if said.isdecimal() and len(said) <= LONGEST_SCOPE else None
 
 
 def _typed(request: WorkspaceRequest, name: str) -> Json:

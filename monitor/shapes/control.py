@@ -40,6 +40,12 @@ class RerunRequest(ControlRequest):
     newest = serializers.BooleanField(default=False, help_text="By the live version instead of the run's own.")
     input = serializers.JSONField(required=False, help_text="Another run input; left out, it stays as it is.")
     scope = _scope()
+    as_of = serializers.IntegerField(
+        required=False,
+        min_value=0,
+        max_value=2**63 - 1,
+        help_text="Of the preview; refused when somebody has retried, re-run or skipped something of the run since.",
+    )
 
 
 class PlaceQuery(Shape):
@@ -97,6 +103,7 @@ class RepeatPreview(Shape):
     fails_again = serializers.BooleanField(
         help_text="Of a retry inside a container: something else has failed there, stands, and is not tried again."
     )
+    as_of = serializers.IntegerField(help_text="Say it in a re-run that rests on this preview.")
 
 
 class SkipPreview(Shape):

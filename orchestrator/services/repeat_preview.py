@@ -14,6 +14,7 @@ from orchestrator.core.plan import PlanStep, plan_of_body
 from orchestrator.core.replay import descendants
 from orchestrator.core.states import AttemptOutcome
 from orchestrator.models import Run, Version
+from orchestrator.services.as_of import last_change
 from orchestrator.services.patience import patient, patiently
 from orchestrator.services.reopen import (
     Opened,
@@ -71,7 +72,8 @@ class RepeatPreview:
 
     Of a step inside containers `places` says where it stands in them, the outermost first. `goes_on`: what had been cut
     short, or had not begun, when they ended, and goes on beside it now that they are open again. `fails_again`: whether
-    what else has failed there, or in the run, stands and lets it fail all the same.
+    what else has failed there, or in the run, stands and lets it fail all the same. `as_of`: what a re-run says so that
+    it is refused where somebody else has let the run go on since.
     """
 
     first: tuple[RepeatedStep, ...]
@@ -80,6 +82,7 @@ class RepeatPreview:
     places: tuple[Place, ...] = ()
     goes_on: tuple[RepeatedStep, ...] = ()
     fails_again: bool = False
+    as_of: int = 0
 
     @property
     def external(self) -> tuple[RepeatedStep, ...]:
@@ -104,6 +107,7 @@ class RepeatPreview:
             "places": [place.as_json() for place in self.places],
             "goes_on": [step.as_json() for step in self.goes_on],
             "fails_again": self.fails_again,
+            "as_of": self.as_of,
         }
 
 
@@ -122,7 +126,10 @@ def preview_retry(run_id: UUID, actor: Actor, key: str | None = None, *, scope: 
             told = _Told(it, forgotten | inside(it.plan, forgotten | anew) | (anew - set(it.plan.bodies)))
             behind = frozenset(n for root in roots for n in descendants(it.plan, root)) | forgotten
             return RepeatPreview(
-                first=told.unfinished(roots), behind=told.unfinished(behind - roots), version=_number(it.run)
+                first=told.unfinished(roots),
+                behind=told.unfinished(behind - roots),
+                version=_number(it.run),
+                as_of=last_change(it.run),
             )
 
     return patiently(look)
@@ -150,6 +157,7 @@ def _retry_inside(it: Opened, actor: Actor, failed: FailedInside) -> RepeatPrevi
         places=places_of(it.plan, failed.way),
         goes_on=told_beside(it, others),
         fails_again=fails[0],
+        as_of=last_change(it.run),
     )
 
 
@@ -168,7 +176,8 @@ def preview_rerun(
         told = _Told(it, frozenset(step.node for step in it.plan.steps))
         if not repeat.way:
             behind = told.all(repeat.again - {repeat.node})
-            return RepeatPreview(first=told.all({repeat.node}), behind=behind, version=number)
+            first, as_of = told.all({repeat.node}), last_change(it.run)
+            return RepeatPreview(first=first, behind=behind, version=number, as_of=as_of)
         place = Scope(it.run, plan_of_body(it.plan, repeat.way[-1].node), repeat.way[-1].inner)
         return RepeatPreview(
             first=told.all({repeat.node}, place),
@@ -176,6 +185,7 @@ def preview_rerun(
             version=number,
             places=places_of(it.plan, repeat.way),
             goes_on=told_beside(it, others),
+            as_of=last_change(it.run),
         )
 
 

@@ -13,6 +13,7 @@ from orchestrator.core.states import RunState, TokenState
 from orchestrator.engine.identity import uuid7
 from orchestrator.engine.values import Packed
 from orchestrator.models import Payload, Run, Token, Version, Workflow
+from orchestrator.services.as_of import require_unchanged
 from orchestrator.services.open_way import OpenWay
 from orchestrator.services.patience import patiently
 from orchestrator.services.plans import plan_of
@@ -50,7 +51,7 @@ class Repeat:
     standing: Replayed
 
 
-def rerun_step(
+def rerun_step(  # noqa: PLR0913  keyword-only: the whole request
     run_id: UUID,
     key: str,
     actor: Actor,
@@ -59,19 +60,23 @@ def rerun_step(
     newest: bool = False,
     input: Json | _Unchanged = UNCHANGED,
     scope: int | None = None,
+    as_of: int | None = None,
 ) -> RunState:
     """Run a step and everything behind it again. `newest`: by the live version; `input`: with another run input.
+
+    `as_of`: of the preview that was looked at; what others have let go on since is not repeated unseen.
 
     Of a step inside containers `scope` says in which item or turn, if there are several: what is behind it there runs
     again, then later turns of a repeat, the end of the containers, and what is behind those.
 
     Raises NotFound, StepInside, StepNeverRan, VersionDiffers, StepRunning, InputInvalid, ExpressionFailed and
     LimitDiffers (by the limit that then holds), RunNotRepeatable, RunOfSubWorkflow, BusinessKeyOpen, NewerRunOpen,
-    RunBusy.
+    RunChanged, RunBusy.
     """
 
     def change() -> RunState:
         with opened(run_id, actor) as it:
+            require_unchanged(it.run, as_of)
             repeat = worked_out(it, any_node_of(it, key), scope, newest=newest)
             detail: dict[str, Json] = {"step": key, "generation": it.run.generation + 1}
             detail |= {"scope": str(repeat.way[-1].inner)} if repeat.way else {}

@@ -338,12 +338,13 @@ class TestBulk:
 
     @pytest.mark.parametrize(("action", "state"), [("cancel", "cancelled"), ("pause", "paused"), ("resume", "running")])
     def test_it_acts_by_filter(self, cast: RunCast, action: str, state: str) -> None:
-        runs = [cast.run() for _ in range(3)]
+        before = {"state": "paused", "control": "P"} if action == "resume" else {"state": "running"}
+        runs = [cast.run(**before) for _ in range(3)]
         for run in runs:
             make_token(run, "a")
-        other = cast.run(business_key="mine")
+        other = cast.run(business_key="mine", **before)
         make_token(other, "a")
-        body = {"action": action, "filter": {"workflow": "orders", "state": ["running"], "key": "mine"}}
+        body = {"action": action, "filter": {"workflow": "orders", "state": [before["state"]], "key": "mine"}}
         assert post(cast, "runs/bulk/", body)[1]["done"] == 1
         assert Run.objects.get(pk=other.pk).state == state
         body["filter"] = {"workflow": "orders"}
