@@ -149,7 +149,7 @@ def _happening(row: tuple[Any, ...], run: Run, *, shown: bool) -> Happening:
     elif kind == "event":
         what = DELIVERED[what]
     elif kind == "run" and what in SETTLED:
-        node = detail.get("node")
+        node, scope_id = detail.get("node"), detail.get("scope", 0)
     return Happening(
         at=at,
         kind=kind,

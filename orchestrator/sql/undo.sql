@@ -228,7 +228,7 @@ BEGIN
     IF NOT FOUND THEN RETURN NULL; END IF;
     INSERT INTO orchestrator_runrecord (run_id, at, kind, actor, detail, xid)
         VALUES (p_run, clock_timestamp(), 'undo_' || p_how, p_actor,
-            jsonb_build_object('node', u.node, 'entry', u.entry, 'reason', p_reason), branchline_xid());
+            jsonb_build_object('node', u.node, 'scope', u.scope_id, 'entry', u.entry, 'reason', p_reason), branchline_xid());
     UPDATE orchestrator_run r SET state = 'undoing', control = 'K', finished_at = NULL,
         closing = jsonb_build_object('error', r.error, 'ledger', true), xid = branchline_xid()
         WHERE r.id = p_run AND r.state = 'undo_stuck';

@@ -147,6 +147,15 @@ def test_items_of_a_for_each_are_told_one_by_one(house: House, at_work: None) ->
     assert [str(item.state) for item in step_runs(run, key="a").items] == ["undone"] * 3
 
 
+def test_the_history_says_which_item_a_person_has_settled(house: House, at_work: None) -> None:
+    each = step("each", "for_each", config={"items": [1, 0, 2]})
+    run = ended(house, document([each, undoable("a", "1 // item", parent="each"), failing()], "each > bad", **UNDO))
+    item = UndoItem.objects.get(run=run, state="stuck")
+    settle(house, run, "by_hand", "called them")
+    (told,) = [one for one in history(house.actor, run.pk, {}).items if one.what == "undo_by_hand"]
+    assert (told.step, told.scope, told.comment) == ("a", str(item.scope_id), "called them")
+
+
 def test_runs_that_an_undo_ended_are_found_by_their_error(house: House, at_work: None) -> None:
     run = stuck_run(house)
     assert [one.pk for one in list_runs(house.actor, RunFilter(error="expression_failed"), {}).items] == [run.pk]

@@ -9,7 +9,7 @@ from orchestrator.engine import dispatch
 from orchestrator.models import Run, RunRecord, UndoItem
 from tests.factories import make_member
 from tests.pages.monitor_cast import Day, stuck_order, working_day
-from tests.run_factories import make_run
+from tests.run_factories import drawn, make_record, make_run, make_version, make_workflow, node_of
 
 pytestmark = pytest.mark.django_db
 
@@ -126,6 +126,15 @@ def test_a_form_settles_it(day: Day, how: str, state: str) -> None:
     assert UndoItem.objects.get(run=run, entry=item.entry).state == state
     assert Run.objects.get(pk=run.pk).state == "undoing"
     assert RunRecord.objects.get(run=run, kind=f"undo_{how}").actor == day.alice.username
+
+
+def test_the_history_names_the_item_that_was_settled(day: Day) -> None:
+    drawing = drawn("each", "pay", steps={"each": {"kind": "for_each"}, "pay": {"parent": "each", "name": "Pay out"}})
+    run = make_run(make_version(make_workflow(day.workspace), drawing), state="undone")
+    detail = {"node": node_of(run, "pay"), "scope": 131_072 + 3, "entry": 7, "reason": "called them"}
+    make_record(run, "undo_by_hand", detail=detail)
+    text = page(day, f"runs/{run.pk}/?tab=history")
+    assert 'Undone by hand “Pay out” <span class="muted">item 3</span> by alice' in text
 
 
 @pytest.mark.parametrize(
