@@ -146,6 +146,24 @@ def test_a_plan_survives_its_json_and_is_the_same_every_time(seed: int) -> None:
     assert plan_from_json(plan_as_json(plan)) == plan
 
 
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 2**32))
+def test_a_plan_answers_the_same_whenever_and_wherever_it_is_asked(seed: int) -> None:
+    """I20: by the stored plan, the step and how it left alone, whatever this process has been asked before."""
+
+    def answers(plan: Plan) -> list[tuple[Effects, ...]]:
+        return [
+            (advance(plan, node, step.config["ports"]), fail(plan, node), skip(plan, node))  # type: ignore[arg-type]
+            for node, step in enumerate(plan.steps)
+        ]
+
+    plan = plan_of(random_document(Random(seed), cancels=True))
+    before, stored = answers(plan), plan_as_json(plan)
+    Board(plan, Random(seed)).play()
+    assert answers(plan_from_json(stored)) == before
+    assert plan_as_json(plan) == stored
+
+
 def test_gates_only_signal_higher_gates() -> None:
     """What makes one lock order possible."""
     for seed in range(300):
