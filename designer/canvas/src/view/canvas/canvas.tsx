@@ -1,9 +1,5 @@
 import {
-  Background,
-  BackgroundVariant,
-  Controls,
   type EdgeChange,
-  MiniMap,
   type NodeChange,
   type OnConnectEnd,
   ReactFlow,
@@ -29,7 +25,7 @@ import { useDesigner } from "../designer.ts";
 import { nextPort, tryConnect } from "../steps.ts";
 import { useChosen, useStore } from "../use-store.ts";
 import { ArrowHead } from "./arrow-head.tsx";
-import { CULL_FROM, firstViewport, MAX_ZOOM, MIN_ZOOM, MINI, miniClass } from "./drawing.ts";
+import { CULL_FROM, firstViewport, MAX_ZOOM, MIN_ZOOM } from "./drawing.ts";
 import { useDrop } from "./drop.ts";
 import { EditStep } from "./edit-step.tsx";
 import { useFar } from "./far.ts";
@@ -38,6 +34,7 @@ import { useCanvasHandle } from "./handle.ts";
 import { type AnyNode, INPUT, NodeCache, type WireEdge } from "./nodes.ts";
 import { NoteNode } from "./note-node.tsx";
 import { EditRegion } from "./region-node.tsx";
+import { Surroundings } from "./surroundings.tsx";
 import { Wire } from "./wire.tsx";
 
 const nodeTypes = { step: EditStep, frame: EditFrame, note: NoteNode, region: EditRegion };
@@ -307,18 +304,7 @@ function Surface({ size }: { size: { width: number; height: number } }) {
         }}
         proOptions={{ hideAttribution: true }}
       >
-        <Background variant={BackgroundVariant.Dots} gap={24} size={1} />
-        <Controls showInteractive={false} position="bottom-right" />
-        {!readOnly && (
-          <MiniMap
-            style={MINI}
-            position="bottom-right"
-            pannable
-            zoomable
-            nodeClassName={miniClass}
-            ariaLabel="Overview of the drawing"
-          />
-        )}
+        <Surroundings overview={!readOnly} />
       </ReactFlow>
       {count === 0 && <EmptyHint />}
     </div>

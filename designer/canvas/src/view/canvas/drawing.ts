@@ -8,10 +8,6 @@ export const CULL_FROM = 300;
 export const MIN_ZOOM = 0.05;
 export const MAX_ZOOM = 2;
 const START_ZOOM = 0.75;
-/** The overview's size in pixels. */
-export const MINI = { width: 160, height: 108 };
-/** What holds something is an outline there, or it would hide what it holds. */
-export const miniClass = (node: { type?: string }): string => `mini-${node.type ?? "step"}`;
 
 /**
  * The whole drawing in view. `fitView` cannot do this at the start: with culling it shows an empty canvas,

@@ -9,7 +9,8 @@ import { Icon } from "../icon.tsx";
 import { pickAfter } from "../steps.ts";
 import { useChosen } from "../use-store.ts";
 import type { StepFlowNode } from "./nodes.ts";
-import { FarStep, portTitle, StepCard } from "./step-card.tsx";
+import { portTitle } from "./ports.tsx";
+import { FarStep, StepCard } from "./step-card.tsx";
 
 export function Renaming({ stepKey, name }: { stepKey: string; name: string }) {
   const designer = useDesigner();

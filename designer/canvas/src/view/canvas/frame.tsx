@@ -1,10 +1,9 @@
 /** A container that shows what it holds: a head with the ports, and a frame around its steps. */
-import { Handle, Position } from "@xyflow/react";
 import type { ReactNode } from "react";
 import { summaryOf } from "../../core/summary.ts";
 import { Icon } from "../icon.tsx";
-import { INPUT, type StepData } from "./nodes.ts";
-import { Port } from "./step-card.tsx";
+import type { StepData } from "./nodes.ts";
+import { Ports } from "./ports.tsx";
 
 interface FrameProps extends StepData {
   className?: string;
@@ -32,17 +31,7 @@ export function Frame(props: FrameProps) {
         </span>
         {tools}
       </div>
-      <Handle
-        id={INPUT}
-        type="target"
-        position={Position.Left}
-        className="port port-in"
-        style={{ top: shape.input.y }}
-        isConnectable={connectable}
-      />
-      {shape.ports.map((place) => (
-        <Port key={place.port} place={place} rows={shape.rows} connectable={connectable} />
-      ))}
+      <Ports shape={shape} connectable={connectable} />
       {children}
     </div>
   );

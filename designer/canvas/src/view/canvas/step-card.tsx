@@ -1,9 +1,8 @@
-import { Handle, Position } from "@xyflow/react";
 import type { ReactNode } from "react";
-import type { PortPlace } from "../../core/geometry.ts";
 import { summaryOf } from "../../core/summary.ts";
 import { Icon } from "../icon.tsx";
-import { INPUT, type StepData } from "./nodes.ts";
+import type { StepData } from "./nodes.ts";
+import { Ports } from "./ports.tsx";
 
 interface CardProps extends StepData {
   className?: string;
@@ -12,44 +11,6 @@ interface CardProps extends StepData {
   badge?: ReactNode;
   line?: ReactNode;
   children?: ReactNode;
-}
-
-const PORT_TITLES: Record<string, string> = {
-  error: "when it fails",
-  timeout: "when it takes too long",
-  out: "then",
-};
-export const portTitle = (port: string): string => PORT_TITLES[port] ?? port;
-
-/** One way out: the handle, and a label where the step has rows. */
-export function Port({
-  place,
-  rows,
-  connectable,
-}: {
-  place: PortPlace;
-  rows: boolean;
-  connectable: boolean;
-}) {
-  const right = place.side !== "bottom";
-  return (
-    <>
-      {right && rows && (
-        <span className="port-label" style={{ top: place.y }}>
-          {place.port}
-        </span>
-      )}
-      <Handle
-        id={place.port}
-        type="source"
-        position={right ? Position.Right : Position.Bottom}
-        className={right ? "port" : `port port-${place.port}`}
-        style={right ? { top: place.y } : { left: place.x }}
-        isConnectable={connectable}
-        title={portTitle(place.port)}
-      />
-    </>
-  );
 }
 
 /** The box of a step, the same on the editor's canvas and on the run page. */
@@ -71,17 +32,7 @@ export function StepCard(props: CardProps) {
         </span>
         {badge}
       </div>
-      <Handle
-        id={INPUT}
-        type="target"
-        position={Position.Left}
-        className="port port-in"
-        style={{ top: shape.input.y }}
-        isConnectable={connectable}
-      />
-      {shape.ports.map((place) => (
-        <Port key={place.port} place={place} rows={shape.rows} connectable={connectable} />
-      ))}
+      <Ports shape={shape} connectable={connectable} />
       {children}
     </div>
   );

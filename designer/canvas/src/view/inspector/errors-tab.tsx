@@ -1,7 +1,7 @@
 import { editStep } from "../../core/edits.ts";
 import { failurePorts, outgoing, portOf, portsOf } from "../../core/graph.ts";
 import type { Retry, Step } from "../../core/types.ts";
-import { portTitle } from "../canvas/step-card.tsx";
+import { portTitle } from "../canvas/ports.tsx";
 import { useDesigner } from "../designer.ts";
 import { FieldRow } from "../fields/value-field.tsx";
 import { Icon } from "../icon.tsx";

@@ -1,14 +1,4 @@
-import {
-  Background,
-  BackgroundVariant,
-  BaseEdge,
-  Controls,
-  type EdgeProps,
-  MiniMap,
-  ReactFlow,
-  ReactFlowProvider,
-  useReactFlow,
-} from "@xyflow/react";
+import { BaseEdge, type EdgeProps, ReactFlow, ReactFlowProvider, useReactFlow } from "@xyflow/react";
 import { memo, type RefObject, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { Frames } from "../../core/frames.ts";
 import { portOf } from "../../core/graph.ts";
@@ -16,10 +6,11 @@ import { speaker } from "../../core/speech.ts";
 import type { Document, StepKind } from "../../core/types.ts";
 import { type Direction, walk } from "../../core/walk.ts";
 import { ArrowHead } from "../canvas/arrow-head.tsx";
-import { CULL_FROM, firstViewport, MAX_ZOOM, MIN_ZOOM, MINI, miniClass } from "../canvas/drawing.ts";
+import { CULL_FROM, firstViewport, MAX_ZOOM, MIN_ZOOM } from "../canvas/drawing.ts";
 import { useFar } from "../canvas/far.ts";
 import { type AnyNode, NodeCache, type NoteFlowNode, type WireEdge } from "../canvas/nodes.ts";
 import { ReadRegion } from "../canvas/region-node.tsx";
+import { Surroundings } from "../canvas/surroundings.tsx";
 import { ARROW, wireClass, wirePath } from "../canvas/wire-path.ts";
 import { useTaken } from "./status-context.ts";
 import { WatchFrame, WatchStep } from "./watch-step.tsx";
@@ -180,18 +171,7 @@ function Surface({ doc, kindOf, size }: Props & { size: { width: number; height:
         onNodeClick={(_event, node) => (node.type === "step" || node.type === "frame") && choose(node.id)}
         proOptions={{ hideAttribution: true }}
       >
-        <Background variant={BackgroundVariant.Dots} gap={24} size={1} />
-        <Controls showInteractive={false} position="bottom-right" />
-        {doc.steps.length > 12 && (
-          <MiniMap
-            style={MINI}
-            position="bottom-right"
-            pannable
-            zoomable
-            nodeClassName={miniClass}
-            ariaLabel="Overview of the drawing"
-          />
-        )}
+        <Surroundings overview={doc.steps.length > 12} />
       </ReactFlow>
     </div>
   );
