@@ -1,17 +1,42 @@
-"""One real worker node for a test that kills its processes."""
+"""Real worker nodes for tests that kill their processes."""
 
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 
 import redis
 from django.conf import settings
 
 from orchestrator.models import WorkerSession
 from orchestrator.project.embedded.child import ChildOptions, start_child
+from orchestrator.steps import load_modules
+from tests.chaos import journal
 from tests.waiting import wait_until
+
+
+def able_to_call(
+    functions: ModuleType,
+    process_environment: dict[str, str],
+    folder: Path,
+    *,
+    ttl: float = 2,
+    log_level: str = "ERROR",
+) -> dict[str, str]:
+    """Variables of a node that calls these functions, which write to `folder`; this process may publish them, too.
+
+    `ttl`: seconds until a node that does not beat is taken for dead.
+    """
+    load_modules([functions.__name__])
+    return {
+        **process_environment,
+        "BRANCHLINE_STEP_MODULES": functions.__name__,
+        "BRANCHLINE_LEASE_TTL": str(ttl),
+        "BRANCHLINE_LOG_LEVEL": log_level,
+        journal.FOLDER: str(folder),
+    }
 
 
 @contextmanager

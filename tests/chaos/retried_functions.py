@@ -6,8 +6,7 @@ import time
 from pathlib import Path
 
 from orchestrator.steps import step
-
-FOLDER = "BRANCHLINE_RETRIED_JOURNAL"
+from tests.chaos.journal import FOLDER, tell, told
 
 
 @step("retried.act")
@@ -16,16 +15,10 @@ def act(item: int, deadly: bool) -> int:
     folder = Path(os.environ[FOLDER])
     if not (folder / "mended").exists():
         raise ValueError("not mended yet")
-    tell(folder, f"begin {item}")
-    if deadly and (folder / "journal").read_text().splitlines().count(f"begin {item}") == 1:
-        tell(folder, f"died {item}")
+    tell(f"begin {item}")
+    if deadly and told(folder).read_text().splitlines().count(f"begin {item}") == 1:
+        tell(f"died {item}")
         os.kill(os.getpid(), signal.SIGKILL)
     time.sleep(0.03)  # its work
-    tell(folder, f"end {item}")
+    tell(f"end {item}")
     return item
-
-
-def tell(folder: Path, line: str) -> None:
-    journal = os.open(folder / "journal", os.O_CREAT | os.O_APPEND | os.O_WRONLY)
-    os.write(journal, f"{line}\n".encode())
-    os.close(journal)

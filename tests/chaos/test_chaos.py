@@ -13,12 +13,12 @@ import pytest
 from django.db import connection
 
 from orchestrator.models import Run, WorkerSession
-from orchestrator.steps import load_modules
-from tests.chaos import functions, journal
+from tests.chaos import functions
 from tests.chaos.campaign import TTL, Quota, forget, missing, play
 from tests.chaos.drawings import random_flat
 from tests.chaos.ledger import Ledger
 from tests.chaos.nemesis import Nodes
+from tests.chaos.node import able_to_call
 from tests.engine.house import make_house
 from tests.engine.test_random_graphs import assert_invariants, happened
 from tests.harness.clock import RUNS
@@ -54,14 +54,7 @@ def movable_clock(transactional_db: None) -> Iterator[None]:
 
 @pytest.fixture
 def nodes(process_environment: dict[str, str], movable_clock: None, tmp_path: Path) -> Iterator[Nodes]:
-    load_modules([functions.__name__])
-    environment = {
-        **process_environment,
-        "BRANCHLINE_STEP_MODULES": functions.__name__,
-        "BRANCHLINE_LEASE_TTL": str(TTL),
-        "BRANCHLINE_LOG_LEVEL": "ERROR",
-        journal.FOLDER: str(tmp_path),
-    }
+    environment = able_to_call(functions, process_environment, tmp_path, ttl=TTL)
     nodes = Nodes(environment, tmp_path / "nodes.log")
     try:
         wait_until(lambda: WorkerSession.objects.count() >= 4, 40, "two nodes to start")

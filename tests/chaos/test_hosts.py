@@ -12,8 +12,8 @@ import pytest
 from orchestrator.models import Run, StepLog, WorkerSession
 from orchestrator.project.embedded.child import ChildOptions, start_child
 from orchestrator.queries.fsck import breaches
-from orchestrator.steps import load_modules
-from tests.chaos import functions, journal
+from tests.chaos import functions
+from tests.chaos.node import able_to_call
 from tests.engine.drawings import document, step
 from tests.engine.house import make_house
 from tests.waiting import wait_until
@@ -27,14 +27,7 @@ Node = subprocess.Popen[bytes]
 @pytest.fixture
 def hosts(process_environment: dict[str, str], tmp_path: Path) -> Iterator[list[Node]]:
     """Two nodes of one pool process each."""
-    load_modules([functions.__name__])
-    shared = {
-        **process_environment,
-        "BRANCHLINE_STEP_MODULES": functions.__name__,
-        "BRANCHLINE_LEASE_TTL": "2",
-        "BRANCHLINE_LOG_LEVEL": "ERROR",
-        journal.FOLDER: str(tmp_path),
-    }
+    shared = able_to_call(functions, process_environment, tmp_path)
     arguments = [sys.executable, "manage.py", "work", "--processes", "1"]
     nodes = [start_child(arguments, ChildOptions(environment=shared)) for _ in range(2)]
     try:

@@ -10,9 +10,9 @@ import pytest
 from orchestrator.models import Run, StepLog
 from orchestrator.models.scope import BLOCK
 from orchestrator.queries.fsck import breaches
-from orchestrator.steps import load_modules
 from tests.chaos import lane_functions
-from tests.chaos.node import node_at_work
+from tests.chaos.journal import told
+from tests.chaos.node import able_to_call, node_at_work
 from tests.engine.drawings import document, step
 from tests.engine.house import House, leftovers, make_house, output
 
@@ -23,14 +23,7 @@ TOTAL = 640
 @pytest.fixture
 def house(process_environment: dict[str, str], tmp_path: Path) -> Iterator[House]:
     """One worker node of two processes."""
-    load_modules([lane_functions.__name__])
-    environment = {
-        **process_environment,
-        "BRANCHLINE_STEP_MODULES": lane_functions.__name__,
-        "BRANCHLINE_LEASE_TTL": "2",
-        "BRANCHLINE_LOG_LEVEL": "CRITICAL",
-        lane_functions.FOLDER: str(tmp_path),
-    }
+    environment = able_to_call(lane_functions, process_environment, tmp_path, log_level="CRITICAL")
     with node_at_work(environment, tmp_path / "node.log"):
         yield make_house()
 
@@ -49,7 +42,7 @@ def stored(run: Run, outcome: str) -> Counter[int]:
 
 
 def done(folder: Path) -> Counter[int]:
-    return Counter(int(line) for line in (folder / "journal").read_text().split())
+    return Counter(int(line) for line in told(folder).read_text().split())
 
 
 def test_a_worker_killed_in_a_chunk_repeats_what_was_not_stored_and_no_more(house: House, tmp_path: Path) -> None:

@@ -12,9 +12,8 @@ import pytest
 from orchestrator.models import Run, StepLog, Token, Version, WorkerSession
 from orchestrator.queries.fsck import breaches
 from orchestrator.services.queue_limits import set_queue_limit
-from orchestrator.steps import load_modules
 from tests.chaos import functions, journal
-from tests.chaos.node import node_at_work
+from tests.chaos.node import able_to_call, node_at_work
 from tests.chaos.testimony import contradictions
 from tests.engine.drawings import document, step
 from tests.engine.house import House, leftovers, make_house
@@ -31,14 +30,7 @@ FEW, MORE = 3, 20  # runs: when so few are open, so many more are started
 @pytest.fixture
 def house(process_environment: dict[str, str], tmp_path: Path) -> Iterator[House]:
     """More processes than places."""
-    load_modules([functions.__name__])
-    environment = {
-        **process_environment,
-        "BRANCHLINE_STEP_MODULES": functions.__name__,
-        "BRANCHLINE_LEASE_TTL": "1",
-        "BRANCHLINE_LOG_LEVEL": "CRITICAL",
-        journal.FOLDER: str(tmp_path),
-    }
+    environment = able_to_call(functions, process_environment, tmp_path, ttl=1, log_level="CRITICAL")
     with node_at_work(environment, tmp_path / "node.log", processes=4):
         yield make_house()
 

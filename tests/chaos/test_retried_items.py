@@ -8,9 +8,9 @@ import pytest
 from orchestrator.models import Run, StepLog
 from orchestrator.queries.fsck import breaches
 from orchestrator.services.reopen import retry_run
-from orchestrator.steps import load_modules
 from tests.chaos import retried_functions
-from tests.chaos.node import node_at_work
+from tests.chaos.journal import told
+from tests.chaos.node import able_to_call, node_at_work
 from tests.engine.drawings import document, step
 from tests.engine.house import leftovers, make_house, output
 
@@ -41,14 +41,7 @@ def most_at_once(lines: list[str]) -> int:
 def test_a_retried_for_each_under_kill_9(
     process_environment: dict[str, str], tmp_path: Path, transactional_db: None
 ) -> None:
-    load_modules([retried_functions.__name__])
-    environment = {
-        **process_environment,
-        "BRANCHLINE_STEP_MODULES": retried_functions.__name__,
-        "BRANCHLINE_LEASE_TTL": "2",
-        "BRANCHLINE_LOG_LEVEL": "CRITICAL",
-        retried_functions.FOLDER: str(tmp_path),
-    }
+    environment = able_to_call(retried_functions, process_environment, tmp_path, log_level="CRITICAL")
     with node_at_work(environment, tmp_path / "node.log"):
         house = make_house()
         run_id = house.start(house.publish(drawing()))
@@ -57,7 +50,7 @@ def test_a_retried_for_each_under_kill_9(
         retry_run(run_id, house.actor)
         run = house.end_of(run_id, 120)
     assert (run.state, output(run)) == ("succeeded", list(range(TOTAL)))
-    lines = (tmp_path / "journal").read_text().splitlines()
+    lines = told(tmp_path).read_text().splitlines()
     assert most_at_once(lines) <= PARALLEL
     begun = Counter(int(line.split()[1]) for line in lines if line.startswith("begin"))
     assert set(begun) == set(range(TOTAL))
