@@ -20,6 +20,7 @@ ATTEMPTS = {"S": "succeeded", "F": "failed", "T": "timed_out", "U": "failed", "K
 HAPPENED = {
     "started": "Run started",
     "cancel_requested": "Cancellation asked",
+    "stopped_hard": "What was at work was stopped without waiting",
     "deadline_passed": "The run's deadline passed",
     "paused": "Run paused",
     "resumed": "Run resumed",

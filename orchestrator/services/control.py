@@ -13,7 +13,7 @@ from orchestrator.core.errors import Conflict, NotFound, RunAlreadyClosed
 from orchestrator.core.json_types import JsonObject
 from orchestrator.core.states import FINAL_RUN, RunState
 from orchestrator.engine import dispatch, statements
-from orchestrator.models import Run, Token
+from orchestrator.models import Run, RunRecord, Token
 from orchestrator.services.patience import patient
 from orchestrator.services.standing import XID
 
@@ -49,10 +49,13 @@ def cancel_run(run_id: UUID, actor: Actor, reason: str = "", *, hard: bool = Fal
         )
         if not hard or state != RunState.CANCELLING:
             return state
+        detail = {"reason": reason} if reason else {}
+        # Its own line: the first call may have been somebody else's, who would have waited.
+        RunRecord.objects.create(run_id=run_id, kind="stopped_hard", actor=actor.username, detail=detail, xid=XID)
         with connection.cursor() as cursor:
             cursor.execute(statements.STOP_NOW, [run_id])
         _tell_released(run_id)
-        audit.record(actor, "run.cancelled_hard", target=f"run {run_id}")
+        audit.record(actor, "run.cancelled_hard", target=f"run {run_id}", detail=detail or None)
         return RunState(_state_now(run_id))
 
 

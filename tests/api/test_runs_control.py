@@ -63,6 +63,20 @@ def test_a_bulk_action_counts_only_what_it_changes(cast: RunCast, dry_run: bool)
     assert [one["code"] for one in answer["results"]] == ["", "run_not_paused"]
 
 
+def test_who_no_longer_waits_for_a_cancellation_stands_in_the_history(cast: RunCast) -> None:
+    run = cast.run()
+    make_token(run, "a", state="L")
+    url = cast.url(f"runs/{run.pk}/cancel/")
+    assert cast.client.post(url, {"reason": "over"}, format="json").json()["state"] == "cancelling"
+    answer = cast.client.post(url, {"reason": "no time", "hard": True}, format="json").json()
+    assert answer["state"] == "cancelled"
+    told = [(one["what"], one["actor"], one["comment"]) for one in cast.get(f"runs/{run.pk}/history/")["items"]]
+    olga = cast.operator.username
+    assert ("cancel_requested", olga, "over") in told
+    assert ("stopped_hard", olga, "no time") in told
+    assert AuditEntry.objects.get(action="run.cancelled_hard").detail == {"reason": "no time"}
+
+
 @pytest.mark.parametrize("verb", ["pause", "resume", "cancel"])
 def test_an_ended_run_is_a_conflict(cast: RunCast, verb: str) -> None:
     run = cast.run(state="succeeded")
