@@ -142,7 +142,8 @@ class Committer:
                 self._settle([entry])
 
     def _commit(self, batch: list[_Entry]) -> None:
-        batch.sort(key=lambda entry: int(entry.item["t"]))  # stable: one token's items keep their order
+        # A run before its sub-workflows, which began later, as control locks them. One token's items keep their order.
+        batch.sort(key=lambda entry: (entry.item.get("r", ""), int(entry.item["t"])))
         text = json.dumps([entry.item for entry in batch], ensure_ascii=False)
         statement = _statement_for(entry.item for entry in batch)
         if statement == statements.ADVANCE and all(entry.soon for entry in batch):

@@ -19,7 +19,7 @@ def build_item(
     plan: Plan, lease: Lease, settled: Settlement, *, config: Json, log: list[dict[str, Json]]
 ) -> dict[str, Any]:
     """One item; `add_end` follows when the run ends with it. Raises `JsonInvalid` when a value cannot be stored."""
-    packed = Packed({"t": lease.token_id, "e": lease.epoch, "n": lease.node, "then": settled.then})
+    packed = Packed({**_fence(lease), "n": lease.node, "then": settled.then})
     item = packed.item
     if settled.logged is not None:
         log_attempt(packed, plan, lease.node, settled, config)
@@ -37,7 +37,12 @@ def build_item(
 
 def hand_back(lease: Lease) -> dict[str, Any]:
     """Give the token back untouched: somebody else will claim it."""
-    return {"t": lease.token_id, "e": lease.epoch, "then": "back"}
+    return {**_fence(lease), "then": "back"}
+
+
+def _fence(lease: Lease) -> dict[str, Any]:
+    """Which attempt it is, and of which run: those of one call are put in order by it."""
+    return {"t": lease.token_id, "e": lease.epoch, "r": str(lease.run.run_id)}
 
 
 def give_up(lease: Lease, error: Exception | None) -> dict[str, Any]:
@@ -49,7 +54,7 @@ def give_up(lease: Lease, error: Exception | None) -> dict[str, Any]:
 
 def end_run(lease: Lease, state: str, output: Json, fault: StepFault | None) -> dict[str, Any]:
     """The run's own last node: no step, nothing to log. An output that cannot be stored fails the run."""
-    item = {"t": lease.token_id, "e": lease.epoch, "then": "go"}
+    item = {**_fence(lease), "then": "go"}
     add_end(item, state, output, fault)
     return item
 

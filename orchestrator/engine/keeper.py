@@ -114,7 +114,7 @@ class Keeper:
         connection.execute(statements.STOP_CANCELLED, (self._grace, LIMIT))
         self._cancel_branches(connection)
         self._tell(connection.execute(statements.DRAIN_SCOPES, (self._grace, LIMIT)).fetchall())
-        connection.execute(statements.CANCEL_ORPHANS, (LIMIT,))
+        self._cancel_orphans(connection)
         self._deliver(connection)
         self._settle_limits(connection)
         for row in connection.execute(statements.SETTLE_LINES, (None,)).fetchall():
@@ -196,6 +196,13 @@ class Keeper:
     def _forgotten(self, connection: Connection, statement: LiteralString, limit: int) -> int:
         row = connection.execute(statement, (limit,)).fetchone()
         return int(row["forgotten"]) if row is not None else 0
+
+    def _cancel_orphans(self, connection: Connection) -> None:
+        """Each in a transaction of its own: whoever cancels their family locks them in its order."""
+        for _ in range(LIMIT):
+            cancelled = connection.execute(statements.CANCEL_ORPHANS, (1,)).fetchone()
+            if not cancelled or not cancelled["n"]:
+                return
 
     def _cancel_branches(self, connection: Connection) -> None:
         """What the worker that decided a join did not live to do, or found held by somebody."""

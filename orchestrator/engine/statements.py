@@ -263,7 +263,7 @@ SELECT DISTINCT NULL::text AS queue, r.id AS run_id, r.workspace_id FROM branchl
 JOIN orchestrator_run r ON r.id = d
 """
 # Sub-workflows whose parent went on without them: it was cancelled, or its container ended early.
-CANCEL_ORPHANS = "SELECT branchline_cancel_orphans(%s)"
+CANCEL_ORPHANS = "SELECT branchline_cancel_orphans(%s) AS n"
 FAIL_OVERDUE = "SELECT branchline_fail_overdue(%s, %s::jsonb)"
 OVERDUE_RUNS = "SELECT branchline_overdue_runs(%s) AS id"
 # Limits of open runs. One call settles one workflow and key; see sql/limits.sql.

@@ -31,7 +31,7 @@ from orchestrator.services.plans import plan_of
 from orchestrator.services.run_above import has_failed, require_own
 from orchestrator.services.run_limit import NewerRunOpen, require_not_replaced
 from orchestrator.services.runs import BusinessKeyOpen, settle_limit
-from orchestrator.services.standing import XID, Scope
+from orchestrator.services.standing import XID, RunBusy, Scope
 
 
 class RunNotFailed(Conflict):
@@ -185,11 +185,12 @@ def _retry_child(it: Opened, actor: Actor, token: Token, turn: Turn | None, *, r
 def opened(run_id: UUID, actor: Actor) -> Iterator[Opened]:
     """The run that an operator changes, locked. Raises NotFound, RunNotRepeatable, RunOfSubWorkflow."""
     takes_up = partial(_takes_up, actor, run_id)
-    # Before any lock: a retry of the run above takes that one's first.
+    # Before any lock, and again from here where it has ended since: to look takes the lock of the run at the top.
     for run in Run.objects.filter(pk=run_id, workspace_id=actor.workspace_id):
         require_own(run, takes_up)
     with locked(run_id, actor) as it:
-        require_own(it.run, takes_up)  # it may have ended since
+        if it.run.parent_run_id is not None and it.run.state in FINAL_RUN:
+            raise RunBusy("This run has ended at this very moment. Try again.")
         yield it
 
 

@@ -1,5 +1,6 @@
 -- The only function that moves control. p_items is a list; each item ends or parks one attempt of one leased token:
---   t, e      token and epoch (with p_session: the fence); n the node, where the item was made before its token got there
+--   t, e      token and epoch (with p_session: the fence); n the node, where the item was made before its token got there;
+--             r its run, for the order of the items
 --   o         outcome S, F, T, U; absent when nothing is logged (a wait, a hand-back, the run's own last node)
 --   final, ports, out, oref, inp, iref, err, log, pay [{id, body}]   what the step log keeps
 --   sig       flat triples gate, slot, signal; starts [{node, queue, timeout}] steps without a gate that may begin
@@ -8,8 +9,9 @@
 --             await (an event, see branchline_advance_events);
 --             open | items | child: see branchline_open; undo_inside | undo_child: see branchline_wait_for_undo
 --   end       {state, output, oref} when the run ends right here
--- Items of one call commit together, in the order given: ascending by t, then e (steps of one chain may come at once).
--- Rows of one token come in the order of its items. Lock order: tokens (only ours) -> run lock, shared -> gates, ascending -> run row.
+-- Items of one call commit together, in the order given: ascending by run, so that a run comes before its sub-workflows, then
+-- by t, then e (steps of one chain may come at once). Rows of one token come in the order of its items.
+-- Lock order (docs/architecture.md): tokens (only ours) -> run lock, shared -> containers -> gates, ascending -> run row.
 -- Returns a row per item: fenced | cancelled | moved | ready | held | parked | waiting | retrying | back | ended.
 CREATE FUNCTION branchline_advance(p_session bigint, p_items jsonb)
 RETURNS TABLE(token_id bigint, status text, node int, epoch int, entry bigint, started_at timestamptz, queues text[])

@@ -33,6 +33,7 @@ DECLARE
     v_found bigint[];
     v_n int := 0;
     v_seen bigint[] := '{}';
+    v_held orchestrator_token[];
     v_run uuid;
     v_in_line boolean;
     v_locked boolean;
@@ -52,12 +53,19 @@ BEGIN
                     AND (p_suspects OR k.lost < 2)
                 ORDER BY k.priority, k.ready_at, k.id LIMIT v_look) h
             ORDER BY h.priority, h.ready_at, h.id LIMIT v_look);
-        FOR t IN
-            SELECT k.* FROM orchestrator_token k
+        v_held := ARRAY(
+            SELECT k FROM orchestrator_token k
             WHERE k.id = ANY(v_found) AND k.id <> ALL(v_seen) AND k.state = 'R' AND k.queue_limit_id IS NULL
                 AND (p_suspects OR k.lost < 2)
-            ORDER BY k.priority, k.ready_at, k.id FOR UPDATE SKIP LOCKED LIMIT p_n - v_n
-        LOOP
+            ORDER BY k.priority, k.ready_at, k.id FOR UPDATE SKIP LOCKED LIMIT p_n - v_n);
+        -- A run before its sub-workflows, which began later: so does control lock them.
+        IF cardinality(v_held) > 1 THEN
+            FOR v_run IN SELECT DISTINCT x.run_id FROM unnest(v_held) x ORDER BY 1 LOOP
+                v_locked := branchline_share_run(v_run);
+            END LOOP;
+            v_run := NULL;
+        END IF;
+        FOREACH t IN ARRAY v_held LOOP
             v_n := v_n + 1;
             v_seen := v_seen || t.id;
             CONTINUE WHEN t.lost >= 2 AND NOT v_suspects;

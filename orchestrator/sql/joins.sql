@@ -34,7 +34,8 @@ END $$;
 -- fenced, for its token is gone. A for-each that a mark completes is woken instead: it ends with what it has.
 -- A join stays pending until all branches have answered, so a crash loses nothing and steps that begin later are found,
 -- too; a mark until nothing of it is at work: workers ask for marks before they begin a step.
--- Tokens that somebody holds right now are left to the next call.
+-- Tokens that somebody holds right now are left to the next call. It has the run alone: it goes from gate to gate and from
+-- container to container, in other orders than whoever ends a step there.
 CREATE FUNCTION branchline_cancel_branches(p_run uuid)
 RETURNS TABLE(kind text, run_id uuid, queue text, token_id bigint) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
@@ -44,12 +45,14 @@ DECLARE
     v_entry bigint;
     v_signals branchline_signal[];
 BEGIN
-    PERFORM branchline_share_run(p_run);
+    -- Asked after every step that might have decided such a join: most have not. In a closed container nothing is left to end.
+    IF NOT EXISTS (SELECT FROM orchestrator_gate q WHERE q.run_id = p_run AND q.cancel_pending
+        AND NOT (q.scope_id <> 0 AND branchline_scope_closed(q.scope_id))) THEN RETURN; END IF;
+    PERFORM branchline_lock_run(p_run);
     IF NOT EXISTS (SELECT FROM orchestrator_run r WHERE r.id = p_run AND r.state IN ('running', 'paused')) THEN
         UPDATE orchestrator_gate q SET cancel_pending = false WHERE q.run_id = p_run AND q.cancel_pending;
         RETURN;
     END IF;
-    PERFORM branchline_hold_containers(p_run);
     FOR g IN SELECT q.gate, q.scope_id, p.queue, p.branch, p.mode, p.mode = 'C' AND NOT p.cancels_late AS completes, q.generation,
             ARRAY(SELECT (b->>'node')::int FROM jsonb_array_elements(p.branch) b) AS nodes
         FROM orchestrator_gate q JOIN orchestrator_run r ON r.id = q.run_id
@@ -87,17 +90,6 @@ BEGIN
                 -- One that is resumed ends by itself.
                 AND NOT (g.completes AND k.phase = 1 AND k.state IN ('R', 'L')));
     END LOOP;
-END $$;
-
--- What closing the containers of unwanted branches needs, before any token or gate: a step that opens a scope with a lock has
--- that before gates, and a lane that ends has its block before its container's token.
-CREATE FUNCTION branchline_hold_containers(p_run uuid) RETURNS void LANGUAGE plpgsql AS $$
-BEGIN
-    PERFORM pg_advisory_xact_lock(hashtextextended(o.lock, uuid_hash_extended(p_run, 11))) FROM (
-        SELECT DISTINCT s.lock FROM orchestrator_scope s WHERE s.run_id = p_run AND s.lock IS NOT NULL AND s.state = 'O'
-        ORDER BY s.lock) o;
-    PERFORM FROM orchestrator_scope s WHERE s.run_id = p_run AND s.state = 'O' AND s.parent IN (
-        SELECT q.scope_id FROM orchestrator_gate q WHERE q.run_id = p_run AND q.cancel_pending) ORDER BY s.id FOR UPDATE;
 END $$;
 
 -- Let a for-each end with the items it has. NULL for one that has not begun with them, or has ended.

@@ -14,7 +14,8 @@ BEGIN
     RETURN v_queue;
 END $$;
 
--- Timers that are due. A human task expires with its token; its row is locked first, as in a decision.
+-- Timers that are due. A human task expires with its token; its row is locked first, as in a decision. Nothing is waited for:
+-- who holds the token of a task, and leaves the task to us, may come to want what is locked here.
 CREATE FUNCTION branchline_fire_timers(p_limit int) RETURNS TABLE(queue text, n bigint) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE v_now timestamptz := clock_timestamp();
@@ -25,8 +26,9 @@ BEGIN
         ORDER BY k.wake_at FOR UPDATE SKIP LOCKED LIMIT p_limit
     ), task AS MATERIALIZED (
         SELECT h.id, h.token_id, h.epoch FROM orchestrator_human_task h
+        JOIN orchestrator_token k ON k.id = h.token_id AND k.epoch = h.epoch AND k.state = 'W'
         WHERE h.state IN ('open', 'claimed') AND h.due_at <= v_now
-        ORDER BY h.due_at FOR UPDATE SKIP LOCKED LIMIT p_limit
+        ORDER BY h.due_at FOR UPDATE OF h, k SKIP LOCKED LIMIT p_limit
     ), expired AS (
         UPDATE orchestrator_human_task h SET state = 'expired', closed_at = clock_timestamp(), version = h.version + 1
         FROM task WHERE h.id = task.id

@@ -193,6 +193,8 @@ BEGIN
     LOOP
         -- A retry may open it again right now.
         CONTINUE WHEN NOT pg_try_advisory_xact_lock_shared(uuid_hash_extended(s.run_id, 7));
+        -- Before the tokens of containers in it: a lane that ends has its block before its container's token.
+        PERFORM FROM orchestrator_scope b WHERE b.id IN (SELECT branchline_blocks_inside(s.run_id, s.id)) ORDER BY b.id FOR UPDATE;
         FOR t IN SELECT k.* FROM orchestrator_token k WHERE k.run_id = s.run_id AND k.scope_id BETWEEN s.id AND s.id + 131071
             AND branchline_is_left(k) AND (s.hard OR k.state <> 'L') ORDER BY k.id FOR UPDATE SKIP LOCKED
         LOOP

@@ -201,6 +201,8 @@ DECLARE
     u orchestrator_undo_item;
     v_queues text[] := '{}';
 BEGIN
+    -- Before any item: whoever ends several undo steps has the run's row from the first on, and comes to the items of others.
+    PERFORM FROM orchestrator_run r WHERE r.id = t.run_id FOR UPDATE;
     UPDATE orchestrator_undo_item i SET state = CASE WHEN p_error IS NULL THEN 'undone' ELSE 'stuck' END, error = p_error,
         at = clock_timestamp(), xid = branchline_xid()
     WHERE i.run_id = t.run_id AND i.node = -1 - t.node AND i.scope_id = t.scope_id AND i.generation = t.generation

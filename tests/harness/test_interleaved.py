@@ -203,10 +203,14 @@ def test_without_the_run_lock_a_cancel_returns_too_early(run_id: UUID) -> None:
 # The LIMIT stands in a sub-select that a nested loop asks again for each row, as in oban-bg/oban#4.
 UNMATERIALISED = (
     (
-        "SELECT k.* FROM orchestrator_token k",
-        "UPDATE orchestrator_token k SET xid = k.xid WHERE k.id IN (SELECT k.id FROM orchestrator_token k",
+        "v_held := ARRAY(\n            SELECT k FROM orchestrator_token k",
+        "v_held := '{}'; FOR t IN UPDATE orchestrator_token k SET xid = k.xid"
+        " WHERE k.id IN (SELECT k.id FROM orchestrator_token k",
     ),
-    ("FOR UPDATE SKIP LOCKED LIMIT p_n - v_n", "FOR UPDATE SKIP LOCKED LIMIT p_n - v_n) RETURNING k.*"),
+    (
+        "FOR UPDATE SKIP LOCKED LIMIT p_n - v_n);",
+        "FOR UPDATE SKIP LOCKED LIMIT p_n - v_n) RETURNING k.* LOOP v_held := v_held || t; END LOOP;",
+    ),
     (
         "v_flush text := set_config('synchronous_commit', 'off', true)",
         "v_flush text := (SELECT string_agg(set_config('enable_' || kind, 'off', true), '')"
