@@ -4,10 +4,11 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import timedelta
 from threading import Barrier
 from typing import Any
 from unittest.mock import patch
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from django.db import connection, connections
@@ -15,7 +16,7 @@ from django.db.models import F
 
 from orchestrator.core.actor import Actor
 from orchestrator.core.json_types import Json
-from orchestrator.engine import dispatch, metrics
+from orchestrator.engine import dispatch, metrics, statements
 from orchestrator.engine.sandbox import Sandbox
 from orchestrator.models import Gate, HumanTask, Run, StepLog, Token, Version
 from orchestrator.models.ballot import digest_of
@@ -29,6 +30,7 @@ from tests.engine.rows import own_connection
 from tests.engine.spans import microseconds, recorded, wait_for_run_span
 from tests.factories import actor_of, make_member
 from tests.harness.mutants import mutated
+from tests.queries.plans import reads_of
 from tests.waiting import wait_until
 
 OUTCOMES = [{"key": "yes", "label": "Yes"}, {"key": "no", "label": "No"}]
@@ -273,6 +275,30 @@ def test_of_many_who_decide_at_once_one_ends_the_step(house: House, sandbox: San
         house.worker.poke()
         assert house.end_of(run_id).state == "succeeded"
     assert StepLog.objects.filter(run_id=run_id, node=0).count() == 1
+
+
+def test_what_its_span_lasts_is_found_among_many_other_tasks(house: House, sandbox: Sandbox) -> None:
+    with at_work(house, sandbox):
+        run_id, task = opened(house, house.publish(DRAWINGS["a line"]))
+        decide(house, task)
+        house.end_of(run_id)
+    row = HumanTask.objects.values().get(pk=task.pk)
+    closed_at = row["closed_at"]
+    assert closed_at is not None
+    gone = ({**row, "id": uuid4(), "closed_at": closed_at - timedelta(minutes=n)} for n in range(1, 2000))
+    HumanTask.objects.bulk_create(HumanTask(**one) for one in gone)
+
+    def look() -> list[Any]:
+        with connection.cursor() as cursor:
+            cursor.execute(statements.UNTOLD_ATTEMPTS, {"run": run_id})
+            return [value for one in cursor.fetchall() for value in one]
+
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE orchestrator_human_task")
+    assert row["opened_at"] in look()
+    reads = reads_of(look, "orchestrator_human_task")
+    assert {index for index, _ in reads} == {"task_closed"}
+    assert sum(rows for _, rows in reads) <= 10, reads
 
 
 def test_its_span_lasts_as_long_as_people_were_asked(house: House, sandbox: Sandbox) -> None:
