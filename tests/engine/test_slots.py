@@ -154,7 +154,7 @@ def test_what_has_not_begun_is_withdrawn() -> None:
 def test_what_was_taken_away_before_its_turn_does_not_begin(house: House, sandbox: Sandbox, settled: bool) -> None:
     """It waited for a slot while its run was cancelled, or its token was taken over and came back by a new claim."""
     sent: list[Any] = []
-    lease: Any = SimpleNamespace(token_id=7, epoch=1)
+    lease: Any = SimpleNamespace(token_id=7, epoch=1, run=SimpleNamespace(run_id="run"))
     attempt = Attempt(lease=lease)
     attempt.stop.set()
     if settled:
@@ -163,7 +163,7 @@ def test_what_was_taken_away_before_its_turn_does_not_begin(house: House, sandbo
         chains = patch.object(worker, "_chain", lambda first: sent.append("begun"))
         with chains, patch.object(worker._committer, "submit", lambda item, heard: sent.append(item)):
             worker._begun(attempt)
-    assert sent == ([] if settled else [{"t": 7, "e": 1, "then": "back"}])
+    assert sent == ([] if settled else [{"t": 7, "e": 1, "r": "run", "then": "back"}])
 
 
 def test_a_worker_gives_back_what_it_took_too_early(house: House, sandbox: Sandbox) -> None:
