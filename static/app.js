@@ -73,3 +73,9 @@ document.addEventListener("submit", (event) => {
   const question = event.target.dataset?.ask;
   if (question && !window.confirm(question)) event.preventDefault();
 });
+
+// A row of tabs that is wider than the screen shows the open one.
+for (const open of document.querySelectorAll(".tabs > [aria-current]")) {
+  const row = open.parentElement;
+  row.scrollLeft = open.offsetLeft - row.offsetLeft - (row.clientWidth - open.offsetWidth) / 2;
+}

@@ -19,7 +19,8 @@ BEGIN
             WHEN p.mode = 'A' THEN format('%s of %s branches failed before this step (%s), so it could not start.',
                 g.fail, g.size, v_told) || CASE WHEN p.tolerate > 0
                 THEN format(' It tolerates %s.', p.tolerate) ELSE '' END
-            ELSE format('This step needs %s branches, but at most %s of %s can arrive: %s failed%s, %s skipped.', g.need,
+            ELSE format('This step needs %s, but at most %s of %s can arrive: %s failed%s, %s skipped.',
+                CASE g.need WHEN 1 THEN 'one branch' ELSE g.need || ' branches' END,
                 g.size - g.skip - g.fail, g.size, g.fail, coalesce(' (' || v_told || ')', ''), g.skip) END,
         'details', jsonb_build_object('arrived', to_jsonb(coalesce(v_arrived, '{}')),
             'failed', to_jsonb(coalesce(v_failed, '{}')), 'missing', to_jsonb(coalesce(v_missing, '{}'))));

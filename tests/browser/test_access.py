@@ -200,3 +200,12 @@ def settled(page: Page) -> None:
         expect(page.locator(".react-flow__node").first).to_be_visible()
     if page.locator("#reference").count():
         expect(page.locator(".opblock").first).to_be_visible()
+
+
+def test_a_row_of_tabs_shows_the_open_one_on_a_phone(house: House) -> None:
+    house.page.set_viewport_size({"width": 390, "height": 900})
+    for name in ("run data", "run history", "undo ledger", "run graph"):
+        house.page.goto(house.path(name))
+        open_tab = house.page.locator(".tabs > [aria-current]")
+        expect(open_tab).to_be_in_viewport(ratio=0.9)
+        assert house.page.evaluate("scrollY") == 0

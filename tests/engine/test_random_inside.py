@@ -245,7 +245,9 @@ def test_asked_again_and_again_while_the_run_is_at_work(house: House, sandbox: S
 
     def work(run_ids: list[UUID]) -> None:
         assert house.worker is not None
-        for _ in range(6):
+        for times in range(60):
+            if times >= 6 and told["open"] > 5:  # on a busy machine it may take longer to meet some at work
+                break
             for run_id in run_ids * 2:  # the second time most of them are open
                 seen = Seen(run_id)
                 inside = sorted(place for place, row in seen.rows.items() if place.scope and row.attempt > 0)

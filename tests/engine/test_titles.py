@@ -92,6 +92,12 @@ JOINS: list[tuple[dict[str, Any], tuple[str, ...], str, str]] = [
         "failed",
         f'This step needs 2 branches, but at most 1 of 3 can arrive: 2 failed ({CHARGE}, "pack"), 0 skipped.',
     ),
+    (
+        {"mode": "any"},
+        ("charge", "pack", "tell"),
+        "failed",
+        "This step needs one branch, but at most 0 of 3 can arrive: 3 failed (",
+    ),
     ({"deadline": "PT0.1S", "late": "cancel"}, ("charge",), "missing", f"branches had arrived; missing: {CHARGE}."),
 ]
 
