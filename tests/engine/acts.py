@@ -1,6 +1,7 @@
 """Drawings whose steps inside containers do what a test says, and what became of them."""
 
 from collections.abc import Iterator
+from threading import Event
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -30,8 +31,8 @@ class Acts:
     def __init__(self) -> None:
         self.seen: list[tuple[str, Any, str]] = []
         self.failing: set[tuple[str, Any]] = set()
-        #: Those that fail wait for each other, so that none is cut short.
-        self.together: Barrier | None = None
+        #: Those that fail wait for this, so that none is cut short: for each other, or for what is at work beside them.
+        self.together: Barrier | Event | None = None
 
     def __call__(self, context: Any) -> Outcome:
         where = context.roots.get("item", context.roots.get("turn"))
@@ -94,6 +95,17 @@ def failed_together(house: House, raw: dict[str, Any]) -> UUID:
     assert house.end_of(run_id).state == "failed"
     failed = StepLog.objects.filter(run_id=run_id, outcome="F").exclude(scope_id=0)
     wait_until(lambda: failed.count() == 2 and leftovers(run_id) == {}, 20, "both to fail")
+    return run_id
+
+
+def failed_last(house: House, acts: Acts, raw: dict[str, Any], *, others: int) -> UUID:
+    """A run whose one failing item has failed once so many others had come to their end."""
+    acts.together = Event()
+    run_id = started(house, raw)
+    through = StepLog.objects.filter(run_id=run_id, node=node_of(run_id, "c"), outcome="S")
+    wait_until(lambda: through.count() >= others, 10, "the other items to end")
+    acts.together.set()
+    ended(house, run_id, "failed")
     return run_id
 
 

@@ -17,6 +17,7 @@ from tests.engine.acts import (
     acts,
     busy,
     ended,
+    failed_last,
     failed_together,
     for_each,
     node_of,
@@ -45,8 +46,8 @@ def test_it_is_tried_again_under_its_old_key_and_its_item_goes_on(
     house: House, busy: None, acts: Acts, slow: bool
 ) -> None:
     acts.failing = {("b", 1)}
-    run_id = started(house, for_each(slow=slow))
-    ended(house, run_id, "failed")
+    # Slow items are at work at once; quick ones one after another, and stored together.
+    run_id = failed_last(house, acts, for_each(slow=slow), others=2 if slow else 0)
     (scope,) = failed_at(run_id, "b")
     preview = preview_retry(run_id, house.actor, "b", scope=scope)
     assert [(one.key, one.had, one.new_key) for one in preview.first] == [("b", "failed", False)]

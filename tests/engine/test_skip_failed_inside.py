@@ -19,6 +19,7 @@ from tests.engine.acts import (
     acts,
     busy,
     ended,
+    failed_last,
     failed_together,
     for_each,
     nested,
@@ -42,8 +43,8 @@ def skip(house: House, run_id: Any, key: str, scope: int | None = None, value: A
 @pytest.mark.parametrize("slow", [False, True])
 def test_the_item_goes_on_with_the_given_output(house: House, busy: None, acts: Acts, slow: bool) -> None:
     acts.failing = {("b", 1)}
-    run_id = started(house, for_each(slow=slow))
-    ended(house, run_id, "failed")
+    # Slow items are at work at once; quick ones one after another, and stored together.
+    run_id = failed_last(house, acts, for_each(slow=slow), others=2 if slow else 0)
     failed = StepLog.objects.get(run_id=run_id, node=node_of(run_id, "b"), outcome="F").scope_id
     assert preview_skip(run_id, "b", house.actor, scope=failed) == ("out",)
     skip(house, run_id, "b", failed)
