@@ -25,6 +25,12 @@ def reads_of(call: Callable[[], object], relation: str = "orchestrator_steplog")
 def _scans(plan: dict[str, Any], relation: str) -> Iterator[tuple[str, int]]:
     if plan.get("Relation Name") == relation:
         gone = plan.get("Rows Removed by Filter", 0)
-        yield plan.get("Index Name", "none"), int((plan["Actual Rows"] + gone) * plan["Actual Loops"])
+        yield _index_of(plan), int((plan["Actual Rows"] + gone) * plan["Actual Loops"])
     for part in plan.get("Plans", ()):
         yield from _scans(part, relation)
+
+
+def _index_of(scan: dict[str, Any]) -> str:
+    """A bitmap is made from an index below the scan: which way an index is read is the planner's choice."""
+    below = (part for part in scan.get("Plans", ()) if part["Node Type"] == "Bitmap Index Scan")
+    return str(scan.get("Index Name") or next(below, {}).get("Index Name", "none"))
