@@ -32,5 +32,5 @@ def _scans(plan: dict[str, Any], relation: str) -> Iterator[tuple[str, int]]:
 
 def _index_of(scan: dict[str, Any]) -> str:
     """A bitmap is made from an index below the scan: which way an index is read is the planner's choice."""
-    below = (part for part in scan.get("Plans", ()) if part["Node Type"] == "Bitmap Index Scan")
-    return str(scan.get("Index Name") or next(below, {}).get("Index Name", "none"))
+    below = [part["Index Name"] for part in scan.get("Plans", ()) if part["Node Type"] == "Bitmap Index Scan"]
+    return str(scan.get("Index Name") or "".join(below) or "none")
