@@ -1,8 +1,12 @@
 """The bench names what it measures, and refuses what it does not know."""
 
+import threading
+from pathlib import Path
+
 import pytest
 from django.core.management.base import CommandError
 
+from orchestrator.project.bench.functions import alone
 from orchestrator.project.bench.row import at_most, pairs_times_floor, percentile, times_floor
 from orchestrator.project.bench.rows import MEASUREMENTS
 from orchestrator.project.management.commands.bench import chosen
@@ -53,3 +57,12 @@ def test_pairs_are_met_by_the_median_of_their_ratios() -> None:
 def test_without_pairs_the_factor_is_that_of_the_medians() -> None:
     assert times_floor("a", 1.5, [3.0, 1.0, 9.0], [2.0]).factor == pytest.approx(1.5)
     assert at_most("a", 0.004, [0.001]).factor is None
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_the_pure_work_is_measured_in_a_copy_that_is_gone_afterwards() -> None:
+    children = Path(f"/proc/self/task/{threading.get_native_id()}/children")
+    before = children.read_text()
+    once, often = alone(12, 1), alone(12, 200)
+    assert 0 < once < often
+    assert children.read_text() == before

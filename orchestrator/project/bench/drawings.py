@@ -27,6 +27,13 @@ def stamp(key: str) -> dict[str, Any]:
     return {"key": key, "name": key, "kind": "call", "config": config, "at": [0, 0]}
 
 
+def alone(n: int, times: int) -> dict[str, Any]:
+    """One step that measures the pure work."""
+    config = {"function": "bench.alone", "arguments": {"n": n, "times": times}}
+    measured = {"key": "alone", "name": "alone", "kind": "call", "config": config, "at": [0, 0], "timeout": "PT2M"}
+    return {**document("Alone", [measured], []), "output": {"$": "steps.alone"}}
+
+
 def approval(key: str, username: str) -> dict[str, Any]:
     """One question to one person."""
     outcomes = [{"key": "yes", "label": "Yes"}, {"key": "no", "label": "No"}]

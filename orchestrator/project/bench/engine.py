@@ -2,9 +2,7 @@
 
 import statistics
 from collections.abc import Callable, Iterator
-from functools import partial
 
-from designer.samples.functions import fibonacci
 from orchestrator.project.bench import drawings, floors
 from orchestrator.project.bench.place import Place
 from orchestrator.project.bench.row import Row, pairs_times_floor
@@ -20,7 +18,8 @@ def line(place: Place) -> Iterator[Row]:
 
 
 def heavy(place: Place) -> Iterator[Row]:
-    pairs = _pairs(place, drawings.line(10, 33), lambda: floors.computation(partial(fibonacci, 33), 10), MANY_TIMES)
+    alone = place.publish(drawings.alone(33, 10))
+    pairs = _pairs(place, drawings.line(10, 33), lambda: place.answer(alone), MANY_TIMES)
     yield pairs_times_floor("10 heavy steps in a line", 1.02, pairs)
 
 

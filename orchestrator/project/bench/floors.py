@@ -74,24 +74,6 @@ def _commit(arguments: dict[str, object], count: int, gate: object, answers: "Qu
         answers.put((began, time.monotonic()))
 
 
-def computation(work: Callable[[], object], times: int) -> float:
-    """Seconds of the pure work, in a process of its own: where its stack comes to lie makes several percent."""
-    context = multiprocessing.get_context("spawn")
-    answers: Queue[float] = context.Queue()
-    process = context.Process(target=_compute, args=(work, times, answers))
-    process.start()
-    seconds = answers.get(timeout=120)
-    process.join()
-    return seconds
-
-
-def _compute(work: Callable[[], object], times: int, answers: "Queue[float]") -> None:
-    began = time.perf_counter()
-    for _ in range(times):
-        work()
-    answers.put(time.perf_counter() - began)
-
-
 floor_app = Celery("floor", broker=settings.BROKER_URL)
 floor_app.conf.update(task_ignore_result=True, worker_prefetch_multiplier=1, worker_hijack_root_logger=False)
 

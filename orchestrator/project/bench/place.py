@@ -55,6 +55,12 @@ class Place:
         """
         return self.span(self.ended([self.start(version, value)], 0.9 * expected))
 
+    def answer(self, version: Version) -> float:
+        """What a run of this version says: a number."""
+        (run,) = self.ended([self.start(version)])
+        assert isinstance(run.output, float)
+        return run.output
+
     def run_many(self, version: Version, count: int) -> float:
         """The same for `count` runs started as fast as they are accepted."""
         return self.span(self.ended([self.start(version) for _ in range(count)]))
