@@ -257,7 +257,7 @@ def test_a_step_that_an_event_ends_began_with_its_wait(house: House, at_hand: An
         began.append(microseconds(Token.objects.get(run_id=run_id, waiting__has_key="topic").first_started_at))
         publish(house, 2)
     house.end_of(run_id)
-    found = spans_of(spans)["step hear"]
+    found = sorted(spans_of(spans)["step hear"], key=lambda one: one.began)
     ended = [microseconds(one.finished_at) for one in row.filter(run_id=run_id).order_by("entry")]
     assert [one.began for one in found] == began
     if not where:
