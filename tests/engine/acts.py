@@ -15,7 +15,7 @@ from orchestrator.services.rerun import rerun_step
 from tests.engine.drawings import document, step
 from tests.engine.house import House, leftovers
 from tests.engine.kinds import Told, kinds
-from tests.engine.test_retry_run import again, at_work
+from tests.engine.switched import again, at_work
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:

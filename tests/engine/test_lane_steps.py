@@ -15,8 +15,8 @@ from tests.engine.drawings import step
 from tests.engine.house import House, output
 from tests.engine.kinds import Held, Told, kinds
 from tests.engine.rows import own_connection
+from tests.engine.switched import again
 from tests.engine.test_lanes import at_work, drawing, ended, place, successes
-from tests.engine.test_retry_run import again
 from tests.waiting import wait_until
 
 INSIDE = (step("a", "told"), step("b", "told"), step("c", "told"))

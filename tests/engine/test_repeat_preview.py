@@ -13,7 +13,7 @@ from orchestrator.services.undo import cancel_with_undo
 from tests.engine.drawings import document, step
 from tests.engine.house import House
 from tests.engine.kinds import Told, kinds
-from tests.engine.test_retry_run import ONCE, Switch, again, at_work, ended, fails, told
+from tests.engine.switched import ONCE, Switch, again, at_work, ended, fails, told
 from tests.waiting import wait_until
 
 MAIL = {"to": ["a@example.org"], "subject": "Hello", "text": "Hello"}

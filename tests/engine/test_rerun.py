@@ -22,7 +22,7 @@ from orchestrator.services.versions import publish_version
 from tests.engine.drawings import document, step
 from tests.engine.house import House, leftovers, output
 from tests.engine.kinds import Held, Told, kinds
-from tests.engine.test_retry_run import DIAMOND, Switch, again, at_work, ended, fails, told
+from tests.engine.switched import DIAMOND, Switch, again, at_work, ended, fails, told
 from tests.waiting import wait_until
 
 

@@ -29,8 +29,8 @@ from tests.engine.acts import (
 )
 from tests.engine.drawings import document, step
 from tests.engine.house import House
+from tests.engine.switched import again
 from tests.engine.test_rerun import refused
-from tests.engine.test_retry_run import again
 from tests.waiting import wait_until
 
 __all__ = ["acts", "busy"]

@@ -28,7 +28,7 @@ from tests.engine.acts import (
 )
 from tests.engine.drawings import document, step
 from tests.engine.house import House, error, output
-from tests.engine.test_retry_run import again
+from tests.engine.switched import again
 from tests.waiting import wait_until
 
 __all__ = ["acts", "busy"]

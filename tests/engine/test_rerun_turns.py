@@ -12,8 +12,8 @@ from orchestrator.services.skip import skip_step
 from tests.engine.acts import HOUR, TURN, Acts, acts, busy, ended, node_of, places, rerun, started, told, waits_in
 from tests.engine.drawings import document, step
 from tests.engine.house import House, error
+from tests.engine.switched import again
 from tests.engine.test_rerun import refused
-from tests.engine.test_retry_run import again
 from tests.waiting import wait_until
 
 __all__ = ["acts", "busy"]

@@ -17,7 +17,7 @@ from tests.engine.drawings import document, step
 from tests.engine.house import House, leftovers, output
 from tests.engine.kinds import Told, kinds
 from tests.engine.rows import rows
-from tests.engine.test_retry_run import Switch, again, at_work, ended, fails, told
+from tests.engine.switched import Switch, again, at_work, ended, fails, told
 from tests.waiting import wait_until
 
 

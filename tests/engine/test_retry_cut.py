@@ -19,7 +19,7 @@ from tests.engine.drawings import document, step
 from tests.engine.house import House, leftovers, make_tools, output, worker_at_work
 from tests.engine.kinds import Told, kinds
 from tests.engine.rows import own_connection
-from tests.engine.test_retry_run import Switch, at_work, told
+from tests.engine.switched import Switch, at_work, told
 from tests.waiting import wait_until
 
 BROKEN = Fail(StepFault(code="broken", message="as told"))

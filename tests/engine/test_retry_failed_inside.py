@@ -27,7 +27,7 @@ from tests.engine.acts import (
 )
 from tests.engine.drawings import document, step
 from tests.engine.house import House, error
-from tests.engine.test_retry_run import again
+from tests.engine.switched import again
 
 __all__ = ["acts", "busy"]
 

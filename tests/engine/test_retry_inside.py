@@ -21,7 +21,7 @@ from orchestrator.services.undo import undo_run
 from tests.engine.drawings import document, step
 from tests.engine.house import House, leftovers, output
 from tests.engine.kinds import Told, kinds
-from tests.engine.test_retry_run import Switch, at_work
+from tests.engine.switched import Switch, at_work
 from tests.waiting import wait_until
 
 BROKEN = Fail(StepFault(code="broken", message="as told"))

@@ -17,7 +17,7 @@ from orchestrator.services.undo import cancel_with_undo
 from tests.engine.drawings import document, step
 from tests.engine.house import House, leftovers
 from tests.engine.kinds import Told, kinds
-from tests.engine.test_retry_run import Switch, again, at_work, told
+from tests.engine.switched import Switch, again, at_work, told
 from tests.engine.test_undo import undoable
 from tests.waiting import wait_until
 

@@ -15,7 +15,7 @@ from orchestrator.services.reopen import retry_run
 from tests.engine.drawings import document, step
 from tests.engine.house import House
 from tests.engine.kinds import Told, kinds
-from tests.engine.test_retry_run import Switch, again, at_work, ended, fails, told
+from tests.engine.switched import Switch, again, at_work, ended, fails, told
 from tests.waiting import wait_until
 
 INSIDE = [told("flaky", parent="box"), step("long", "delay", parent="box", config={"for": "PT1H"})]

@@ -30,8 +30,8 @@ from tests.engine.acts import (
 )
 from tests.engine.drawings import document, step
 from tests.engine.house import House, error, output
+from tests.engine.switched import again
 from tests.engine.test_rerun import refused
-from tests.engine.test_retry_run import again
 
 __all__ = ["acts", "busy"]
 

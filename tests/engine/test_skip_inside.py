@@ -16,8 +16,8 @@ from orchestrator.services.skip import preview_skip, skip_step
 from tests.engine.drawings import document, step
 from tests.engine.house import House, output
 from tests.engine.kinds import Held, Told, kinds
+from tests.engine.switched import Switch, again, at_work, ended, fails, told
 from tests.engine.test_rerun import refused
-from tests.engine.test_retry_run import Switch, again, at_work, ended, fails, told
 from tests.waiting import wait_until
 
 HOUR = {"for": "PT1H"}

@@ -14,7 +14,7 @@ from orchestrator.services.undo import cancel_with_undo, undo_run
 from tests.engine.drawings import document, step
 from tests.engine.house import House, keeper_at_work, leftovers, make_tools, worker_at_work
 from tests.engine.kinds import Held, kinds
-from tests.engine.test_retry_run import at_work as with_kinds
+from tests.engine.switched import at_work as with_kinds
 from tests.engine.test_undo import UNDO, failing, ledger, undoable, undone_order
 from tests.waiting import wait_until
 

@@ -15,7 +15,7 @@ from orchestrator.services.undo import settle_undo, undo_run
 from tests.engine.drawings import document, step
 from tests.engine.house import House, leftovers, make_tools, worker_at_work
 from tests.engine.kinds import Held, Told, kinds
-from tests.engine.test_retry_run import Switch, again, at_work, ended, fails, told
+from tests.engine.switched import Switch, again, at_work, ended, fails, told
 from tests.engine.test_undo import undoable, undone_order
 from tests.waiting import wait_until
 
