@@ -2,14 +2,16 @@
 
 from collections.abc import Collection
 
+from django.contrib.auth.hashers import make_password
 from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError
+from django.db import transaction
 
 from orchestrator.core.actor import Actor
 from orchestrator.models import Membership, User, Workspace
 from orchestrator.models.workspace import Role
 from orchestrator.queries.actors import actor_in
-from orchestrator.services.members import machine_actor, set_member
+from orchestrator.services.members import lock, machine_actor, set_member
 
 
 def account(username: str) -> User:
@@ -19,11 +21,8 @@ def account(username: str) -> User:
         wanted.clean_fields(exclude=["password"])
     except ValidationError as error:
         raise CommandError(f'"{username}" cannot be a user name: {" ".join(error.messages)}') from error
-    user = User.objects.filter(username=username).first()
-    if user is None:
-        user = wanted
-        user.set_unusable_password()
-        user.save()
+    # Not "look, then make": a command that runs beside this one may make the same account.
+    user, _made = User.objects.get_or_create(username=username, defaults={"password": make_password(None)})
     if not user.is_active:
         raise CommandError(f'The account "{username}" is closed.')
     return user
@@ -38,17 +37,20 @@ def workspace_named(slug: str) -> Workspace:
     return workspace
 
 
+@transaction.atomic
 def member_with(workspace: Workspace, username: str, roles: Collection[str]) -> Actor:
     """The person as a member who holds at least these roles; what was missing is added, nothing taken away."""
     known = [str(role) for role in Role]
     if strange := sorted(set(roles) - set(known)):
         raise CommandError(f'There is no role "{strange[0]}". Roles: {", ".join(known)}.')
     user = account(username)
+    machine = machine_actor(workspace)
+    lock(machine)  # else the roles that a command beside this one adds meanwhile would be taken away
     member = Membership.objects.filter(workspace=workspace, user=user).first()
     held, groups = (set(member.roles), member.groups) if member else (set(), [])
     if member is None or not held.issuperset(roles):
         wanted = held.union(roles)
-        set_member(actor=machine_actor(workspace), username=username, roles=wanted, groups=groups)
+        set_member(actor=machine, username=username, roles=wanted, groups=groups)
     actor = actor_in(workspace.slug, user)
     if actor is None:
         raise CommandError(f'"{username}" is no member of "{workspace.slug}".')

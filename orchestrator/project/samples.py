@@ -1,6 +1,6 @@
 """What a first start finds: the workspace `demo`, three published workflows, and one administrator to sign in."""
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from designer.samples import load as designer_samples
 from orchestrator.models import Membership, User, Workspace
@@ -10,11 +10,23 @@ from orchestrator.services.members import create_workspace, machine_actor, set_m
 
 WORKSPACE = "demo"
 ADMINISTRATOR = "admin"
+# Any number, the same in every process: of two commands that come first together, one loads and the other waits for it.
+LOCK = 0x64656D6F
 
 
 def wanted() -> bool:
     """Only a database without any workspace gets the samples: who deletes them has deleted them."""
     return not Workspace.objects.exists()
+
+
+def load_when_wanted() -> None:
+    """Make the sample workspace in a database without any workspace. Waits for another process that is doing so."""
+    if wanted():
+        with transaction.atomic():
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+            if wanted():
+                load()
 
 
 @transaction.atomic

@@ -26,8 +26,7 @@ class Command(ServedCommand):
         parser.add_argument("--output", help="file to write; standard output unless given")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if samples.wanted():
-            samples.load()
+        samples.load_when_wanted()
         try:
             actor = machine_actor(workspace_named(options["workspace"]))
             text = as_text(document(actor, options["slug"], options["number"]))

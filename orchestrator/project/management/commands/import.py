@@ -24,8 +24,7 @@ class Command(ServedCommand):
         parser.add_argument("--slug", default="", help="wished address; made of the name unless given")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if samples.wanted():
-            samples.load()
+        samples.load_when_wanted()
         try:
             actor = machine_actor(workspace_named(options["workspace"]))
             document = parse_json(read(options["file"]), max_bytes=MOST_BYTES)

@@ -54,8 +54,7 @@ class Command(ServedCommand):
         parser.add_argument("--watch", action="store_true", help="show every step until the run has ended")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if samples.wanted():
-            samples.load()
+        samples.load_when_wanted()
         try:
             ended = self.started(**options)
         except BranchlineError as error:

@@ -22,6 +22,5 @@ class Command(ServedCommand):
 
     @transaction.atomic
     def handle(self, *args: Any, **options: Any) -> None:
-        if samples.wanted():
-            samples.load()
+        samples.load_when_wanted()
         self.stdout.write(site_address() + create_signin_link(account(options["user"])))

@@ -27,8 +27,7 @@ class Command(ServedCommand):
         parser.add_argument("--name", default="command line", help="how the list of tokens shows it")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if samples.wanted():
-            samples.load()
+        samples.load_when_wanted()
         try:
             self.stdout.write(self.made(**options))
         except BranchlineError as error:

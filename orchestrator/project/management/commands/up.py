@@ -78,8 +78,7 @@ class Command(BaseCommand):
 
     def welcome(self, listener: socket, stack: ExitStack) -> None:
         """The one address to open, with a sign-in link that works once."""
-        if samples.wanted():
-            samples.load()
+        samples.load_when_wanted()
         site = settings.SITE_URL or address(listener)
         note_address(site)
         stack.callback(forget_address)
