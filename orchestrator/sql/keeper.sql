@@ -81,18 +81,23 @@ CREATE FUNCTION branchline_stop_cancelled(p_grace float8, p_limit int) RETURNS i
 DECLARE
     v_run uuid;
     t orchestrator_token;
+    v_dropped int := 0;
     v_n int := 0;
 BEGIN
-    FOR t IN SELECT k.* FROM orchestrator_token k JOIN orchestrator_run r ON r.id = k.run_id
-        WHERE (r.state = 'cancelling' OR r.state = 'undoing' AND k.node >= 0) AND (k.state <> 'L' OR EXISTS (SELECT 1 FROM orchestrator_runrecord c
-            WHERE c.run_id = r.id AND c.kind IN ('cancel_requested', 'deadline_passed', 'undo_requested', 'undo_started')
-              AND c.at < clock_timestamp() - make_interval(secs => p_grace)
-              -- Not the one before an operator let the run go on.
-              AND NOT EXISTS (SELECT FROM orchestrator_runrecord o WHERE o.run_id = r.id AND o.id > c.id
-                AND o.kind IN ('retried', 'rerun', 'step_skipped'))))
-        ORDER BY k.id FOR UPDATE OF k SKIP LOCKED LIMIT p_limit
+    FOR v_run IN SELECT r.id FROM orchestrator_run r WHERE r.state IN ('cancelling', 'undoing')
+        AND EXISTS (SELECT FROM orchestrator_token k WHERE k.run_id = r.id AND branchline_is_stopped(k, r.state, p_grace))
+        ORDER BY r.id LIMIT p_limit
     LOOP
-        PERFORM branchline_drop_token(t, true);
+        -- Before its tokens: who has the run alone may let it go on right now.
+        CONTINUE WHEN NOT pg_try_advisory_xact_lock_shared(uuid_hash_extended(v_run, 7));
+        FOR t IN SELECT k.* FROM orchestrator_token k JOIN orchestrator_run r ON r.id = k.run_id
+            WHERE k.run_id = v_run AND branchline_is_stopped(k, r.state, p_grace)
+            ORDER BY k.id FOR UPDATE OF k SKIP LOCKED LIMIT p_limit - v_dropped
+        LOOP
+            PERFORM branchline_drop_token(t, true);
+            v_dropped := v_dropped + 1;
+        END LOOP;
+        EXIT WHEN v_dropped >= p_limit;
     END LOOP;
     FOR v_run IN SELECT r.id FROM orchestrator_run r WHERE r.state = 'cancelling'
         AND NOT EXISTS (SELECT 1 FROM orchestrator_token k WHERE k.run_id = r.id)
@@ -106,6 +111,17 @@ BEGIN
     END LOOP;
     RETURN v_n;
 END $$;
+
+-- Whether a token of a run in that state goes no further: what is at work has the grace (seconds), undo steps end by themselves.
+CREATE FUNCTION branchline_is_stopped(t orchestrator_token, p_state text, p_grace float8) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT (p_state = 'cancelling' OR p_state = 'undoing' AND t.node >= 0) AND (t.state <> 'L' OR EXISTS (
+        SELECT 1 FROM orchestrator_runrecord c
+        WHERE c.run_id = t.run_id AND c.kind IN ('cancel_requested', 'deadline_passed', 'undo_requested', 'undo_started')
+          AND c.at < clock_timestamp() - make_interval(secs => p_grace)
+          -- Not the one before an operator let the run go on.
+          AND NOT EXISTS (SELECT FROM orchestrator_runrecord o WHERE o.run_id = c.run_id AND o.id > c.id
+            AND o.kind IN ('retried', 'rerun', 'step_skipped'))))
+$$;
 
 -- Runs past their deadline, oldest first: the keeper cancels each through the ordinary door.
 CREATE FUNCTION branchline_overdue_runs(p_limit int) RETURNS SETOF uuid LANGUAGE sql AS $$

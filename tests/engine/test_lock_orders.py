@@ -21,7 +21,7 @@ from orchestrator.engine.database import Connection
 from orchestrator.engine.items import hand_back
 from orchestrator.engine.keeper import Keeper
 from orchestrator.engine.lease import Lease
-from orchestrator.models import Gate, Run, Scope, Token, UndoItem
+from orchestrator.models import Gate, Run, RunRecord, Scope, Token, UndoItem
 from orchestrator.models.scope import BLOCK
 from orchestrator.queries.fsck import breaches
 from orchestrator.services.retry_step import retry_step
@@ -279,6 +279,43 @@ def test_who_drains_a_container_takes_blocks_before_tokens(house: House) -> None
         lane.execute("SELECT FROM orchestrator_token WHERE id = %s FOR UPDATE", (container.pk,))
     assert [row["run_id"] for row in other.end()] == [run.pk]
     assert not Token.objects.filter(pk=container.pk).exists()
+
+
+def cancelled_in_a_box(house: House) -> Run:
+    """A cancelled run whose container and the step in it are at work."""
+    drawn = [step("box", "scope"), step("s", parent="box")]
+    run = make_run(house.publish(document(drawn)), state="cancelling", control="C", closing={"state": "cancelled"})
+    box = make_items(run, "box", total=0)
+    container = make_token(run, "box", state="L", session_id=A, phase=1, inner_scope=box.pk)
+    Scope.objects.filter(pk=box.pk).update(token_id=container.pk)
+    make_token(run, "s", state="L", session_id=A, scope_id=box.pk + 1)
+    RunRecord.objects.create(run=run, at=datetime.now(UTC) - timedelta(minutes=1), kind="cancel_requested")
+    return run
+
+
+def test_what_is_stopped_is_not_taken_from_who_has_the_run_alone(house: House) -> None:
+    """An operator who lets it go on at this moment reads its tokens, and means those."""
+    run = cancelled_in_a_box(house)
+    with one() as (control, observer):
+        control.execute(statements.LOCK_RUN, (run.pk,))
+        other = Second(statements.STOP_CANCELLED, 0.0, 100)
+        assert other.state(observer) == "done"
+        assert Token.objects.filter(run=run).count() == 2
+    other.end()
+    rows(statements.STOP_CANCELLED, 0.0, 100)
+    assert not Token.objects.filter(run=run).exists()
+    assert Run.objects.get(pk=run.pk).state == "cancelled"
+
+
+def test_nobody_has_a_run_alone_while_what_is_stopped_in_it_is_taken_away(house: House) -> None:
+    """Its containers are closed with that, which asks for the run's lock."""
+    run = cancelled_in_a_box(house)
+    with one() as (first, observer):
+        first.execute("SELECT branchline_stop_cancelled(0, 1)")
+        other = Second(statements.LOCK_RUN, run.pk)
+        assert other.state(observer) == "waits"
+    other.end()
+    assert Token.objects.filter(run=run).count() == 2, "it was taken back"
 
 
 def test_undo_steps_that_end_take_their_run_before_the_ledger(house: House) -> None:
