@@ -1,6 +1,7 @@
 """Everything wrong with a raw config, where any value may still be an expression or a secret."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -10,6 +11,7 @@ from orchestrator.core.json_types import Json, JsonObject
 from orchestrator.core.json_walk import is_expression, is_secret, walk
 from orchestrator.core.kinds import ConfigProblem
 from orchestrator.steps.conditions import NOT_EXPRESSION, condition_problems
+from orchestrator.steps.plain_words import expects_type, plain
 
 _MOST = 20
 #: What pydantic calls it -> our code. Durations, events and conditions have codes of their own, wherever they stand.
@@ -36,20 +38,16 @@ def config_problems(
     try:
         model.model_validate(config)
     except ValidationError as error:
-        details = error.errors(include_url=False, include_context=False, include_input=False)
-        found += [problem for detail in details if (problem := _problem(detail, config))]
-    # A union reports one error per member; one sentence per place is enough.
+        found += [problem for problem, is_known in _problems(error, config) if is_known]
     first: dict[str, ConfigProblem] = {}
     for problem in found:
         first.setdefault(problem.path, problem)
     return list(first.values())[:_MOST]
 
 
-def sentence(error: ValidationError) -> str:
-    """All errors of a validation in one line."""
-    details = error.errors(include_url=False, include_context=False, include_input=False)
-    parts = [f"{'.'.join(map(str, detail['loc'])) or 'value'}: {_message(detail)}" for detail in details[:5]]
-    return "; ".join(parts)
+def sentence(error: ValidationError, config: JsonObject) -> str:
+    """All errors of a validation of this config in one line."""
+    return "; ".join(problem.message.rstrip(".") for problem, _ in islice(_problems(error, config), 5)) + "."
 
 
 def code_of(error: ValidationError) -> str:
@@ -62,17 +60,25 @@ def _code(pydantics: str) -> str:
     return _CODES.get(pydantics, "config_invalid")
 
 
-def _problem(detail: ErrorDetails, config: JsonObject) -> ConfigProblem | None:
-    path, inside_marked = _located(detail["loc"], config)
-    if inside_marked:
-        return None
-    code = _code(detail["type"])
-    dotted = ".".join(map(str, path))
-    return ConfigProblem(code=code, message=f"{dotted or 'config'}: {_message(detail)}", path=dotted)
+def _problems(error: ValidationError, config: JsonObject) -> Iterator[tuple[ConfigProblem, bool]]:
+    """One for each place, and whether the value there is known: it is not inside an expression or a secret."""
+    places: dict[_Loc, list[ErrorDetails]] = {}
+    unknown: set[_Loc] = set()
+    for detail in error.errors(include_url=False):
+        path, inside_marked = _located(detail, config)
+        places.setdefault(path, []).append(detail)
+        unknown |= {path} if inside_marked else set()
+    for path, details in places.items():
+        if all(map(expects_type, details)) and any(path == other[: len(path)] for other in places if other != path):
+            continue  # of a union one member has the right type, and told what is wrong inside
+        dotted = ".".join(map(str, path))
+        message = f"{dotted or 'config'}: {plain(details)}"
+        yield ConfigProblem(code=_code(details[0]["type"]), message=message, path=dotted), path not in unknown
 
 
-def _located(loc: _Loc, config: JsonObject) -> tuple[_Loc, bool]:
+def _located(detail: ErrorDetails, config: JsonObject) -> tuple[_Loc, bool]:
     """The place in the config, and whether the value there is not known yet."""
+    loc = detail["loc"]
     node: Any = config
     path: list[int | str] = []
     of_union = False
@@ -81,7 +87,7 @@ def _located(loc: _Loc, config: JsonObject) -> tuple[_Loc, bool]:
             break
         if _has(node, part):
             node = node[part]
-        elif position + 1 < len(loc) or not isinstance(node, Mapping):
+        elif position + 1 < len(loc) or detail["type"] != "missing":
             of_union = True  # pydantic adds the name of the union's member that did not fit
             continue
         else:  # a missing key: it has a place, too
@@ -95,14 +101,6 @@ def _has(node: Any, part: int | str) -> bool:
     if isinstance(node, Mapping):
         return part in node
     return isinstance(node, list | tuple) and isinstance(part, int) and part < len(node)
-
-
-def _message(detail: ErrorDetails) -> str:
-    if detail["type"] == "missing":
-        return "this is needed."
-    if detail["type"] == "extra_forbidden":
-        return "there is no such field. Remove it."
-    return f"{detail['msg'].removeprefix('Value error, ').rstrip('.')}."
 
 
 def _is_marked(node: Json) -> bool:

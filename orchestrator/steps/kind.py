@@ -64,7 +64,7 @@ class Kind(ABC, Generic[ConfigT]):
         try:
             return self.config.model_validate(config)
         except ValidationError as error:
-            message = f"The config of this {self.name} step does not fit: {sentence(error)}"
+            message = f"The config of this {self.name} step does not fit: {sentence(error, config)}"
             raise ConfigInvalid(message, code=code_of(error)) from error
 
     @abstractmethod

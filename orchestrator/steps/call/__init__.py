@@ -62,7 +62,7 @@ class Call(Kind[CallConfig]):
         try:
             keywords = function.keywords(config.arguments, context)
         except ValidationError as error:
-            message = f"The arguments do not fit {function.name}: {sentence(error)}"
+            message = f"The arguments do not fit {function.name}: {sentence(error, config.arguments)}"
             wrong = _failed("arguments_invalid", message)
             return _at_once(wrong) if function.is_async else wrong
         return _awaited(function, keywords) if function.is_async else _called(function, keywords)

@@ -12,8 +12,7 @@ from orchestrator.steps.containers import failed_inside, too_late
 from orchestrator.steps.faults import LONGEST_CHAIN, fault
 from orchestrator.steps.for_each.config import ForEachConfig
 from orchestrator.steps.kind import Kind
-
-_SPOKEN = {dict: "an object", str: "a text", int: "a number", float: "a number", bool: "a truth value"}
+from orchestrator.steps.plain_words import spoken
 
 
 class ForEach(Kind[ForEachConfig]):
@@ -87,7 +86,7 @@ class ForEach(Kind[ForEachConfig]):
 
 
 def _no_list(items: object) -> str:
-    found = "nothing" if items is None else _SPOKEN.get(type(items), type(items).__name__)
+    found = "nothing" if items is None else spoken(items)
     return f"The items must be a list, but there is {found}."
 
 

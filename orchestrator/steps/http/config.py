@@ -3,6 +3,7 @@ from typing import Literal
 
 from pydantic import Field, JsonValue, field_validator
 
+from orchestrator.core.form import shown
 from orchestrator.steps.fields import Config, ui
 
 _STATUS = re.compile(r"[1-5]\d\d(?:-[1-5]\d\d)?|[1-5]xx")
@@ -41,7 +42,7 @@ class HttpConfig(Config):
     def _are_statuses(cls, listed: list[int | str]) -> list[int | str]:
         for entry in listed:
             if not _STATUS.fullmatch(str(entry)):
-                raise ValueError(f'{entry!r} is no status; write 200, "2xx" or "200-204"')
+                raise ValueError(f'{shown(entry)} is no status; write 200, "2xx" or "200-204"')
         return listed
 
     def accepts(self, status: int) -> bool:
