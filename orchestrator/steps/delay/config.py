@@ -1,27 +1,17 @@
 from typing import Self
 
-from pydantic import AwareDatetime, Field, field_validator, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import AwareDatetime, Field, model_validator
 
-from orchestrator.core.durations import parse_duration
-from orchestrator.core.errors import BranchlineError
+from orchestrator.steps.durations import Duration
 from orchestrator.steps.fields import Config, ui
 
 EITHER = "set either `for` (a duration) or `until` (a moment)"
 
 
-def seconds_of(text: str) -> float:
-    """Seconds of an ISO 8601 duration, as a pydantic validator. Raises `PydanticCustomError` with its code."""
-    try:
-        return parse_duration(text)
-    except BranchlineError as error:
-        raise PydanticCustomError(error.error_code, "{text}", {"text": error.message}) from error
-
-
 class DelayConfig(Config):
     """Either a length or a moment."""
 
-    for_: str | None = Field(
+    for_: Duration | None = Field(
         default=None,
         alias="for",
         json_schema_extra=ui("duration", "For", "How long to wait.", order=1, placeholder="PT10M"),
@@ -42,10 +32,3 @@ class DelayConfig(Config):
         if (self.for_ is None) == (self.until is None):
             raise ValueError(EITHER)
         return self
-
-    @field_validator("for_")
-    @classmethod
-    def _is_duration(cls, text: str | None) -> str | None:
-        if text is not None:
-            seconds_of(text)
-        return text

@@ -8,7 +8,7 @@ from orchestrator.core.document import ERROR_PORT, TIMEOUT_PORT
 from orchestrator.core.json_types import Json, JsonObject
 from orchestrator.core.kinds import Effects, Group, Resumed, StepContext
 from orchestrator.core.outcome import Done, Fail, TaskForm, TimedOut, Wait
-from orchestrator.steps.delay.config import seconds_of
+from orchestrator.steps.durations import seconds_of
 from orchestrator.steps.faults import fault
 from orchestrator.steps.human_task.config import FormField, HumanTaskConfig, Outcome
 from orchestrator.steps.kind import Kind

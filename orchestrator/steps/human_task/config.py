@@ -4,7 +4,7 @@ from pydantic import Field, JsonValue, field_validator, model_validator
 
 from orchestrator.core.document import DEFAULT_PORT, ERROR_PORT, KEY_PATTERN, TIMEOUT_PORT
 from orchestrator.core.forms import FieldKind
-from orchestrator.steps.delay.config import seconds_of
+from orchestrator.steps.durations import Duration
 from orchestrator.steps.fields import Config, ui
 
 _TAKEN = {DEFAULT_PORT, ERROR_PORT, TIMEOUT_PORT}
@@ -94,7 +94,7 @@ class HumanTaskConfig(Config):
     quorum: int = Field(
         default=1, ge=1, le=50, json_schema_extra=ui("number", "Answers needed", "That agree.", order=6)
     )
-    due: str | None = Field(
+    due: Duration | None = Field(
         default=None,
         json_schema_extra=ui("duration", "Due", "Then the port `timeout` is taken.", order=7, placeholder="P2D"),
     )
@@ -119,10 +119,3 @@ class HumanTaskConfig(Config):
             if outcome.key in _TAKEN:
                 raise ValueError(f'the port name "{outcome.key}" has a meaning already; choose another')
         return outcomes
-
-    @field_validator("due")
-    @classmethod
-    def _is_duration(cls, due: str | None) -> str | None:
-        if due is not None:
-            seconds_of(due)
-        return due

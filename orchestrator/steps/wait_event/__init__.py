@@ -10,7 +10,7 @@ from orchestrator.core.json_types import Json, JsonObject
 from orchestrator.core.kinds import Effects, Group, Resumed, StepContext
 from orchestrator.core.outcome import Awaited, Done, Fail, Retry, TimedOut, Wait
 from orchestrator.steps.conditions import holds
-from orchestrator.steps.delay.config import seconds_of
+from orchestrator.steps.durations import seconds_of
 from orchestrator.steps.faults import fault, not_evaluated
 from orchestrator.steps.kind import Kind
 from orchestrator.steps.wait_event.config import WaitEventConfig

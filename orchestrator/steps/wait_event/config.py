@@ -7,7 +7,7 @@ from orchestrator.core.errors import BranchlineError
 from orchestrator.core.event_names import event_key, event_type
 from orchestrator.core.json_types import Json
 from orchestrator.steps.conditions import OptionalCondition
-from orchestrator.steps.delay.config import seconds_of
+from orchestrator.steps.durations import Duration
 from orchestrator.steps.fields import Config, ui
 
 
@@ -35,11 +35,11 @@ class WaitEventConfig(Config):
             placeholder="event.data.amount > 100",
         ),
     )
-    deadline: str | None = Field(
+    deadline: Duration | None = Field(
         default=None,
         json_schema_extra=ui("duration", "Deadline", "Then the port `timeout` is taken.", order=4, placeholder="P2D"),
     )
-    look_back: str | None = Field(
+    look_back: Duration | None = Field(
         default=None,
         json_schema_extra=ui(
             "duration",
@@ -63,13 +63,6 @@ class WaitEventConfig(Config):
             text = "the key is null. Read another value, or remove the key to wait for events of any key"
             raise PydanticCustomError("event_key_invalid", "{text}", {"text": text})
         return _checked(event_key, value)
-
-    @field_validator("deadline", "look_back")
-    @classmethod
-    def _is_duration(cls, text: str | None) -> str | None:
-        if text is not None:
-            seconds_of(text)
-        return text
 
 
 def _checked(rule: Callable[[Json], str], value: Json) -> str:
