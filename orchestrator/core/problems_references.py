@@ -14,6 +14,7 @@ from orchestrator.core.json_walk import marked_nodes
 from orchestrator.core.kinds import StepKind
 from orchestrator.core.nearest import did_you_mean
 from orchestrator.core.problem import Problem, Severity
+from orchestrator.core.problems_join_reads import has_join, join_name_problems, no_join
 from orchestrator.core.references import References, references, script_references
 
 _FUNCTIONS = """
@@ -57,7 +58,8 @@ def reference_problems(drawing: Drawing, step: Step) -> Iterator[Problem]:
     if step.disabled:
         return
     roots = _PLAIN_ROOTS | _container_roots(drawing, step)
-    yield from _config_problems(drawing, step, step.kind, step.config, "config", roots)
+    own = roots | {"join"} if has_join(drawing, step) else roots
+    yield from _config_problems(drawing, step, step.kind, step.config, "config", own)
     if step.undo:
         wider = roots | {"output", "error"}
         yield from _config_problems(drawing, step, step.undo.kind, step.undo.config, "undo.config", wider)
@@ -136,7 +138,10 @@ def _text_problems(drawing: Drawing, text: _Text, source: str) -> Iterator[Probl
         return
     for root in sorted(found.roots - text.roots):
         message = f'"{root}" is not known here: it exists only {_WHEN.get(root, "elsewhere")}. Read something else.'
-        yield text.problem("root_not_available", message)
+        yield text.problem(*(no_join(drawing, text.reader) if root == "join" else ("root_not_available", message)))
+    if text.reader is not None and "join" in text.roots:
+        for code, message in join_name_problems(drawing, text.reader, found):
+            yield text.problem(code, message)
     yield from _name_problems(drawing, text, found)
     for key in dict.fromkeys([*sorted(found.steps), *sorted(found.errors)]):
         yield from _step_reference_problems(drawing, text, key, found)

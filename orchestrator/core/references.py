@@ -9,7 +9,9 @@ from types import MappingProxyType
 from orchestrator.core.scopes import Survey, surveyed
 from orchestrator.core.syntax import parse_expression, parse_script
 
-ROOTS = frozenset({"input", "steps", "errors", "item", "index", "turn", "last", "event", "run", "output", "error"})
+ROOTS = frozenset(
+    {"input", "steps", "errors", "item", "index", "turn", "last", "join", "event", "run", "output", "error"}
+)
 SCRIPT_ROOTS = ROOTS | {"arguments"}
 Paths = frozenset[str]
 
@@ -19,12 +21,14 @@ class References:
     """What a text reads. A path is dotted ("order.items.0"); "" means the whole value.
 
     `steps` and `errors`: step key -> paths read below it. `whole_steps`: `steps` or `errors` is used other than by a
-    literal key, so any step may be read. `names`: free names that are no roots (functions such as `len`, or mistakes).
+    literal key, so any step may be read. `join`: paths below a join's result. `names`: free names that are no roots
+    (functions such as `len`, or mistakes).
     """
 
     steps: Mapping[str, Paths] = field(default_factory=dict)
     errors: Mapping[str, Paths] = field(default_factory=dict)
     input: Paths = frozenset()
+    join: Paths = frozenset()
     roots: frozenset[str] = frozenset()
     names: tuple[str, ...] = ()
     whole_steps: bool = False
@@ -53,14 +57,14 @@ def script_references(source: str) -> References:
 
 def _collected(tree: ast.Expression | ast.Module, roots: frozenset[str]) -> References:
     by_step: dict[str, dict[str, set[str]]] = {"steps": {}, "errors": {}}
-    input_paths: set[str] = set()
+    paths: dict[str, set[str]] = {"input": set(), "join": set()}
     used: set[str] = set()
     whole_steps = False
     survey = surveyed(tree)
     for chain in chains(survey, roots):
         used.add(chain.root)
-        if chain.root == "input":
-            input_paths.add(_dotted(chain.keys))
+        if chain.root in paths:
+            paths[chain.root].add(_dotted(chain.keys))
         elif chain.root in by_step and chain.keys and isinstance(chain.keys[0], str):
             by_step[chain.root].setdefault(chain.keys[0], set()).add(_dotted(chain.keys[1:]))
         elif chain.root in by_step:
@@ -68,7 +72,8 @@ def _collected(tree: ast.Expression | ast.Module, roots: frozenset[str]) -> Refe
     return References(
         steps=_frozen(by_step["steps"]),
         errors=_frozen(by_step["errors"]),
-        input=frozenset(input_paths),
+        input=frozenset(paths["input"]),
+        join=frozenset(paths["join"]),
         roots=frozenset(used),
         names=tuple(dict.fromkeys(name.id for name in survey.free if name.id not in roots)),
         whole_steps=whole_steps,

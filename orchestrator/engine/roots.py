@@ -36,6 +36,9 @@ class Behind(Mapping[str, Json]):
             self._roots[root] = self._join()
         return self._roots[root]
 
+    def __contains__(self, root: object) -> bool:
+        return root == "join" or root in self._roots
+
     def __iter__(self) -> Iterator[str]:
         return iter({**self._roots, "join": None})
 
@@ -51,7 +54,10 @@ class Roots:
         self.scopes = Scopes(pool)
 
     def of_step(self, facts: VersionFacts, lease: Lease, reads: tuple[str, ...]) -> Mapping[str, Json]:
-        """The roots of the step that `lease` stands at, whose kind `reads` some of them itself."""
+        """The roots of the step that `lease` stands at, whose kind `reads` some of them itself.
+
+        An undo has no `join`: signals are kept for the newest verdict only (decision 65).
+        """
         plan = facts.plan
         step = plan.step(lease.node)
         roots = self._common(facts, lease, step.reads, step.roots)
@@ -64,7 +70,7 @@ class Roots:
         if lease.node not in plan.gates:
             return roots
         behind = Behind(roots, partial(self._join, plan, lease))
-        if "join" in reads:
+        if "join" in reads or "join" in step.roots:
             _ = behind["join"]  # now, while nothing is lost if PostgreSQL is away
         return behind
 

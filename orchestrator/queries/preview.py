@@ -10,6 +10,7 @@ from orchestrator.core.states import FINAL_RUN
 from orchestrator.engine.item_outputs import stretch
 from orchestrator.engine.sandbox import own_sandbox
 from orchestrator.models import Run, StepLog
+from orchestrator.queries.branches import branches_met
 from orchestrator.queries.drawing import drawing_of
 from orchestrator.queries.item_outputs import named_rows
 from orchestrator.queries.runs import payloads
@@ -17,12 +18,13 @@ from orchestrator.queries.runs import payloads
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RanData:
-    """What one run carried: its input, outputs and errors by step key."""
+    """What one run carried: its input, outputs and errors by step key; `branches` of one join by their steps' keys."""
 
     run_id: str
     input: Json
     steps: Mapping[str, Json] = field(default_factory=dict)
     errors: Mapping[str, Json] = field(default_factory=dict)
+    branches: Mapping[str, Json] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,10 +37,10 @@ class SampledOutputs(ItemOutputs):
         return self.sample[at]
 
 
-def last_run_data(workflow_id: int, keys: Collection[str]) -> RanData | None:
+def last_run_data(workflow_id: int, keys: Collection[str], join: str | None = None) -> RanData | None:
     """The data of the newest run that ended, else of the newest run; None when there was none.
 
-    `keys` names the steps that are asked for: outputs may hold megabytes.
+    `keys` names the steps that are asked for: outputs may hold megabytes. `join`: whose branches are asked for.
     """
     run = _last_run(workflow_id)
     if run is None:
@@ -49,11 +51,14 @@ def last_run_data(workflow_id: int, keys: Collection[str]) -> RanData | None:
     ended = StepLog.objects.filter(run_id=run.pk, node__in=nodes, scope_id=0, final=True)
     rows = list(ended.order_by("node", "-generation", "-attempt").distinct("node"))
     read = payloads([row.output_ref for row in rows] + [run.input_ref])
+    steps = {nodes[row.node]: _sampled(read(row.output, row.output_ref)) for row in rows if row.outcome == "S"}
+    errors = {nodes[row.node]: row.error for row in rows if row.error is not None}
     return RanData(
         run_id=str(run.pk),
         input=read(run.input, run.input_ref),
-        steps={nodes[row.node]: _sampled(read(row.output, row.output_ref)) for row in rows if row.outcome == "S"},
-        errors={nodes[row.node]: row.error for row in rows if row.error is not None},
+        steps=steps,
+        errors=errors,
+        branches=branches_met(run, join, steps, errors) if join is not None else {},
     )
 
 

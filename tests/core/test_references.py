@@ -1,7 +1,10 @@
+import re
+from pathlib import Path
+
 import pytest
 
 from orchestrator.core.errors import ExpressionFailed
-from orchestrator.core.references import References, references, script_references
+from orchestrator.core.references import SCRIPT_ROOTS, References, references, script_references
 
 
 def _reads(found: References) -> dict[str, object]:
@@ -12,6 +15,7 @@ def _reads(found: References) -> dict[str, object]:
             "steps": {key: sorted(paths) for key, paths in found.steps.items()},
             "errors": {key: sorted(paths) for key, paths in found.errors.items()},
             "input": sorted(found.input),
+            "join": sorted(found.join),
             "names": list(found.names),
             "whole": found.whole_steps,
         }.items()
@@ -33,6 +37,9 @@ def _reads(found: References) -> dict[str, object]:
         ("input.name.upper()", {"input": ["name"]}),  # a call is a method, not a key
         ("input.get('name')", {"input": [""]}),
         ("input.get('order').sku", {"input": [""]}),  # which part a method gives is not known
+        ("join.branches.a.output.id + join.missing[0]", {"join": ["branches.a.output.id", "missing.0"]}),
+        ("[b for b in join.branches.values()]", {"join": ["branches"]}),
+        ("', '.join(steps.join.join)", {"steps": {"join": ["join"]}}),  # neither a method nor a key is the root
         ("steps.get('a')", {"whole": True}),
         ("steps[input.which]", {"input": ["which"], "whole": True}),
         ("[steps for _ in (1,)]", {"whole": True}),
@@ -62,6 +69,7 @@ def test_it_reads_chains_of_expressions(source: str, reads: dict[str, object]) -
         ("def f():\n    global input\n    input = 1\ninput.b", {}),
         ("try:\n    1\nexcept ValueError as error:\n    error.x", {"names": ["ValueError"]}),
         ("import math as input\ninput.pi", {}),
+        ("join = ','.join(input.a)\njoin", {"input": ["a"]}),
         ("import steps.inner\nsteps.a.b", {}),
         ("match input.a:\n    case {'k': steps, **errors}:\n        steps.x, errors.y", {"input": ["a"]}),
         ("[input := 1]\ninput.a", {}),
@@ -78,7 +86,7 @@ def test_it_reads_chains_of_scripts(source: str, reads: dict[str, object]) -> No
 
 
 def test_it_tells_the_roots() -> None:
-    assert references("item.a + turn + run.id").roots == {"item", "turn", "run"}
+    assert references("item.a + turn + run.id + join.arrived").roots == {"item", "turn", "run", "join"}
     assert script_references("arguments.a").roots == {"arguments"}
     assert references("arguments.a").roots == frozenset()
 
@@ -144,3 +152,9 @@ def test_it_refuses_scripts(source: str) -> None:
 
 def test_a_script_may_nest_comprehensions_and_assign() -> None:
     script_references("x = [1 for a in y for b in y for c in y for d in y]\nprint(z := 3)")
+
+
+def test_the_documentation_lists_every_root() -> None:
+    text = Path("docs/patterns.md").read_text().partition("## What expressions read")[2].partition("\n## ")[0]
+    listed = re.findall(r"^\| (`[^|]+`) \|", text, re.MULTILINE)
+    assert {name.strip("` ") for cell in listed for name in cell.split(",")} == SCRIPT_ROOTS

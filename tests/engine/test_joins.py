@@ -13,7 +13,6 @@ from orchestrator.core.kinds import Kinds
 from orchestrator.core.outcome import Done, Fail, Outcome, Retry, StepFault
 from orchestrator.engine import statements
 from orchestrator.engine.aftermath import Aftermath
-from orchestrator.engine.roots import Roots
 from orchestrator.engine.sandbox import Sandbox
 from orchestrator.engine.worker import Worker
 from orchestrator.models import Gate, HumanTask, Run, StepLog, Token
@@ -315,27 +314,3 @@ def test_the_result_does_not_change_when_somebody_comes_late(house: House, sandb
     assert len(seen) == 2
     assert seen[0] == seen[1]
     assert seen[0]["missing"] == ["late"]
-
-
-@pytest.mark.parametrize(("asks", "reads"), [("nobody", 0), ("the handler", 1), ("the kind", 1)])
-def test_a_joins_result_is_read_where_somebody_asks_for_it(
-    house: House, sandbox: Sandbox, asks: str, reads: int
-) -> None:
-    """As large as it has branches, it takes long to put together: once, and not for nothing."""
-
-    def answer(context: Any) -> Outcome:
-        assert set(context.roots) >= {"input", "join"}
-        assert len(context.roots) == len(set(context.roots))
-        twice = [context.roots["join"]["arrived"] for _ in range(2)] if asks == "the handler" else []
-        return Done(twice)
-
-    known = kinds(told=Told(answer))
-    last = step("z", "merge" if asks == "the kind" else "told")
-    version = house.publish(document([step("a"), step("b"), last], "a > z", "b > z"), kinds=known)
-    with at_work(house, sandbox, known), patch.object(Roots, "_join", autospec=True, side_effect=Roots._join) as joined:
-        run = house.end_of(house.start(version))
-        assert run.state == "succeeded", run.error
-    given: Any = output(run)
-    arrived = given["arrived"] if asks == "the kind" else given
-    expected = {"nobody": [], "the handler": [["a", "b"]] * 2, "the kind": ["a", "b"]}
-    assert (joined.call_count, arrived) == (reads, expected[asks])

@@ -14,6 +14,7 @@ _WHERE = {
     "turn": "inside a repeat",
     "last": "inside a repeat",
     "event": "in the `where` of a step that waits for an event",
+    "join": "in a step where branches meet",
     "output": "in an undo",
     "error": "in an undo",
 }

@@ -1,5 +1,7 @@
 """`script`: Python typed in the browser, run in the sandbox."""
 
+from collections import ChainMap
+
 from orchestrator.core.errors import ExpressionFailed
 from orchestrator.core.kinds import Effects, Group, StepContext
 from orchestrator.core.outcome import Done, Fail, Retry, TimedOut
@@ -22,7 +24,8 @@ class Script(Kind[ScriptConfig]):
     default_timeout = 5.0
 
     def run(self, config: ScriptConfig, context: StepContext) -> Done | Fail | Retry | TimedOut:
-        roots = {**context.roots, "arguments": config.arguments}
+        # A chain, not a copy: a root that is costly to read is read only where the script names it.
+        roots = ChainMap({"arguments": config.arguments}, context.roots)  # type: ignore[arg-type]  # written to nowhere
         try:
             value = context.sandbox.script(config.code, roots, seconds=context.timeout, log=context.log.info)
         except ExpressionFailed as error:

@@ -7,9 +7,10 @@ from tests.scenarios.patterns.pattern import Decide, Opened, Pattern, Ran, drawn
 
 
 def two(mode: str, **join: Any) -> dict[str, Any]:
-    """A quick branch and one that waits for a person."""
+    """A quick branch and one that waits for a person; what follows says for whom it did not wait."""
+    config = {"value": {"$": "join.missing"}}
     return drawn(
-        *(step("a"), step("fast"), task("slow"), joined("next", mode, "transform", **join)),
+        *(step("a"), step("fast"), task("slow"), joined("next", mode, "transform", config=config, **join)),
         lines=("a > fast > next", "a > slow.done > next"),
     )
 
@@ -44,6 +45,7 @@ JOINING = [
         document=two("any"),
         acts=(Ran("next"), Opened(1), Decide("slow")),
         ran={"a": 1, "fast": 1, "slow": 1, "next": 1},
+        output=["slow"],
         order=("fast < next", "next < slow"),
     ),
     Pattern(
@@ -75,6 +77,7 @@ JOINING = [
         name="cancelling-discriminator",
         document=two("any", late="cancel"),
         ran={"a": 1, "fast": 1, "next": 1},
+        output=["slow"],
         cancelled={"slow": 1},
     ),
     Pattern(

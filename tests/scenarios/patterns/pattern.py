@@ -113,5 +113,5 @@ def choose(key: str, mode: str = "exclusive", **cases: str) -> dict[str, Any]:
 
 def joined(key: str, mode: str, kind: str = "merge", **join: Any) -> dict[str, Any]:
     """A step at which branches meet."""
-    parent = {"parent": join.pop("parent")} if "parent" in join else {}
-    return step(key, kind, join={"mode": mode, **join}, **parent)
+    more = {name: join.pop(name) for name in ("parent", "config") if name in join}
+    return step(key, kind, join={"mode": mode, **join}, **more)
