@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from designer.preview_join import branches_at, shown_join
 from designer.preview_nested import REPEAT, containers_around, inner_roots, read_by_containers
 from designer.queries.drafts import load_draft
 from orchestrator.api import (
@@ -46,32 +47,39 @@ LONGEST_TEXT = 500
 MOST_PARTS = 5_000
 
 
-def roots_for(
-    workflow: Workflow, step: str, actor: Actor, *, undo: bool = False, wanted: Collection[str] | None = None
-) -> dict[str, Json]:
+def roots_for(workflow: Workflow, step: str, actor: Actor, *, undo: bool = False) -> dict[str, Json]:
     """What an expression of `step` may read: examples, overlaid by the last run's data where the actor may see these.
 
-    Without a known step all steps count as run. `wanted` limits the steps whose outputs are read. `undo`: of the step's
-    undo, which reads what the step itself gave, too.
+    Without a known step all steps count as run. `undo`: of the step's undo, which reads what the step itself gave, too.
     """
-    return _read(workflow, step, actor, undo=undo, wanted=wanted)[0]
+    return _read(workflow, step, actor, None, undo=undo)[0]
 
 
 def _read(
-    workflow: Workflow, step: str, actor: Actor, *, undo: bool, wanted: Collection[str] | None
+    workflow: Workflow, step: str, actor: Actor, reads: References | None, *, undo: bool
 ) -> tuple[dict[str, Json], frozenset[str]]:
-    """The roots, and the steps that no run has been through, of whose outputs nothing is known."""
+    """The roots, and the steps that no run has been through, of whose outputs nothing is known.
+
+    `reads` limits the outputs that are read to those that an expression names.
+    """
     document = parse_document(load_draft(workflow).document)
-    needed = None if wanted is None else {*wanted, *read_by_containers(document, step)}
-    before = [key for key in steps_before(document, step) if needed is None or key in needed]
+    branches = [] if undo or (reads is not None and "join" not in reads.roots) else branches_at(document, step)
+    before = steps_before(document, step)
+    if reads is not None and not reads.whole_steps:
+        needed = {*reads.steps, *reads.errors, *branches, *read_by_containers(document, step)}
+        before = [key for key in before if key in needed]
     kind = {item.key: item.kind for item in document.steps}.get(step)
     own = [step] if kind is not None and (undo or kind == WAIT_EVENT) else []
-    ran = last_run_data(workflow.pk, [*before, *own]) if may(actor, Action.RUN_READ_DATA) else None
+    join = step if branches else None
+    ran = last_run_data(workflow.pk, [*before, *own], join) if may(actor, Action.RUN_READ_DATA) else None
     roots = _examples(workflow, document, before) if ran is None else _overlaid(workflow, document, before, ran)
     shaped = {item.key for item in document.steps if item.kind in EXAMPLES.keys() - HALF_KNOWN}
     known = shaped if ran is None else {*shaped, *ran.steps, *ran.errors}
     unknown = {key for key in (*before, *own) if key not in known}
-    return roots | inner_roots(document, step, roots) | _own_roots(document, own, ran, undo=undo), frozenset(unknown)
+    found = roots | inner_roots(document, step, roots) | _own_roots(document, own, ran, undo=undo)
+    if branches:
+        found["join"] = shown_join(branches, ran.branches if ran else {}, roots["steps"])
+    return found, frozenset(unknown)
 
 
 def _own_roots(document: Document, own: Sequence[str], ran: RanData | None, *, undo: bool) -> dict[str, Json]:
@@ -153,12 +161,12 @@ def preview(workflow: Workflow, expression: str, step: str, actor: Actor, *, und
     reads = References()
     try:
         reads = references(expression)
-        wanted = None if reads.whole_steps else {*reads.steps, *reads.errors}
-        roots, unknown = _read(workflow, step, actor, undo=undo, wanted=wanted)
+        roots, unknown = _read(workflow, step, actor, reads, undo=undo)
         value = evaluate(expression, roots)
     except ExpressionFailed as error:
         own = {step} if reads.roots & {"output", "error", "event"} else set()
-        if missing := sorted(unknown & {*reads.steps, *reads.errors, *own}):
+        met = {key for path in reads.join for key in path.split(".")[1:2]}
+        if missing := sorted(unknown & {*reads.steps, *reads.errors, *own, *met}):
             return {"unknown": f'Shown once a run has been through step "{missing[0]}".'}
         return {"error": {"code": error.error_code, "message": error.message}}
     return {"value": cut(value)}

@@ -3,12 +3,24 @@ import { complete } from "./completion.ts";
 import { fromPython, toPython } from "./python.ts";
 
 describe("expressions", () => {
-  const roots = { input: { order: { id: "a", "odd key": 1 }, other: 1 }, steps: { charge: { status: 200 } } };
+  const roots = {
+    input: { order: { id: "a", "odd key": 1 }, other: 1 },
+    steps: { charge: { status: 200 } },
+    join: {
+      branches: { charge: { state: "failed", output: null, error: { code: "declined" } } },
+      arrived: [],
+      missing: [],
+    },
+  };
   it.each([
     ["in", ["input"]],
     ["input.", ["order", "other"]],
     ["input.o", ["order", "other"]],
     ["1 + steps.charge.st", ["status"]],
+    ["jo", ["join"]],
+    ["len(join.", ["branches", "arrived", "missing"]],
+    ["join.branches.", ["charge"]],
+    ["join.branches.charge.error.", ["code"]],
     ["f'Hello {input.order.", ["id"]],
   ])("%j offers %j", (text, names) => {
     expect(complete(text, roots)?.suggestions.map((item) => item.text)).toEqual(names);

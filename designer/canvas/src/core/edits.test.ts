@@ -51,6 +51,17 @@ describe("rename", () => {
     expect(summaryOf(cut, undefined)).toBe("Cancels charge, ship");
   });
 
+  it("renames a branch where its join is read, and nothing else that is called so", () => {
+    const doc = shop();
+    const source =
+      "join.branches.charge.output + join.branches['charge'].state + len(join.missing) + charge.id";
+    doc.steps.push(step("meet", { config: { value: { $: source } } }));
+    const after = done(doc, renameKey(doc, "charge", "pay"));
+    expect(findStep(after, "meet")?.config.value).toEqual({
+      $: "join.branches.pay.output + join.branches['pay'].state + len(join.missing) + charge.id",
+    });
+  });
+
   it("does not touch a longer key that starts alike", () => {
     const doc = shop();
     doc.steps.push(step("charge_2", { config: { value: { $: "steps.charge.id + steps.charge_2" } } }));

@@ -2,8 +2,9 @@
 import { isJsonObject } from "./equal.ts";
 import type { Document, Json, Step } from "./types.ts";
 
-const mention = (key: string): RegExp => new RegExp(`\\b(steps|errors)\\.${key}\\b`, "g");
-const subscript = (key: string): RegExp => new RegExp(`\\b(steps|errors)\\[(["'])${key}\\2\\]`, "g");
+const HOLDERS = "steps|errors|join\\.branches";
+const mention = (key: string): RegExp => new RegExp(`\\b(${HOLDERS})\\.${key}\\b`, "g");
+const subscript = (key: string): RegExp => new RegExp(`\\b(${HOLDERS})\\[(["'])${key}\\2\\]`, "g");
 
 const renamedText = (text: string, from: string, to: string): string =>
   text.replace(mention(from), `$1.${to}`).replace(subscript(from), `$1[$2${to}$2]`);

@@ -107,7 +107,7 @@ function SwitchKind({
 
 /** Only a hint that reads as an expression helps somebody who writes one. */
 const expressionHint = (field: RowProps["field"]): string =>
-  /^(input|steps|item|last|turn|index|event)\b/.test(field.placeholder) ? field.placeholder : "";
+  /^(input|steps|item|last|turn|index|join|event)\b/.test(field.placeholder) ? field.placeholder : "";
 
 const concerns = (problem: Problem, path: string, leaf: boolean): boolean =>
   problem.field === path || (leaf && Boolean(problem.field?.startsWith(`${path}.`)));

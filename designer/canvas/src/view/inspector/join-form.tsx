@@ -55,11 +55,12 @@ function matters(join: Join, name: string): boolean {
 export function JoinForm({ step, branches }: { step: Step; branches: number }) {
   const designer = useDesigner();
   const join: Join = step.join ?? {};
+  const read = branches > 1 ? " Expressions of this step read what became of them as join." : "";
   const shown = JOIN_FIELDS.filter(({ name }) => {
     return join[name as keyof Join] !== undefined || matters(join, name);
   });
   return (
-    <Section title="Where branches meet" help={`${branches} branches arrive here.`}>
+    <Section title="Where branches meet" help={`${branches} branches arrive here.${read}`}>
       {shown.map((field) => (
         <FieldRow
           key={field.name}
