@@ -61,6 +61,7 @@ from orchestrator.queries.item_outputs import each_output
 from orchestrator.queries.items import ITEM_STATES, ItemPlace, Items, item_at, items_of
 from orchestrator.queries.known_workflows import known_workflows
 from orchestrator.queries.live import Frame, Lost, Viewer, admit, read_changes, standings, watchable
+from orchestrator.queries.places import place_words
 from orchestrator.queries.preview import RanData, evaluate, last_run_data
 from orchestrator.queries.runs import (
     RunFilter,
@@ -253,6 +254,7 @@ __all__ = [
     "parse_json",
     "pause_run",
     "people_for",
+    "place_words",
     "plan_of",
     "preview_rerun",
     "preview_retry",

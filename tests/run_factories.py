@@ -76,6 +76,12 @@ class ForEachKind(PlainKind):
     inside = ("item", "index")
 
 
+class ScopeKind(PlainKind):
+    """A container whose body runs once."""
+
+    inside = ()
+
+
 KINDS: Any = {
     "call": PlainKind(),
     "transform": QuickKind(),
@@ -83,6 +89,7 @@ KINDS: Any = {
     "choose": PlainKind(("left", "right", "otherwise", "error")),
     "for_each": ForEachKind(("out", "error", "timeout")),
     "repeat": ForEachKind(("out", "error", "timeout")),
+    "scope": ScopeKind(("out", "error", "timeout")),
     "sub_workflow": PlainKind(),
     "human_task": PlainKind(("approved", "rejected", "error", "timeout")),
 }
@@ -216,6 +223,12 @@ def make_items(run: Run, key: str, *, total: int, ok: int = 0, fail: int = 0, **
     """The block of a for-each that has been entered."""
     values = {"parent": 0, "node": node_of(run, key), "token_id": 1, "lanes": 1, "chunk": 1, **fields}
     return Scope.objects.create(id=next(numbers) * BLOCK, run=run, total=total, ok=ok, fail=fail, **values)
+
+
+def make_scope(run: Run, key: str, **fields: Any) -> Scope:
+    """The block of a scope or a repeat that has been entered."""
+    values = {"parent": 0, "node": node_of(run, key), "token_id": 1, **fields}
+    return Scope.objects.create(id=next(numbers) * BLOCK, run=run, **values)
 
 
 def make_outputs(run: Run, key: str, inside: str, outputs: Sequence[Any], size: int = 9_000_000) -> Payload:

@@ -17,6 +17,7 @@ from orchestrator.api import (
     find_run,
     foreseen_undo,
     pause_run,
+    place_words,
     resume_run,
     step_runs,
     tasks_of_run,
@@ -48,12 +49,14 @@ def run_cancel(request: WorkspaceRequest, run_id: UUID) -> HttpResponse:
         return redirect("run", actor.workspace_slug, run_id)
     items = step_runs(found).items
     captions = captions_of(found.version_id)
+    foreseen = foreseen_undo(actor, run_id)
     context = {
         "run": view_of(found),
         "ended": found.state in FINAL_RUN,
         "working": [captions[item.key].name for item in items if item.state == "running"],
         "parked": [captions[item.key].name for item in items if item.state in {"ready", "waiting", "retrying", "held"}],
-        "foreseen": foreseen_undo(actor, run_id),
+        "foreseen": foreseen,
+        "place_of": place_words(line.scope for line in foreseen.items),
         "finished": sum(1 for item in items if item.state == "succeeded"),
         "tasks": [task for task in tasks_of_run(actor, run_id) if task.closed_at is None],
     }

@@ -21,6 +21,7 @@ from orchestrator.api import (
     event_detail,
     event_views,
     list_events,
+    place_words,
     replay_delivery,
 )
 from orchestrator.web.access import WorkspaceRequest, workspace_view
@@ -59,6 +60,7 @@ def event(request: WorkspaceRequest, event_id: int) -> HttpResponse:
         "extra": [(name, value) for name, value in detail.view.event.items() if name not in TOLD],
         "data": shown_value(detail.data, "data/"),
         "deliveries": detail.deliveries,
+        "place_of": place_words(one.scope for one in detail.deliveries),
         "next": detail.next,
         "live": socket_config(actor, {"watch": "events"}),
     }
@@ -76,8 +78,10 @@ def event_data(request: WorkspaceRequest, event_id: int) -> HttpResponseBase:
 def letters(request: WorkspaceRequest) -> HttpResponse:
     """/w/{workspace}/events/dead-letters/"""
     page = dead_letters(request.actor, {"cursor": request.GET.get("cursor", "")})
+    found = delivery_views(page.items)
     context = {
-        "letters": delivery_views(page.items),
+        "letters": found,
+        "place_of": place_words(one.scope for one in found),
         "next": address_with(request.GET, cursor=page.next) if page.next else None,
         "first": address_with(request.GET, cursor=None) if request.GET.get("cursor") else None,
         **shared(request.actor),

@@ -20,6 +20,7 @@ from orchestrator.api import (
     captions_of,
     find_run,
     parse_json,
+    place_words,
     preview_rerun,
     preview_retry,
     rerun_step,
@@ -115,6 +116,7 @@ def step_skip(request: WorkspaceRequest, run_id: UUID, key: str) -> HttpResponse
         look=lambda: {
             "preview": told_skip(run_id, key, request.actor, scope=scope),
             "scope": scope,
+            "place_of": place_words([scope]),
             **_step(found, key),
         },
         act=act,

@@ -27,6 +27,7 @@ from orchestrator.api import (
     history,
     may,
     may_read_data,
+    place_words,
     run_detail,
     spans_of,
     step_run_rows,
@@ -86,7 +87,8 @@ def timeline_context(request: WorkspaceRequest, found: Run, shown: Shown) -> dic
         first=first_lane(request),
         most=PAGE_OF_LANES,
     )
-    return {"timeline": drawn, "timeline_cut": spans.cut}
+    places = place_words((lane.scope for lane in drawn.lanes), within=shown.scope)
+    return {"timeline": drawn, "timeline_cut": spans.cut, "place_of": places}
 
 
 def limits_of(spans: Sequence[Span], found: Run, shown: Shown) -> dict[str, datetime]:
@@ -117,6 +119,7 @@ def steps_context(request: WorkspaceRequest, found: Run, shown: Shown) -> dict[s
     unreached = [(key, caption) for key, caption in captions.items() if key not in told] if ends else []
     return {
         "steps": [(item, captions.get(item.key)) for item in items],
+        "place_of": place_words((item.scope for item in items), within=shown.scope),
         "steps_next": following,
         "steps_count": len(steps.places),
         "unreached": unreached[:PAGE_OF_STEPS],
@@ -126,7 +129,8 @@ def steps_context(request: WorkspaceRequest, found: Run, shown: Shown) -> dict[s
 def history_context(request: WorkspaceRequest, found: Run, shown: Shown) -> dict[str, Any]:
     asked = {"cursor": request.GET.get("cursor", ""), "limit": str(PAGE_OF_HISTORY)}
     page = history(request.actor, found.pk, asked, scope=shown.scope)
-    return {"history": page.items, "history_next": page.next}
+    places = place_words((one.scope for one in page.items), within=shown.scope)
+    return {"history": page.items, "history_next": page.next, "place_of": places}
 
 
 def events_context(request: WorkspaceRequest, found: Run, shown: Shown) -> dict[str, Any]:
@@ -134,18 +138,21 @@ def events_context(request: WorkspaceRequest, found: Run, shown: Shown) -> dict[
         return {"data_shown": False}
     awaited = awaited_of_run(found)
     page = deliveries_of_run(found, {"cursor": request.GET.get("cursor", ""), "limit": str(PAGE_OF_DELIVERIES)})
+    deliveries = delivery_views(page.items)
     return {
         "data_shown": True,
         "awaited": awaited[:MOST_AWAITED],
         "more_awaited": len(awaited) > MOST_AWAITED,
-        "deliveries": delivery_views(page.items),
+        "deliveries": deliveries,
+        "place_of": place_words([*(one.scope for one in awaited), *(one.scope for one in deliveries)]),
         "deliveries_next": page.next,
     }
 
 
 def undo_context(request: WorkspaceRequest, found: Run, shown: Shown) -> dict[str, Any]:
     query = {"cursor": request.GET.get("cursor", ""), "limit": "200"}
-    return {"ledger": undo_ledger_of(request.actor, found.pk, query)}
+    ledger = undo_ledger_of(request.actor, found.pk, query)
+    return {"ledger": ledger, "place_of": place_words(line.scope for line in (*ledger.stuck, *ledger.items))}
 
 
 def data_context(request: WorkspaceRequest, found: Run, shown: Shown) -> dict[str, Any]:

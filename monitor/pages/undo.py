@@ -8,7 +8,16 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 
 from monitor.pages.run import view_of
-from orchestrator.api import FINAL_RUN, BranchlineError, find_run, foreseen_undo, settle_undo, tasks_of_run, undo_run
+from orchestrator.api import (
+    FINAL_RUN,
+    BranchlineError,
+    find_run,
+    foreseen_undo,
+    place_words,
+    settle_undo,
+    tasks_of_run,
+    undo_run,
+)
 from orchestrator.web.access import WorkspaceRequest, workspace_view
 
 LONGEST_REASON = 400  # characters
@@ -31,11 +40,13 @@ def run_undo(request: WorkspaceRequest, run_id: UUID) -> HttpResponse:
         except BranchlineError as error:
             messages.info(request, error.message)
         return redirect(undo_tab(actor.workspace_slug, run_id))
+    foreseen = foreseen_undo(actor, run_id)
     context = {
         "run": view_of(found),
         "begun": found.state in {"undoing", "undone", "undo_stuck"},
         "open": found.state not in FINAL_RUN,
-        "foreseen": foreseen_undo(actor, run_id),
+        "foreseen": foreseen,
+        "place_of": place_words(line.scope for line in foreseen.items),
         "tasks": [task for task in tasks_of_run(actor, run_id) if task.closed_at is None],
     }
     return render(request, "monitor/undo.html", context)

@@ -14,8 +14,6 @@ from orchestrator.templatetags.ui import icon
 
 register = template.Library()
 
-INDEX = 131_071  # of a scope's number, the part within its block; see orchestrator/models/scope.py
-
 ATTEMPTS = {"S": "succeeded", "F": "failed", "T": "timed_out", "U": "failed", "K": "cancelled"}
 HAPPENED = {
     "started": "Run started",
@@ -136,12 +134,6 @@ def wait_icon(kind: str) -> str:
         "undo": "undo",
         "limit": "runs",
     }.get(kind, "clock")
-
-
-@register.filter
-def place(scope: int | str) -> int:
-    """Which item of a for-each, or turn of a repeat, a scope stands for, counted from 1."""
-    return int(scope) & INDEX
 
 
 @register.simple_tag

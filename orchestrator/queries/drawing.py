@@ -16,6 +16,7 @@ class Drawing:
 
     keys: tuple[str, ...]
     nodes: Mapping[str, int]
+    kinds: tuple[str, ...]
     arrows: tuple[Arrow, ...]
     #: How often each node is tried.
     attempts: tuple[int, ...]
@@ -39,10 +40,12 @@ def drawing_of(version_id: int) -> Drawing:
     keys = tuple(plan["keys"])
     parents = tuple(step.get("parent") for step in plan["steps"])
     around = tuple(_around(node, parents) for node in range(len(keys)))
-    lists = frozenset(node for node, step in enumerate(plan["steps"]) if step["kind"] == FOR_EACH)
+    kinds = tuple(step["kind"] for step in plan["steps"])
+    lists = frozenset(node for node, kind in enumerate(kinds) if kind == FOR_EACH)
     return Drawing(
         keys=keys,
         nodes={key: node for node, key in enumerate(keys)},
+        kinds=kinds,
         arrows=tuple(
             Arrow(source=source, port=port, target=target, slot=slot) for source, port, target, slot in plan["arrows"]
         ),

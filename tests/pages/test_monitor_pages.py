@@ -13,7 +13,15 @@ from orchestrator.engine import item_outputs
 from orchestrator.models import Decision, HumanTask, Run
 from tests.factories import make_member, make_workspace
 from tests.pages.monitor_cast import Day, working_day
-from tests.run_factories import drawn, make_log, make_outputs, make_run, make_version, make_workflow
+from tests.run_factories import (
+    drawn,
+    make_log,
+    make_outputs,
+    make_run,
+    make_scope,
+    make_version,
+    make_workflow,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -302,25 +310,27 @@ def test_lists_ask_as_often_for_many_rows_as_for_few(day, path):
 
 def test_the_steps_tab_shows_a_page_at_a_time(day, monkeypatch):
     monkeypatch.setattr("monitor.pages.run_tabs.PAGE_OF_STEPS", 2)
-    run = make_run(day.leave, state="failed")
-    make_log(run, "check")
-    for scope in range(1, 4):
-        make_log(run, "check", scope_id=scope)
+    steps = {"again": {"kind": "repeat"}, "check": {"parent": "again"}}
+    run = make_run(make_version(make_workflow(day.workspace), drawn("again", "check", steps=steps)), state="failed")
+    make_log(run, "again")
+    block = make_scope(run, "again").pk
+    for turn in range(1, 4):
+        make_log(run, "check", scope_id=block + turn)
     address = f"/w/demo/runs/{run.pk}/?tab=steps"
     first = main_of(page(day.alice, address))
-    assert ("item 1<" in first, "item 2<" in first) == (True, False)
+    assert ("turn 1<" in first, "turn 2<" in first) == (True, False)
     (following,) = re.findall(r'href="\?tab=steps&amp;cursor=([0-9.]+)"', first)
     second = main_of(page(day.alice, f"{address}&cursor={following}"))
-    assert ("item 1<" in second, "item 2<" in second, "item 3<" in second) == (False, True, True)
+    assert ("turn 1<" in second, "turn 2<" in second, "turn 3<" in second) == (False, True, True)
     assert "made by this list" in page(day.alice, f"{address}&cursor=x", 400)
 
 
 def test_the_steps_tab_asks_as_often_for_many_items_as_for_few(day):
     run = make_run(day.leave, state="failed")
-    make_log(run, "check")
+    make_log(run, "check", scope_id=1)
     address = f"/w/demo/runs/{run.pk}/?tab=steps"
     few = queries(day.alice, address)
-    for scope in range(1, 30):
+    for scope in range(2, 30):
         make_log(run, "check", scope_id=scope)
     assert queries(day.alice, address) == few
 

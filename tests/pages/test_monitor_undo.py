@@ -1,5 +1,6 @@
 """The undo on the run's page, the front page and the inbox: by plain forms."""
 
+import re
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from orchestrator.engine import dispatch
 from orchestrator.models import Run, RunRecord, UndoItem
 from tests.factories import make_member
 from tests.pages.monitor_cast import Day, stuck_order, working_day
-from tests.run_factories import drawn, make_record, make_run, make_version, make_workflow, node_of
+from tests.run_factories import drawn, make_items, make_record, make_run, make_version, make_workflow, node_of
 
 pytestmark = pytest.mark.django_db
 
@@ -131,10 +132,11 @@ def test_a_form_settles_it(day: Day, how: str, state: str) -> None:
 def test_the_history_names_the_item_that_was_settled(day: Day) -> None:
     drawing = drawn("each", "pay", steps={"each": {"kind": "for_each"}, "pay": {"parent": "each", "name": "Pay out"}})
     run = make_run(make_version(make_workflow(day.workspace), drawing), state="undone")
-    detail = {"node": node_of(run, "pay"), "scope": 131_072 + 3, "entry": 7, "reason": "called them"}
+    scope = make_items(run, "each", total=5).pk + 3
+    detail = {"node": node_of(run, "pay"), "scope": scope, "entry": 7, "reason": "called them"}
     make_record(run, "undo_by_hand", detail=detail)
     text = page(day, f"runs/{run.pk}/?tab=history")
-    assert 'Undone by hand “Pay out” <span class="muted">item 3</span> by alice' in text
+    assert re.search(r'Undone by hand “Pay out” <span class="muted small">item 3</span>\s+by alice', text)
 
 
 @pytest.mark.parametrize(
