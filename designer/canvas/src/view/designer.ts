@@ -189,8 +189,8 @@ export class Designer {
   }
 
   /** What an expression in this step may read, asked once per saved revision. */
-  roots(step: string | null, undo = false): Promise<JsonObject> {
-    const id = `${this.sync.revision}:${step ?? ""}:${undo}`;
+  roots(step: string | null, undo = false, revision = this.sync.revision): Promise<JsonObject> {
+    const id = `${revision}:${step ?? ""}:${undo}`;
     const known = this.#roots.get(id);
     if (known) return known;
     if (this.#roots.size > 50) this.#roots.clear();

@@ -14,23 +14,25 @@ interface Props {
   label?: string;
 }
 
-function useRoots(step: string | null, undo: boolean): JsonObject {
+/** What can be read here, and how to look again: the drawing may have got new connections since. */
+function useRoots(step: string | null, undo: boolean): [JsonObject, () => void] {
   const designer = useDesigner();
   const [roots, setRoots] = useState<JsonObject>({});
+  const [revision, setRevision] = useState(designer.sync.revision);
   useEffect(() => {
     let wanted = true;
-    void designer.roots(step, undo).then((found) => wanted && setRoots(found));
+    void designer.roots(step, undo, revision).then((found) => wanted && setRoots(found));
     return () => {
       wanted = false;
     };
-  }, [designer, step, undo]);
-  return roots;
+  }, [designer, step, undo, revision]);
+  return [roots, () => setRevision(designer.sync.revision)];
 }
 
 /** A text area for Python with completion from the declared inputs and the last run's data. */
 export function CodeInput({ id, value, onChange, rows, placeholder, wrong = false, label }: Props) {
   const { step, readOnly, undo = false } = useScope();
-  const roots = useRoots(step, undo);
+  const [roots, look] = useRoots(step, undo);
   const [offer, setOffer] = useState<Completion | null>(null);
   const [at, setAt] = useState(0);
   const area = useRef<HTMLTextAreaElement>(null);
@@ -88,6 +90,7 @@ export function CodeInput({ id, value, onChange, rows, placeholder, wrong = fals
           setAt(0);
         }}
         onKeyDown={onKey}
+        onFocus={look}
         onBlur={() => setOffer(null)}
       />
       {offer && (

@@ -7,6 +7,7 @@ import type { Edge, Json, JsonObject, Step } from "../../core/types.ts";
 import { useDesigner } from "../designer.ts";
 import { useScope } from "../fields/scope.ts";
 import { Icon } from "../icon.tsx";
+import { useChosen } from "../use-store.ts";
 import { JoinForm } from "./join-form.tsx";
 import { Section } from "./section.tsx";
 
@@ -87,9 +88,14 @@ function Tree({ name, value, path, depth }: { name: string; value: Json; path: s
 function Readable({ step }: { step: Step }) {
   const designer = useDesigner();
   const [roots, setRoots] = useState<JsonObject | null>(null);
+  const revision = useChosen(designer.sync, () => designer.sync.revision);
   useEffect(() => {
-    void designer.roots(step.key).then(setRoots);
-  }, [designer, step.key]);
+    let wanted = true;
+    void designer.roots(step.key, false, revision).then((found) => wanted && setRoots(found));
+    return () => {
+      wanted = false;
+    };
+  }, [designer, step.key, revision]);
   const names = Object.entries(roots ?? {});
   return (
     <Section title="What this step can read" help="The button at a line's end copies its expression.">
