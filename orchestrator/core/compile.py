@@ -133,7 +133,7 @@ def _in_hand(
 ) -> bool:
     """True when an item can be done in one go: no fork, join or wait, no other queue, nothing for the event loop.
 
-    And nothing to undo: what was in hand when its worker died has no row of its own that an undo would find.
+    And nothing to undo: of what was in hand when its worker died nobody knows how far it came.
     """
     inside = [step for step in steps if step.parent == owner]
     nodes = {step.node for step in inside}

@@ -21,7 +21,7 @@ class UndoState(StrEnum):
     SKIPPED = "skipped"
     BY_HAND = "by_hand"
     NOT_NEEDED = "not_needed"  #: nothing happened, or nothing that has effects
-    IRREVERSIBLE = "irreversible"  #: it happened, has effects, and no undo is drawn
+    IRREVERSIBLE = "irreversible"  #: it happened, or may have, has effects, and no undo is drawn
     UNKNOWN = "unknown"  #: nobody knows whether it happened; an operator decides as for STUCK
 
 

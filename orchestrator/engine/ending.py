@@ -135,7 +135,7 @@ class Ender:
         """Begin the next step of a chain before this one's end is committed, where `ahead` allows it."""
         lease = attempt.lease
         chain = attempt.chain
-        if chain.uncommitted >= MOST_AHEAD or self._stopping.is_set():
+        if chain.uncommitted >= MOST_AHEAD or self._stopping.is_set() or attempt.stop.is_set():
             return None
         node = next_ahead(self._kinds, facts.plan, lease, settled)
         if node is None:

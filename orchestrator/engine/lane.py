@@ -1,7 +1,8 @@
 """One lane of a for-each in a slot: quick items are done here, one after another, and stored in batches.
 
 An item whose body waits, branches, must be tried again or takes its time leaves the lane: it goes on by tokens of its
-own, and the lane waits for its end. A crash repeats only what was not stored yet.
+own, and the lane waits for its end. A crash repeats only what was not stored yet. In a run that stops the item in hand
+becomes an attempt of its own: should it not end in time, the log says so, as of any other step.
 """
 
 import json
@@ -26,7 +27,7 @@ from orchestrator.engine.perform import Prepared, unexpected
 from orchestrator.engine.plans import VersionFacts
 from orchestrator.engine.values import Packed
 
-BATCH = 64  # rows in one call
+BATCH = 64  # rows in one call; `branchline_begun_until` counts on it
 PACE = 0.2  # seconds that an ended item, or step of an item, may wait to be stored
 
 Leave = dict[str, Any]
@@ -87,6 +88,10 @@ class Lane:
         # The watch may give up the handler under way, and must not meet what comes after it.
         self._deciding = threading.Lock()
         self._stored_at = time.monotonic()
+        self._is_lost = False
+        #: What the item in hand became when the run was stopped, and how its handler has answered since.
+        self.alone: Attempt | None = None
+        self.answer: tuple[Outcome, Prepared] | None = None
         # One of the items may be what kills workers, or cannot be stored: find it by storing each alone.
         self._batch = BATCH if lease.lost == 0 else 1
         if "state" in signal:
@@ -120,6 +125,41 @@ class Lane:
         row = self._flush({"index": self._item.index + 1, "token": token, "sig": self._item.signals})
         return [queue for queue in row["queues"] or [] if queue]
 
+    def let_go(self, put: Callable[[Attempt], None]) -> None:
+        """The lane is to stop: have `put` the handler under way, if there is one, as the attempt of its item alone.
+
+        Nothing happens where the run goes on, or the lane is somebody else's by now. Raises what the database raises.
+        """
+        with self._deciding:
+            deadline, item = self._attempt.deadline, self._item
+            if deadline is None or item is None or self._is_lost or self._attempt.is_settled():
+                return
+            row = self._held_alone(item)
+            if row["status"] != "held_alone" or not self._attempt.settle():
+                return
+            buffer, self._buffer = self._buffer, _Buffer()
+            observe.lane_stored(self._facts, buffer.ends)
+            spent = (item.lease.started_at - self._lease.started_at).total_seconds()
+            self.alone = Attempt(
+                lease=replace(item.lease, epoch=row["epoch"]),
+                began=self._attempt.began + spent,
+                deadline=deadline,
+                thread_id=self._attempt.thread_id,
+                stop=self._attempt.stop,
+            )
+            put(self.alone)
+
+    def _held_alone(self, item: _Item) -> dict[str, Any]:
+        began = (item.lease.started_at - self._lease.started_at).total_seconds()
+        left = self._left(item)
+        hold = {"index": item.index + 1, "began": began} | {key: left[key] for key in ("node", "timeout", "prev")}
+        self._attempt.calls += 1
+        row = self._stored(self._call_with(self._buffer, hold=hold))
+        if row["status"] != "held_alone":
+            self._attempt.calls -= 1  # it has used no epoch up
+            self._is_lost = row["status"] == "fenced"
+        return row
+
     # --- Items --------------------------------------------------------------------------------------------------------
 
     def _work(self) -> Leave | None:
@@ -149,6 +189,8 @@ class Lane:
                 return {"index": index + 1, "token": {**self._left(item), "attempt": 0}, "sig": item.signals}
             outcome = self._call(ready) if isinstance(ready, Prepared) else ready
             if self._attempt.is_settled():
+                if self.alone is not None and isinstance(ready, Prepared):
+                    self.answer = outcome, ready
                 return None  # too late: the item has left without us
             settled = self._settled(item, outcome, ready if isinstance(ready, Prepared) else None, began)
             if settled.then == "retry":
@@ -247,10 +289,8 @@ class Lane:
 
     def _flush(self, leave: Leave | None) -> dict[str, Any]:
         buffer, self._buffer = self._buffer, _Buffer()
-        call = {"t": self._lease.token_id, "e": self._epoch, "lo": self._at, "ok": buffer.ok, "fail": buffer.fail}
-        call |= {"rows": buffer.rows, "pay": buffer.payloads} | ({} if leave is None else {"leave": leave})
         self._attempt.calls += 1
-        row = self._stored(json.dumps(call, ensure_ascii=False))
+        row = self._stored(self._call_with(buffer, **({} if leave is None else {"leave": leave})))
         self._stored_at = time.monotonic()
         metrics.in_lane(row["status"], retrying=leave is not None and "delay" in leave.get("token", {}))
         if row["status"] != "fenced":
@@ -259,6 +299,10 @@ class Lane:
         if row["status"] == "go":
             self._epoch, self._at, self._to = row["epoch"], row["lo"], row["hi"]
         return row
+
+    def _call_with(self, buffer: _Buffer, **more: Leave) -> str:
+        call = {"t": self._lease.token_id, "e": self._epoch, "lo": self._at, "ok": buffer.ok, "fail": buffer.fail}
+        return json.dumps(call | {"rows": buffer.rows, "pay": buffer.payloads} | more, ensure_ascii=False)
 
     def _stored(self, call: str) -> dict[str, Any]:
         with self._pool.connection() as connection:

@@ -59,4 +59,4 @@ class Upkeep:
         """Give back tokens that are leased to this process and that nobody here is at work on."""
         for row in rows:
             if row["stray"] and row["id"] not in self._attempts:
-                self._committer.advance({"t": row["id"], "e": row["epoch"], "then": "back"})
+                self._committer.advance({"t": row["id"], "e": row["epoch"], "then": "back", "stray": True})

@@ -178,6 +178,11 @@ class Worker:
             # It stays leased to us and is returned as a stray: what was not stored is done again.
             log.warning("a lane was lost", run=str(attempt.lease.run.run_id), error=repr(error)[:500])
             self._ender.forget(attempt)
+            return
+        if lane.alone is not None and lane.answer is not None:
+            following = self._ender.end(lane.alone, *lane.answer)
+            if following is not None:
+                self._chain(following)
 
     def _lane_ended(self, attempt: Attempt, queues: list[str]) -> None:
         self._ender.forget(attempt)
@@ -247,6 +252,8 @@ class Worker:
     def _stop_attempt(self, attempt: Attempt) -> None:
         attempt.stop.set()
         self._awaiting.cancel(attempt)
+        if attempt.lane is not None:
+            attempt.lane.let_go(self._attempts.put)
 
     def _crowded(self) -> None:
         self._watch.heed(time.monotonic() + AGAIN)

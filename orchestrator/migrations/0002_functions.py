@@ -9,5 +9,5 @@ class Migration(migrations.Migration):
     dependencies = [("orchestrator", "0001_tables")]
 
     operations = sql_files(
-        "types", "guards", "storage", "drop_token", "limits", "end_run", "start", "queue_limits", "claim", "gates", "joins", "scopes", "undo", "carry", "advance", "control", "keeper", "decisions", "events", "retention"
+        "types", "guards", "storage", "in_hand", "drop_token", "limits", "end_run", "start", "queue_limits", "claim", "gates", "joins", "scopes", "undo", "carry", "advance", "control", "keeper", "decisions", "events", "retention"
     )

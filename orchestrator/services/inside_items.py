@@ -97,10 +97,10 @@ def take_turns(block: Scope, units: Sequence[Unit], at_once: int | None = None) 
 
 
 def begun(run: Run, plan: Plan, token: Token, block: Scope) -> set[int]:
-    """The scopes of items that have left a row."""
+    """The scopes of items that have left an end of a step. What only may have begun begins anew, under its old keys."""
     nodes = [step.node for step in plan.steps if step.parent == token.node]
     span = (block.pk + 1, block.pk + block.total)
-    rows = StepLog.objects.filter(run_id=run.pk, node__in=nodes, scope_id__range=span)
+    rows = StepLog.objects.filter(run_id=run.pk, node__in=nodes, scope_id__range=span, final=True)
     return set(rows.values_list("scope_id", flat=True))
 
 

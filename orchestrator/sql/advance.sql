@@ -5,7 +5,7 @@
 --   final, ports, out, oref, inp, iref, err, log, pay [{id, body}]   what the step log keeps
 --   sig       flat triples gate, slot, signal; starts [{node, queue, timeout}] steps without a gate that may begin
 --   mark      the number of the mark by which this step cancels others, see branchline_cancel_branches
---   then      go | retry | wait | back; delay (seconds) or until; waiting; form (a human task to open) or
+--   then      go | retry | wait | back (stray: nobody knows what was done with it); delay (seconds) or until; waiting; form (a human task to open) or
 --             await (an event, see branchline_advance_events);
 --             open | items | child: see branchline_open; undo_inside | undo_child: see branchline_wait_for_undo
 --   end       {state, output, oref} when the run ends right here
@@ -156,6 +156,7 @@ BEGIN
                 -- One that has never begun waits like any other: for its queue, in no time of its own.
                 first_started_at = CASE WHEN v_entry IS NOT NULL OR k.verdict <> '' OR k.phase > 0 OR k.lost > 0
                     OR k.attempt > k.tried_before + 1 THEN k.first_started_at END,
+                signal = CASE WHEN k.phase = 2 AND i ? 'stray' THEN branchline_lost_lane(k) ELSE k.signal END,
                 deadline_at = NULL, xid = v_xid WHERE k.id = t.id;
             v_queues := v_queues || t.queue::text;
             RETURN QUERY SELECT t.id, 'back', t.node, t.epoch, v_entry, NULL::timestamptz, NULL::text[];

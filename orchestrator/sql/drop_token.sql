@@ -10,9 +10,20 @@ BEGIN
     -- A lane of a for-each is no step: its items leave rows of their own.
     IF t.phase = 2 THEN
         DELETE FROM orchestrator_token k WHERE k.id = t.id;
+        -- Else it went with its container, by this very call.
+        IF FOUND THEN PERFORM branchline_log_in_hand(t); END IF;
         RETURN NULL;
     END IF;
     IF t.inner_scope IS NOT NULL THEN PERFORM branchline_close_scopes(t.run_id, branchline_block(t.inner_scope), p_gently); END IF;
+    -- Its time is up, and nobody has written that down yet: the attempt has acted.
+    IF t.verdict = 'T' AND t.state <> 'L' THEN
+        INSERT INTO orchestrator_steplog (entry, run_id, node, scope_id, generation, attempt, outcome, final, started_at,
+            finished_at, cause, xid)
+        VALUES (v_entry, t.run_id, t.node, t.scope_id, t.generation, t.attempt, 'T', false,
+            coalesce(t.started_at, t.first_started_at), clock_timestamp(), t.cause, branchline_xid())
+        ON CONFLICT DO NOTHING;
+        v_entry := nextval('orchestrator_step_log_entry');
+    END IF;
     INSERT INTO orchestrator_steplog (entry, run_id, node, scope_id, generation, attempt, outcome, final, ports, started_at,
         finished_at, session_id, cause, xid)
     VALUES (v_entry, t.run_id, t.node, t.scope_id, t.generation, v_attempt, 'K', true, '{}',

@@ -71,6 +71,7 @@ BEGIN
             -- `claim` counts no attempt for a verdict: its row in the log must not meet the one just written.
             attempt = k.attempt + (lost.dead AND (k.lost >= 4 OR k.verdict <> ''))::int,
             verdict = CASE WHEN NOT lost.dead THEN 'T' WHEN k.lost >= 4 THEN 'U' ELSE k.verdict END,
+            signal = CASE WHEN k.phase = 2 THEN branchline_lost_lane(k) ELSE k.signal END,
             xid = branchline_xid()
         FROM lost WHERE k.id = lost.id RETURNING k.queue, lost.dead
     ) SELECT freed.queue::text, count(*), freed.dead FROM freed GROUP BY 1, 3;

@@ -222,6 +222,7 @@ $$;
 --   lo, ok, fail  the next item; how many succeeded and failed since the last call
 --   rows          [{node, index, attempt, o, final, ports, began, ended, prev, inp, iref, out, oref, err, log}]; pay
 --   leave         {index, starts} or {index, token: {...}, sig}: this item goes on by tokens of its own, the lane waits
+--   hold          {index, node, timeout, prev, began}: the lane, which is to stop, becomes the token of the item it has in hand
 -- Lock order as in branchline_advance, then the block's row, then the container's token.
 CREATE FUNCTION branchline_flush(p_session bigint, p jsonb)
 RETURNS TABLE(status text, epoch int, lo int, hi int, queues text[]) LANGUAGE plpgsql AS $$
@@ -248,6 +249,10 @@ BEGIN
     END IF;
     PERFORM branchline_share_run(t.run_id);
     SELECT r.control INTO v_ctl FROM orchestrator_run r WHERE r.id = t.run_id;
+    IF p ? 'hold' AND NOT (v_ctl IN ('C', 'K') OR branchline_scope_closed(t.scope_id)) THEN
+        RETURN QUERY SELECT 'not_stopped', NULL::int, NULL::int, NULL::int, NULL::text[];
+        RETURN;
+    END IF;
     INSERT INTO orchestrator_payload (id, run_id, body)
         SELECT x.id, t.run_id, x.body FROM jsonb_to_recordset(p->'pay') AS x(id uuid, body jsonb);
     v_entries := ARRAY(SELECT nextval('orchestrator_step_log_entry')
@@ -274,7 +279,14 @@ BEGIN
     END IF;
     UPDATE orchestrator_scope s SET ok = q.ok, fail = q.fail, next = q.next WHERE s.id = q.id;
 
-    IF v_ctl IN ('C', 'K') OR q.state = 'C' THEN
+    IF p ? 'hold' THEN
+        PERFORM branchline_hold_item(t, p->'hold', v_entries, v_now);
+        RETURN QUERY SELECT 'held_alone', t.epoch + 1, NULL::int, NULL::int, NULL::text[];
+    ELSIF v_ctl IN ('C', 'K') OR q.state = 'C' THEN
+        -- What overstays has acted: it is dropped like a step whose time is up, and leaves its rows.
+        IF p->'leave'->'token'->>'verdict' = 'T' THEN
+            PERFORM branchline_leave_lane(t, p->'leave', v_entries, 'R', v_now);
+        END IF;
         DELETE FROM orchestrator_token k WHERE k.id = t.id;
         RETURN QUERY SELECT 'cancelled', NULL::int, NULL::int, NULL::int, NULL::text[];
     ELSIF v_over OR (v_lo >= v_hi AND NOT p ? 'leave') THEN
@@ -292,7 +304,7 @@ BEGIN
         UPDATE orchestrator_token k SET state = 'W', session_id = NULL, queue_limit_id = NULL, epoch = k.epoch + 1,
             deadline_at = NULL, lost = 0,
             verdict = '', inner_scope = t.scope_id + (p->'leave'->>'index')::int, xid = v_xid,
-            signal = jsonb_build_object('lo', v_lo, 'hi', v_hi),
+            signal = branchline_stored_lane(t, v_lo, v_hi),
             waiting = jsonb_build_object('kind', 'items', 'text', format('Waiting for item %s', v_lo + 1), 'since', v_now)
         WHERE k.id = t.id;
         RETURN QUERY SELECT 'parked', NULL::int, NULL::int, NULL::int, v_queues;
@@ -302,7 +314,7 @@ BEGIN
         UPDATE orchestrator_token k SET state = v_state, session_id = CASE v_state WHEN 'L' THEN p_session END,
             queue_limit_id = NULL, epoch = k.epoch + 1, lost = 0, verdict = '',
             deadline_at = CASE v_state WHEN 'L' THEN v_now + make_interval(secs => k.timeout + 10) END,
-            inner_scope = NULL, waiting = NULL, signal = jsonb_build_object('lo', v_lo, 'hi', v_hi), xid = v_xid
+            inner_scope = NULL, waiting = NULL, signal = branchline_stored_lane(t, v_lo, v_hi), xid = v_xid
         WHERE k.id = t.id;
         RETURN QUERY SELECT CASE v_state WHEN 'H' THEN 'held' WHEN 'R' THEN 'ready' ELSE 'go' END, t.epoch + 1, v_lo, v_hi,
             CASE v_state WHEN 'R' THEN ARRAY[t.queue::text] END;

@@ -11,11 +11,11 @@ from orchestrator.engine.sandbox import Sandbox
 from orchestrator.models import Run, Scope, StepLog, Token, UndoItem
 from orchestrator.queries.fsck import breaches
 from tests.engine.drawings import document, step
-from tests.engine.house import House, keeper_at_work, leftovers, make_tools, worker_at_work
+from tests.engine.holding import UNDO, held_at_work
+from tests.engine.house import House, leftovers
 from tests.engine.kinds import Held, kinds
 from tests.waiting import wait_until
 
-UNDO = {"kind": "transform", "config": {"value": {"$": "output"}}}
 BOX = step("box", "scope", config={"on_failure": "undo"}, timeout="PT0.3S")
 #: containers between the box and the step at work
 BETWEEN: dict[str, list[dict[str, Any]]] = {
@@ -28,24 +28,14 @@ BETWEEN: dict[str, list[dict[str, Any]]] = {
 @contextmanager
 def at_work(house: House, sandbox: Sandbox, held: Held, between: str, grace: float = 10.0) -> Iterator[UUID]:
     """The run of a box that has run out of time while `held` was at work in it."""
-    own = kinds(held=held)
     parent = "inner" if BETWEEN[between] else "box"
     raw = document(
         [BOX, *BETWEEN[between], step("charge", "held", parent=parent, undo=UNDO), step("late")], "box.timeout > late"
     )
-    version = house.publish(raw, kinds=own)
-    with (
-        worker_at_work(make_tools(sandbox, own)) as house.worker,
-        keeper_at_work(house.worker.poke, grace=grace) as keeper,
-    ):
-        run_id = house.start(version)
-        held.enter()
+    with held_at_work(house, sandbox, held, kinds(held=held), raw, grace) as (run_id, keeper):
         wait_until(lambda: Token.objects.filter(run_id=run_id, waiting__kind="undo").exists(), 10, "the undo to begin")
         keeper.nudge()
-        try:
-            yield run_id
-        finally:
-            held.release.set()
+        yield run_id
 
 
 def ended(house: House, run_id: UUID) -> tuple[str, str, list[str]]:

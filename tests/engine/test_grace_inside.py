@@ -14,11 +14,11 @@ from orchestrator.queries.fsck import breaches
 from orchestrator.services.control import cancel_run
 from orchestrator.services.undo import undo_run
 from tests.engine.drawings import document, step
-from tests.engine.house import House, keeper_at_work, leftovers, make_tools, worker_at_work
+from tests.engine.holding import UNDO, held_at_work
+from tests.engine.house import House, leftovers
 from tests.engine.kinds import Held, kinds
 from tests.waiting import wait_until
 
-UNDO = {"kind": "transform", "config": {"value": {"$": "output"}}}
 #: containers around the step at work
 AROUND: dict[str, list[dict[str, Any]]] = {
     "in a scope": [step("box", "scope")],
@@ -33,21 +33,11 @@ def at_work(
     house: House, sandbox: Sandbox, held: Held, around: str, grace: float = 60.0, **more: Any
 ) -> Iterator[tuple[UUID, Keeper]]:
     """A run in whose container `held` is at work."""
-    own = kinds(held=held)
     containers = AROUND[around]
     raw = document([step("a", undo=UNDO), *containers, step("charge", "held", parent="box", **more)])
     raw["edges"] = [{"from": "a", "to": containers[0]["key"]}]
-    version = house.publish(raw, kinds=own)
-    with (
-        worker_at_work(make_tools(sandbox, own)) as house.worker,
-        keeper_at_work(house.worker.poke, grace=grace) as keeper,
-    ):
-        run_id = house.start(version)
-        held.enter()
-        try:
-            yield run_id, keeper
-        finally:
-            held.release.set()
+    with held_at_work(house, sandbox, held, kinds(held=held), raw, grace) as found:
+        yield found
 
 
 def cancelled(run_id: UUID, house: House) -> None:

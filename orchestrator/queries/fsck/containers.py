@@ -41,11 +41,11 @@ INVARIANTS = (
     ),
     Invariant(
         "I15 items are counted once",
-        "A for-each counts no more ended items than were given out and left a row in the log (of up to 10,000 items).",
+        "A for-each counts no more ended items than were given out and left an end in the log (of up to 10,000 items).",
         """SELECT s.run_id::text, 'scope ' || s.id FROM runs r JOIN orchestrator_scope s ON s.run_id = r.id
         WHERE s.ok + s.fail > s.next OR s.next > s.total
            OR (s.total BETWEEN 1 AND 10000 AND s.state = 'O' AND s.ok + s.fail > (SELECT count(DISTINCT l.scope_id)
                FROM orchestrator_steplog l
-               WHERE l.run_id = s.run_id AND l.scope_id BETWEEN s.id + 1 AND s.id + s.total))""",
+               WHERE l.run_id = s.run_id AND l.scope_id BETWEEN s.id + 1 AND s.id + s.total AND l.final))""",
     ),
 )
