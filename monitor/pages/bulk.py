@@ -32,6 +32,7 @@ def bulk(request: WorkspaceRequest) -> HttpResponse:
         "rows": rows,
         "able": able,
         "refused": len(rows) - len(able),
+        "queued": sum(result.ok and result.queued for result, _ in rows),
         "more": len(ids) > len(wanted),
         "most": MOST_BULK_RUNS,
     }

@@ -41,7 +41,10 @@ class BulkResult(Shape):
     ok = serializers.BooleanField()
     state = serializers.CharField(allow_blank=True)
     code = serializers.CharField(allow_blank=True)
-    message = serializers.CharField(allow_blank=True)
+    message = serializers.CharField(
+        allow_blank=True, help_text="Why it is refused; of a dry run also what the other runs of the call do to it."
+    )
+    queued = serializers.BooleanField(help_text="It waits for a slot under a limit of open runs, or would.")
 
 
 class BulkAnswer(Shape):

@@ -279,3 +279,15 @@ def test_who_may_not_control_cannot(day, role):
     assert client.post("/w/demo/runs/bulk/", {"action": "cancel"}).status_code == 403
     assert 'form="bulk"' not in client.get("/w/demo/runs/").content.decode()
     assert Run.objects.get(pk=run.pk).state == "failed"
+
+
+def test_bulk_says_beforehand_who_would_wait_in_line(day):
+    runs = [failed_run(day), failed_run(day)]
+    Run.objects.filter(pk__in=[run.pk for run in runs]).update(
+        workflow=runs[0].workflow, concurrency_key="", concurrency_limit=1
+    )
+    asked = "&".join(f"run={run.pk}" for run in runs)
+    text = client_of(day.alice).get(f"/w/demo/runs/bulk/?action=retry&{asked}").content.decode()
+    assert "Retry 2 runs?" in text
+    assert "Of the 2, 1 would wait in line: a limit of open runs leaves no slot for it now." in text
+    assert text.count("1 run of its workflow may be open at once") == 1
