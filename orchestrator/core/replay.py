@@ -35,10 +35,11 @@ class Arrival:
 
 @dataclass(slots=True)
 class ReplayedGate:
-    """A gate as it must stand: slot -> arrival, and its verdict."""
+    """A gate as it must stand: slot -> arrival, and its verdict. `anew`: what it had decided before holds no more."""
 
     arrivals: dict[int, Arrival] = field(default_factory=dict)
     verdict: Verdict = Verdict.OPEN
+    anew: bool = False
 
     def counts(self) -> tuple[int, int, int]:
         """How many arrived ok, skipped, failed."""

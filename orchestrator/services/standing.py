@@ -98,7 +98,10 @@ class Scope:
         """Where the scope stands, or would stand had some steps not ended. `reopened`: joins to be decided anew."""
         ends = {node: ports for node, ports in self.ports().items() if node not in without}
         decided = {n: v for n, v in self._decided().items() if n not in reopened}
-        return replay(self.plan, ends, decided=decided, cancelled=self._cancelled() - set(without))
+        found = replay(self.plan, ends, decided=decided, cancelled=self._cancelled() - set(without))
+        for node, gate in found.gates.items():
+            gate.anew = node in reopened or node not in self.gates or self.gates[node].verdict != gate.verdict
+        return found
 
     def _decided(self) -> dict[int, Verdict]:
         """Verdicts that do not follow from what has arrived: of joins that fired early, or failed by a clock.
@@ -247,7 +250,8 @@ class Scope:
         arrival, old = replayed.arrivals[slot], self._arrivals.get((node, slot))
         entry = self.recorded[arrival.cause].entry if arrival.cause in self.recorded else None
         letter = LETTERS[arrival.signal]
-        is_late = old is not None and old.late and (old.entry, old.outcome) == (entry, letter)
+        # Late is who came after the verdict that holds: for one that is reached now, all of these are in time.
+        is_late = old is not None and old.late and (old.entry, old.outcome) == (entry, letter) and not replayed.anew
         return GateArrival(**self._of_scope, gate=node, edge=slot, entry=entry, outcome=letter, late=is_late)
 
     def _mark_repeated(self, standing: Replayed, generation: int) -> None:

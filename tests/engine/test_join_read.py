@@ -16,7 +16,7 @@ from orchestrator.services.reopen import retry_run
 from orchestrator.services.rerun import rerun_step
 from tests.engine.containers import for_each, inside, repeat, value
 from tests.engine.drawings import document, step
-from tests.engine.house import House, make_tools, output, worker_at_work
+from tests.engine.house import House, error, make_tools, output, worker_at_work
 from tests.engine.kinds import Told, kinds
 from tests.engine.rows import own_connection
 from tests.engine.switched import Switch, again, at_work, ended, fails, told
@@ -25,6 +25,7 @@ from tests.waiting import wait_until
 LONG = {"for": "PT1H"}
 FAILED = "SELECT 1 FROM orchestrator_steplog WHERE run_id = %s AND outcome = 'F'"
 STATES = {"quick": "succeeded", "after": "failed", "never": "cancelled"}
+DECIDED = "SELECT 1 FROM orchestrator_steplog WHERE run_id = %s AND node = 2 AND outcome = 'S'"
 TELLS = """
 failed = {key: branch["error"]["code"] for key, branch in join.branches.items() if branch["state"] == "failed"}
 {"came": join.arrived, "late": ", ".join(join.missing), "failed": failed}
@@ -217,8 +218,8 @@ def test_an_absent_database_costs_its_reader_no_attempt(house: House, sandbox: S
     read = Roots._join
 
     def first_away(self: Roots, *arguments: Any) -> Json:
-        for error in away:
-            raise error
+        for absent in away:
+            raise absent
         return read(self, *arguments)
 
     version = house.publish(document([step("a"), step("b"), last], "a > z", "b > z"))
@@ -227,3 +228,46 @@ def test_an_absent_database_costs_its_reader_no_attempt(house: House, sandbox: S
         ended(house, run_id, "succeeded")
     assert next(away, None) is None, "the join was not asked for"
     assert list(StepLog.objects.filter(run_id=run_id, node=2).values_list("attempt", "outcome")) == [(1, "S")]
+
+
+ALL: Json = [["quick", "late"], []]
+
+
+@pytest.mark.parametrize(
+    ("join", "which", "then"),
+    [
+        ({"mode": "any"}, "quick", [["late"], ["quick"]]),  # decided at once, by whom is there
+        ({"mode": "any"}, "late", [["quick"], ["late"]]),  # it was decided without that branch, and stays so
+        ({"mode": "any"}, "z", [["quick"], ["late"]]),
+        ({"deadline": "PT0.3S", "on_deadline": "proceed"}, "quick", ALL),
+        ({"deadline": "PT0.3S", "on_deadline": "proceed"}, "late", ALL),
+        ({"deadline": "PT0.3S", "on_deadline": "proceed"}, "z", [["quick"], ["late"]]),
+    ],
+)
+def test_a_rerun_makes_late_who_came_after_the_verdict_that_now_holds(
+    house: House, sandbox: Sandbox, join: dict[str, Any], which: str, then: Json
+) -> None:
+    def late(context: Any) -> Outcome:
+        with own_connection() as opened:
+            wait_until(lambda: opened.execute(DECIDED, (context.run_id,)).fetchone(), 10, "the join's step to end")
+        return Done("late")
+
+    known = kinds(told=Told(late))
+    reader = step("z", config=value("[join.arrived, join.missing]"), join=join)
+    version = house.publish(document([step("quick"), told("late"), reader], "quick > z", "late > z"), kinds=known)
+    with at_work(house, sandbox, known):
+        run_id = house.start(version)
+        assert output(ended(house, run_id, "succeeded")) == [["quick"], ["late"]]
+        again(house, lambda: rerun_step(run_id, which, house.actor))
+        assert output(ended(house, run_id, "succeeded")) == then
+
+
+def test_a_join_that_its_deadline_failed_counts_who_came_since(house: House, sandbox: Sandbox) -> None:
+    reader = step("z", config=value("[join.arrived, join.missing]"), join={"deadline": "PT0.3S", "on_deadline": "fail"})
+    steps = [step("quick"), step("late", "delay", config={"for": "PT1S"}), reader]
+    version = house.publish(document(steps, "quick > z", "late > z"))
+    with at_work(house, sandbox, kinds()):
+        run_id = house.start(version)
+        assert error(ended(house, run_id, "failed"))["code"] == "join_deadline"
+        again(house, lambda: retry_run(run_id, house.actor))
+        assert output(ended(house, run_id, "succeeded")) == ALL
