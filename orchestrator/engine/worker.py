@@ -253,7 +253,10 @@ class Worker:
         attempt.stop.set()
         self._awaiting.cancel(attempt)
         if attempt.lane is not None:
-            attempt.lane.let_go(self._attempts.put)
+            try:
+                attempt.lane.let_go(self._attempts.put)
+            except Exception as error:  # the others hear of their end all the same
+                log.warning("an item could not be told apart from its lane", error=str(error).strip()[:200])
 
     def _crowded(self) -> None:
         self._watch.heed(time.monotonic() + AGAIN)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from itertools import groupby
 
 from django.db import connection
+from django.db.models import Q
 
 from orchestrator.core.json_types import JsonObject
 from orchestrator.core.plan import BodyPlan, Plan, plan_of_body
@@ -97,11 +98,11 @@ def take_turns(block: Scope, units: Sequence[Unit], at_once: int | None = None) 
 
 
 def begun(run: Run, plan: Plan, token: Token, block: Scope) -> set[int]:
-    """The scopes of items that have left an end of a step. What only may have begun begins anew, under its old keys."""
+    """The scopes of items that have left an attempt, or an end. What only may have begun begins with its first."""
     nodes = [step.node for step in plan.steps if step.parent == token.node]
     span = (block.pk + 1, block.pk + block.total)
-    rows = StepLog.objects.filter(run_id=run.pk, node__in=nodes, scope_id__range=span, final=True)
-    return set(rows.values_list("scope_id", flat=True))
+    rows = StepLog.objects.filter(run_id=run.pk, node__in=nodes, scope_id__range=span)
+    return set(rows.filter(Q(final=True) | Q(attempt__gt=0)).values_list("scope_id", flat=True))
 
 
 def unfinished(run: Run, body: BodyPlan, block: Scope, there: Collection[int]) -> list[int]:

@@ -24,7 +24,7 @@ from tests.engine.drawings import step
 from tests.engine.holding import held_at_work
 from tests.engine.house import House, leftovers, output
 from tests.engine.kinds import Held, Told, kinds
-from tests.engine.rows import rows
+from tests.engine.rows import own_connection, rows
 from tests.engine.test_lanes import drawing, place
 from tests.waiting import wait_until
 
@@ -105,6 +105,45 @@ def test_a_deaf_item_that_is_cut_off_is_in_the_ledger(house: House, sandbox: San
         wait_until(lambda: not worker._attempts, 10, "the handler to be let go")
     assert logged(run_id)[3] == "K"
     assert (leftovers(run_id), list(breaches())) == ({}, [])
+
+
+def test_it_stands_alone_at_the_step_that_it_has_come_to(house: House, sandbox: Sandbox) -> None:
+    """What has ended before is stored, and the step follows from that."""
+    held = Held(listens=False)
+    second = Outside(lambda context: held.run(context, context) if context.step_key == "b" else Done(None))
+    raw = drawing(2, step("a", "told"), step("b", "told"), lines=("a > b",), parallel=1)
+    with held_at_work(house, sandbox, held, kinds(told=second), raw) as (run_id, _):
+        undo_run(run_id, house.actor)
+        wait_until(Token.objects.filter(run_id=run_id, node=2, state="L").exists, 10, "the item to have a token")
+        [token] = Token.objects.filter(run_id=run_id)
+        [before] = StepLog.objects.filter(run_id=run_id, scope_id=token.scope_id)
+        assert (before.node, before.outcome, token.cause) == (1, "S", [before.entry])
+        held.release.set()
+        assert house.end_of(run_id).state == "undone"
+    ended = StepLog.objects.filter(run_id=run_id, node__gt=0).order_by("entry").values_list("node", "outcome", "cause")
+    assert list(ended) == [(1, "S", before.cause), (2, "S", [before.entry])]
+    assert (leftovers(run_id), list(breaches())) == ({}, [])
+
+
+def test_all_hear_of_their_end_where_one_cannot_be_told_apart(
+    house: House, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lane.Lane, "let_go", broken)
+    held = Held(listens=False)
+    raw = drawing(2, step("a", "held"), parallel=2)
+    with held_at_work(house, sandbox, held, kinds(held=held), raw) as (run_id, _):
+        held.enter()
+        worker = house.worker
+        assert worker is not None
+        attempts = worker._attempts.all()
+        undo_run(run_id, house.actor)
+        with own_connection() as connection:
+            worker._upkeep.see_to(connection)
+        assert [attempt.stop.is_set() for attempt in attempts] == [True, True]
+
+
+def broken(*_: object) -> None:
+    raise RuntimeError("as told")
 
 
 def test_what_is_taken_away_at_once_may_have_acted(

@@ -5,14 +5,17 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.db.models.functions import Now
 
 from orchestrator.core.outcome import Done
 from orchestrator.engine import lane, statements
-from orchestrator.models import Token
+from orchestrator.engine.sandbox import Sandbox
+from orchestrator.models import Run, Token
 from orchestrator.queries.fsck import breaches
-from orchestrator.services.control import cancel_run, pause_run
+from orchestrator.services.control import cancel_run, fail_overdue_run, pause_run
+from orchestrator.services.reopen import retry_run
 from tests.engine.drawings import step
-from tests.engine.house import House, leftovers
+from tests.engine.house import House, leftovers, make_tools, worker_at_work
 from tests.engine.kinds import kinds
 from tests.engine.rows import beat, claim, rows, take_over
 from tests.engine.test_lane_cut import Outside, logged
@@ -22,14 +25,14 @@ A, B = 11, 22
 TOTAL = 100
 SCOPE = {"total": TOTAL, "chunk": TOTAL, "lanes": 1, "timeout": 30, "tolerate": 0, "items": [0] * TOTAL}
 DONE = {"node": 1, "index": 1, "attempt": 1, "o": "S", "final": True, "ports": ["out"], "began": 0, "ended": 0}
+KNOWN = kinds(told=Outside(lambda _: Done(None)))
 MAY_HAVE_BEGUN = dict.fromkeys(range(lane.BATCH), "U")
 
 
 @pytest.fixture
 def run_id(house: House) -> UUID:
     """A run whose for-each has a lane that nobody has."""
-    known = kinds(told=Outside(lambda _: Done(None)))
-    found = house.start(house.publish(drawing(TOTAL, step("a", "told")), kinds=known))
+    found = house.start(house.publish(drawing(TOTAL, step("a", "told")), kinds=KNOWN))
     beat(A)
     (outer,) = claim(A)
     advanced(A, outer, then="items", scope=SCOPE, waiting={"kind": "items", "text": "-"})
@@ -111,3 +114,21 @@ def test_nothing_is_held_alone_in_a_run_that_goes_on(house: House, run_id: UUID)
     assert flushed(A, lease, hold=hold, rows=[DONE]) == "not_stopped"
     assert logged(run_id) == {}
     assert flushed(A, lease, lo=1, ok=1, rows=[DONE]) == "go", "it has changed nothing"
+
+
+def test_an_item_that_was_to_be_tried_again_when_its_run_stopped_goes_on(
+    house: House, run_id: UUID, sandbox: Sandbox
+) -> None:
+    """Its first attempt is in the log: the next one is its second, in no lane."""
+    (lease,) = claim(A)
+    Run.objects.filter(pk=run_id).update(deadline_at=Now())
+    fail_overdue_run(run_id)
+    failed = {**DONE, "o": "F", "final": False, "ports": None, "err": {"code": "flaky", "message": "not yet"}}
+    token = {"node": 1, "attempt": 1, "timeout": 30, "prev": 1, "began": 0, "delay": 1, "waiting": {"kind": "retry"}}
+    leave = {"index": 1, "token": token, "sig": []}
+    assert flushed(A, lease, rows=[failed], leave=leave) == "cancelled"
+    rows(statements.STOP_CANCELLED, 0, 100)
+    retry_run(run_id, house.actor)
+    with worker_at_work(make_tools(sandbox, KNOWN)):
+        assert house.end_of(run_id).state == "succeeded"
+    assert logged(run_id) == {0: "FS"} | dict.fromkeys(range(1, TOTAL), "S")
