@@ -122,4 +122,4 @@ def test_only_an_old_lease_that_nobody_is_at_work_on_is_given_back(
     if at_work:
         kept.at_work(token)
     kept.see_to()
-    assert kept.sent.items == ([{"t": token.pk, "e": token.epoch, "then": "back"}] if returned else [])
+    assert kept.sent.items == ([{"t": token.pk, "e": token.epoch, "then": "back", "stray": True}] if returned else [])
