@@ -13,6 +13,14 @@ FOLD_SHARE = 0.25
 FOLD_SECONDS = 1.0
 FOLD_WIDTH = 4.0  # percent of the axis
 MOST_FOLDED = 40.0  # percent of the axis, for all folds together
+WAITED = {
+    "human_task": "Waited for a person",
+    "delay": "Waited for its time",
+    "wait_event": "Waited for an event",
+    "sub_workflow": "Waited for its run",
+    "scope": "Waited for the steps inside",
+    "repeat": "Waited for the steps inside",
+}
 ATTEMPT = {"attempt": "Attempt", "undo": "Undo, attempt"}
 NARROWEST = 0.5  # percent: shorter bars could not be seen
 
@@ -179,7 +187,7 @@ def _bar(axis: Axis, span: Span, begun: float, ended: float) -> Bar:
 def words(span: Span) -> str:
     """What a bar stands for."""
     if span.kind == "wait":
-        return "Waited for a person"
+        return WAITED.get(span.waits_as, "Waited")
     told = str(span.state).replace("_", " ")
     return f"{span.progress.text}: {told}" if span.progress else f"{ATTEMPT[span.kind]} {span.attempt}: {told}"
 

@@ -84,7 +84,8 @@ def _record(trace: tracing.RunTrace, lease: Lease, facts: VersionFacts, settled:
     above = _step_span(trace, lease)
     what = tracing.Ended(
         name=f"attempt {step.key}",
-        began=lease.started_at,
+        # A wait belongs to its attempt, as the log says it.
+        began=lease.first_started_at if lease.phase == 1 and lease.attempt == 1 else lease.started_at,
         ended=ended,
         attributes={**attributes, "branchline.attempt": lease.attempt, "branchline.queue": lease.queue},
         code=code,

@@ -321,33 +321,19 @@ WHERE u.state IN ('stuck', 'unknown') AND u.at >= %s AND u.error->>'code' = bran
 """
 
 # Ended attempts of a run that no worker told of: its worker died, it was dropped with its run or branch, or people
-# skipped it (sessions below 0), decided it, or an event ended it (0: it began when its task was opened, or as its
-# delivery says). A lane of a for-each stands in its block: its attempts belong to the for-each's step. `begun` and
-# `attempts` are the step's. Served by the log's key, task_closed (a decision is one transaction) and delivery_by_run.
+# skipped it (sessions below 0), decided it, or an event ended it (0). A lane of a for-each stands in its block: its
+# attempts belong to the for-each's step. `begun` and `attempts` are the step's. Served by the log's key.
 UNTOLD_ATTEMPTS = """
 SELECT l.node, l.scope_id, l.generation, l.attempt, l.outcome, l.final, l.started_at, l.finished_at,
     coalesce(b.parent, l.scope_id) AS step_scope,
-    least(w.begun, h.opened_at, v.begun_at) AS begun, w.attempts
+    w.begun, w.attempts
 FROM orchestrator_steplog l
-JOIN orchestrator_run r ON r.id = l.run_id
 LEFT JOIN orchestrator_scope b ON b.id = l.scope_id AND b.node = l.node
 LEFT JOIN LATERAL (
     SELECT min(p.started_at) AS begun, max(p.attempt) AS attempts FROM orchestrator_steplog p
     WHERE p.run_id = l.run_id AND p.node = l.node AND p.scope_id = l.scope_id AND p.generation = l.generation
         AND p.attempt <= l.attempt AND p.started_at IS NOT NULL
 ) w ON l.final
-LEFT JOIN LATERAL (
-    SELECT t.opened_at FROM orchestrator_human_task t
-    WHERE l.session_id = 0 AND t.workspace_id = r.workspace_id AND NOT (t.state IN ('open', 'claimed'))
-        AND t.closed_at BETWEEN l.started_at - interval '10 seconds' AND l.started_at
-        AND t.run_id = l.run_id AND t.follows->'node' = to_jsonb(l.node)
-    ORDER BY t.closed_at DESC LIMIT 1
-) h ON true
-LEFT JOIN (
-    SELECT DISTINCT ON (d.node, d.scope_id, d.generation) d.node, d.scope_id, d.generation, d.begun_at
-    FROM orchestrator_delivery d WHERE d.run_id = %(run)s AND d.state = 'D'
-    ORDER BY d.node, d.scope_id, d.generation, d.ended_at DESC
-) v ON l.session_id = 0 AND v.node = l.node AND v.scope_id = l.scope_id AND v.generation = l.generation
 WHERE l.run_id = %(run)s AND (l.outcome IN ('U', 'K') OR l.outcome = 'S' AND l.session_id <= 0)
     AND coalesce(l.started_at, w.begun) IS NOT NULL
 """

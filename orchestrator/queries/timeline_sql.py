@@ -11,14 +11,17 @@ WITH RECURSIVE {within}chosen AS (
 SELECT node, scope_id, generation, attempt, outcome, started_at, finished_at FROM chosen
 ORDER BY started_at, entry LIMIT %(most)s
 """
-#: Parameters: the same. A lane of a for-each (phase 2) is a hand at work, no attempt of the for-each.
+#: Parameters: the same. A lane of a for-each (phase 2) is a hand at work, no attempt of the for-each. A step that waits
+#: (phase 1) is in the attempt that parked it.
 AT_WORK = """
 WITH RECURSIVE {within}chosen AS (
-    SELECT t.node, t.scope_id, t.generation, t.attempt, t.started_at FROM {tokens}
+    SELECT t.node, t.scope_id, t.generation, t.attempt + (t.state = 'W')::int AS attempt, t.state,
+        CASE WHEN t.state = 'W' AND t.attempt = 0 THEN t.first_started_at ELSE t.started_at END AS began FROM {tokens}
     WHERE t.run_id = %(run)s AND (%(nodes)s::int[] IS NULL OR t.node = ANY(%(nodes)s::int[]))
-        AND t.state = 'L' AND t.phase <> 2 AND t.started_at IS NOT NULL
+        AND t.started_at IS NOT NULL AND (t.state = 'L' AND t.phase <> 2
+            OR t.state = 'W' AND t.phase = 1 AND t.waiting->>'kind' <> 'retry')
 )
-SELECT node, scope_id, generation, attempt, NULL, started_at, NULL FROM chosen ORDER BY started_at LIMIT %(most)s
+SELECT node, scope_id, generation, attempt, state, began, NULL FROM chosen ORDER BY began LIMIT %(most)s
 """
 #: Parameters: the same, and shown (the for-eaches that are told), inside (all steps inside items). A for-each begins
 #: with the first of its items: the log knows of its own step only when it went on after the last one.

@@ -78,7 +78,8 @@ BEGIN
                 started_at, finished_at, session_id, cause, input, input_ref, output, output_ref, error, log, xid)
             SELECT v_idle_entry[x.ordinality], x.run_id, x.node, x.scope_id, x.generation, x.attempt, x.value->>'o', true,
                 CASE WHEN x.value ? 'ports' THEN ARRAY(SELECT jsonb_array_elements_text(x.value->'ports')) END,
-                x.started_at, v_now, CASE WHEN x.value->>'o' <> 'K' OR x.phase > 0 THEN p_session END, x.cause,
+                CASE WHEN x.phase = 1 AND x.attempt = 1 THEN x.first_started_at ELSE x.started_at END, v_now,
+                CASE WHEN x.value->>'o' <> 'K' OR x.phase > 0 THEN p_session END, x.cause,
                 x.value->'inp', (x.value->>'iref')::uuid, x.value->'out', (x.value->>'oref')::uuid, x.value->'err', x.value->'log', v_xid
             FROM ROWS FROM (unnest(v_idle), jsonb_array_elements(p_items)) WITH ORDINALITY AS x;
             v_signals := ARRAY(
@@ -127,7 +128,9 @@ BEGIN
             VALUES (v_entry, t.run_id, t.node, t.scope_id, t.generation, t.attempt, i->>'o',
                 v_then = 'go', CASE WHEN i ? 'ports' THEN ARRAY(SELECT jsonb_array_elements_text(i->'ports')) END,
                 -- What another step kept from beginning was in nobody's hands: an undo knows by that that it has not acted.
-                t.started_at, v_now, CASE WHEN i->>'o' <> 'K' OR t.phase > 0 THEN p_session END, t.cause,
+                -- A wait belongs to its attempt; the first one began with the step.
+                CASE WHEN t.phase = 1 AND t.attempt = 1 THEN t.first_started_at ELSE t.started_at END, v_now,
+                CASE WHEN i->>'o' <> 'K' OR t.phase > 0 THEN p_session END, t.cause,
                 i->'inp', (i->>'iref')::uuid, i->'out', (i->>'oref')::uuid, i->'err', i->'log', v_xid);
         END IF;
         IF v_ctl = 'C' OR (v_ctl = 'K' AND t.node >= 0) THEN

@@ -4,11 +4,10 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import timedelta
 from threading import Barrier
 from typing import Any
 from unittest.mock import patch
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from django.db import connection, connections
@@ -16,7 +15,7 @@ from django.db.models import F
 
 from orchestrator.core.actor import Actor
 from orchestrator.core.json_types import Json
-from orchestrator.engine import dispatch, metrics, statements
+from orchestrator.engine import dispatch, metrics
 from orchestrator.engine.sandbox import Sandbox
 from orchestrator.models import Gate, HumanTask, Run, StepLog, Token, Version
 from orchestrator.models.ballot import digest_of
@@ -30,7 +29,6 @@ from tests.engine.rows import own_connection
 from tests.engine.spans import microseconds, recorded, wait_for_run_span
 from tests.factories import actor_of, make_member
 from tests.harness.mutants import mutated
-from tests.queries.plans import reads_of
 from tests.waiting import wait_until
 
 OUTCOMES = [{"key": "yes", "label": "Yes"}, {"key": "no", "label": "No"}]
@@ -277,30 +275,6 @@ def test_of_many_who_decide_at_once_one_ends_the_step(house: House, sandbox: San
     assert StepLog.objects.filter(run_id=run_id, node=0).count() == 1
 
 
-def test_what_its_span_lasts_is_found_among_many_other_tasks(house: House, sandbox: Sandbox) -> None:
-    with at_work(house, sandbox):
-        run_id, task = opened(house, house.publish(DRAWINGS["a line"]))
-        decide(house, task)
-        house.end_of(run_id)
-    row = HumanTask.objects.values().get(pk=task.pk)
-    closed_at = row["closed_at"]
-    assert closed_at is not None
-    gone = ({**row, "id": uuid4(), "closed_at": closed_at - timedelta(minutes=n)} for n in range(1, 2000))
-    HumanTask.objects.bulk_create(HumanTask(**one) for one in gone)
-
-    def look() -> list[Any]:
-        with connection.cursor() as cursor:
-            cursor.execute(statements.UNTOLD_ATTEMPTS, {"run": run_id})
-            return [value for one in cursor.fetchall() for value in one]
-
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE orchestrator_human_task")
-    assert row["opened_at"] in look()
-    reads = reads_of(look, "orchestrator_human_task")
-    assert {index for index, _ in reads} == {"task_closed"}
-    assert sum(rows for _, rows in reads) <= 10, reads
-
-
 def test_its_span_lasts_as_long_as_people_were_asked(house: House, sandbox: Sandbox) -> None:
     with recorded() as exporter, at_work(house, sandbox):
         run_id, task = opened(house, house.publish(DRAWINGS["a line"], slug="asked"))
@@ -310,5 +284,7 @@ def test_its_span_lasts_as_long_as_people_were_asked(house: House, sandbox: Sand
     (run,), (whole,), (attempt,) = found["run asked"], found["step ask"], found["attempt ask"]
     row = StepLog.objects.get(run_id=run_id, node=0, outcome="S")
     assert (whole.parent, attempt.parent) == (run.span_id, whole.span_id)
-    assert (whole.began, whole.ended) == (microseconds(task.opened_at), microseconds(row.finished_at))
+    assert row.started_at is not None
+    assert row.started_at <= task.opened_at
+    assert (whole.began, whole.ended) == (microseconds(row.started_at), microseconds(row.finished_at))
     assert (whole.failure, attempt.failure, whole.attributes["branchline.attempts"]) == (None, None, 1)

@@ -9,7 +9,7 @@ from monitor.timeline import lay_out, make_axis
 from monitor.words import duration_words, size_words
 from orchestrator.core.states import StepRunState
 from orchestrator.queries.step_run import Progress
-from orchestrator.queries.timeline import Span
+from orchestrator.queries.timeline import WAITING, Span
 
 START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 
@@ -121,6 +121,13 @@ def test_a_wait_is_drawn_below_its_attempts():
     )
     assert [bar.kind for bar in drawn.lanes[0].bars] == ["wait", "attempt"]
     assert len(drawn.folds) == 1
+
+
+@pytest.mark.parametrize("kind", sorted(WAITING))
+def test_a_wait_says_what_for(kind):
+    wait = replace(span("a", 0, 3_000, kind="wait", state=StepRunState.WAITING), waits_as=kind)
+    drawn = lay_out([wait], start=START, end=START + timedelta(seconds=3_001), names={})
+    assert drawn.lanes[0].bars[0].title.startswith("Waited for ")
 
 
 def test_a_for_each_is_one_bar_that_says_how_far_it_is():
