@@ -1,7 +1,9 @@
 """A join's result in the inspector: offered while somebody types, tried on what is known, refused elsewhere."""
 
+import re
+
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from designer.services.workflows import create_workflow
 from orchestrator.models.workspace import Role
@@ -10,6 +12,7 @@ from tests.browser.canvas import Canvas
 from tests.browser.site import Site
 from tests.core.drawings import raw_document, step
 
+READS = re.compile(r"/draft/preview/\?")
 PLAIN = {"value": 1}
 DRAWN = raw_document(
     [
@@ -37,8 +40,16 @@ def test_an_expression_where_branches_meet_reads_what_became_of_them(site: Site,
     canvas.connect("reserve", "out", "ship")
     expect(canvas.problems).to_contain_text("No problems")
     canvas.saved()
-    text.fill("")
+    held: list[Route] = []
+    page.route(READS, lambda route: held.append(route))
+    with page.expect_request(READS):
+        text.fill("")
     text.press_sequentially("join.branches.")
+    expect(offered).to_have_count(0)
+    page.unroute(READS)
+    for route in held:
+        route.continue_()
+    # What can be read came after the last letter.
     expect(offered.get_by_role("listitem")).to_contain_text(["pay", "reserve"])
     text.fill("join.arrived")
     expect(canvas.field("config.value").locator(".preview")).to_have_text('= ["pay","reserve"]')

@@ -33,7 +33,9 @@ function useRoots(step: string | null, undo: boolean): [JsonObject, () => void] 
 export function CodeInput({ id, value, onChange, rows, placeholder, wrong = false, label }: Props) {
   const { step, readOnly, undo = false } = useScope();
   const [roots, look] = useRoots(step, undo);
-  const [offer, setOffer] = useState<Completion | null>(null);
+  /** The text before the caret while completions are wanted: they come, too, when what can be read comes later. */
+  const [typed, setTyped] = useState<string | null>(null);
+  const offer: Completion | null = typed === null ? null : complete(typed, roots);
   const [at, setAt] = useState(0);
   const area = useRef<HTMLTextAreaElement>(null);
   const list = useId();
@@ -44,14 +46,14 @@ export function CodeInput({ id, value, onChange, rows, placeholder, wrong = fals
     if (!offer || !chosen || !box) return;
     const caret = offer.start + chosen.text.length;
     onChange(value.slice(0, offer.start) + chosen.text + value.slice(box.selectionEnd));
-    setOffer(null);
+    setTyped(null);
     requestAnimationFrame(() => box.setSelectionRange(caret, caret));
   };
 
   const onKey = (event: KeyboardEvent): void => {
     if (!offer) {
       if (event.key === " " && event.ctrlKey && area.current) {
-        setOffer(complete(value.slice(0, area.current.selectionEnd), roots));
+        setTyped(value.slice(0, area.current.selectionEnd));
         event.preventDefault();
       }
       return;
@@ -60,7 +62,7 @@ export function CodeInput({ id, value, onChange, rows, placeholder, wrong = fals
     if (event.key === "ArrowDown") setAt(Math.min(at + 1, last));
     else if (event.key === "ArrowUp") setAt(Math.max(at - 1, 0));
     else if (event.key === "Enter" || event.key === "Tab") accept(at);
-    else if (event.key === "Escape") setOffer(null);
+    else if (event.key === "Escape") setTyped(null);
     else return;
     event.preventDefault();
     event.stopPropagation();
@@ -86,12 +88,12 @@ export function CodeInput({ id, value, onChange, rows, placeholder, wrong = fals
         readOnly={readOnly}
         onChange={(event) => {
           onChange(event.target.value);
-          setOffer(complete(event.target.value.slice(0, event.target.selectionEnd), roots));
+          setTyped(event.target.value.slice(0, event.target.selectionEnd));
           setAt(0);
         }}
         onKeyDown={onKey}
         onFocus={look}
-        onBlur={() => setOffer(null)}
+        onBlur={() => setTyped(null)}
       />
       {offer && (
         <ul id={list} className="completions raised" aria-label="Completions">
