@@ -729,7 +729,6 @@ class Migration(migrations.Migration):
                 ('state', models.CharField(default=orchestrator.models.event.DeliveryState['PENDING'], max_length=1)),
                 ('why', models.CharField(blank=True, default='', max_length=20)),
                 ('error', models.JSONField(null=True)),
-                ('begun_at', models.DateTimeField(null=True)),
                 ('made_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ('ended_at', models.DateTimeField(null=True)),
                 ('xid', models.BigIntegerField(default=0)),

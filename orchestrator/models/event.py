@@ -97,8 +97,6 @@ class Delivery(models.Model):
     #: Of an ignored one: not_wanted, wait_ended, replayed or discarded.
     why = models.CharField(max_length=20, default="", blank=True)
     error = models.JSONField(null=True)
-    #: When its step had begun, of one that comes while the step waits.
-    begun_at = models.DateTimeField(null=True)
     made_at = models.DateTimeField(db_default=Now())
     ended_at = models.DateTimeField(null=True)
     xid = models.BigIntegerField(default=0)

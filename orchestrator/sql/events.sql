@@ -264,9 +264,9 @@ BEGIN
         RETURN;
     END IF;
     INSERT INTO orchestrator_delivery (event_id, run_id, node, scope_id, generation, replay, token_id, topic, lane, state,
-        why, begun_at, made_at, xid)
+        why, made_at, xid)
     SELECT event, k.run_id, k.node, k.scope_id, k.generation, 0, k.id, v_topic, branchline_lane(k.scope_id), 'P', '',
-        k.first_started_at, clock_timestamp(), branchline_xid()
+        clock_timestamp(), branchline_xid()
     FROM orchestrator_token k WHERE k.state = 'W' AND k.waiting->>'topic' IN (v_topic, v_any);
     GET DIAGNOSTICS reached = ROW_COUNT;
     IF reached > 0 THEN
@@ -303,19 +303,18 @@ DECLARE
     d orchestrator_delivery;
     v_token bigint;
     v_scope bigint;
-    v_begun timestamptz;
 BEGIN
     SELECT x.* INTO d FROM orchestrator_delivery x WHERE x.id = p_delivery;
     PERFORM branchline_lock_topics(ARRAY[split_part(d.topic, '#', 1)], ARRAY[d.topic]);
     SELECT x.* INTO d FROM orchestrator_delivery x WHERE x.id = p_delivery AND x.state = 'X' FOR UPDATE;
     v_token := branchline_waits_again(d);
-    SELECT k.scope_id, k.first_started_at INTO v_scope, v_begun FROM orchestrator_token k WHERE k.id = v_token;
+    SELECT k.scope_id INTO v_scope FROM orchestrator_token k WHERE k.id = v_token;
     IF v_scope IS NULL THEN RETURN; END IF;
     PERFORM branchline_end_delivery(d.id, 'I', 'replayed');
     INSERT INTO orchestrator_delivery (event_id, run_id, node, scope_id, generation, replay, token_id, topic, lane, state,
-        why, begun_at, made_at, xid)
+        why, made_at, xid)
     SELECT d.event_id, d.run_id, d.node, v_scope, d.generation, greatest(max(x.replay), d.replay) + 1, v_token, d.topic, d.lane,
-        'P', '', v_begun, clock_timestamp(), branchline_xid()
+        'P', '', clock_timestamp(), branchline_xid()
     FROM orchestrator_delivery x WHERE x.event_id = d.event_id AND x.run_id = d.run_id AND x.node = d.node
         AND x.scope_id = v_scope AND x.generation = d.generation;
     SELECT h.queues, h.runs, h.more, h.ended INTO queues, runs, more, ended FROM branchline_deliver_held(d.topic, 100) h;
