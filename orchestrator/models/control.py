@@ -103,6 +103,7 @@ class StepLog(models.Model):
     #: True when nothing follows by this step's own retry: the step run has ended with this row.
     final = models.BooleanField(default=True)
     ports = ArrayField(models.CharField(max_length=63), null=True)
+    #: A wait belongs to the attempt that parked the step.
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField()
     session_id = models.BigIntegerField(null=True)
