@@ -46,9 +46,9 @@ def test_an_expression_where_branches_meet_reads_what_became_of_them(site: Site,
         text.fill("")
     text.press_sequentially("join.branches.")
     expect(offered).to_have_count(0)
-    page.unroute(READS)
     for route in held:
         route.continue_()
+    page.unroute(READS)
     # What can be read came after the last letter.
     expect(offered.get_by_role("listitem")).to_contain_text(["pay", "reserve"])
     text.fill("join.arrived")
