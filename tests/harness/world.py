@@ -314,7 +314,7 @@ class World:
         self.memory.look()
 
 
-def nothing(*_: Any) -> None:
+def nothing(*_: Any, **__: Any) -> None:
     """Stands where somebody would be told."""
 
 
