@@ -120,5 +120,6 @@ BEGIN
             q.business_key::text, q.started_by_id, q.trace_context, q.root_run_id, q.depth, k.queue_limit_id
         FROM leased k LEFT JOIN (first f JOIN orchestrator_run q ON q.id = f.run_id) ON f.id = k.id
         ORDER BY k.priority, k.ready_at, k.id;
-    IF v_lines <> '{}' THEN PERFORM branchline_leave_lines(v_lines, v_admitted, v_started, v_now); END IF;
+    -- The rate counts from when the steps are said to begin: starts are as far apart as the log says.
+    IF v_lines <> '{}' THEN PERFORM branchline_leave_lines(v_lines, v_admitted, v_started, v_at); END IF;
 END $$;

@@ -1,6 +1,7 @@
 """Limits of queues as rows: who begins, who stands in line, who hears of a free place."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from orchestrator.engine import statements
 from orchestrator.models import QueueLimit, StepLog, Token
 from orchestrator.queries.queues import queues_for_actor
 from orchestrator.services.control import cancel_run, pause_run, resume_run
+from orchestrator.services.queue_limits import Rate
 from tests.engine.house import House, make_house
 from tests.engine.lines import A, B, begin, give_back, go, in_line, limit, line, park, sessions, settle
 from tests.engine.rows import claim, finish, rows, take_over
@@ -254,3 +256,13 @@ def test_all_queues_are_read_by_one_statement(house: House, django_assert_num_qu
     with django_assert_num_queries(1):
         (queue,) = queues_for_actor(house.actor)
     assert (queue.name, queue.concurrency, queue.at_work, queue.in_line) == ("default", 1, 1, 2)
+
+
+def test_the_next_start_is_a_period_after_the_last_one_as_logged(house: House) -> None:
+    found = limit(house, rate=Rate(starts=20, period=1))
+    begin(house, *"ab")
+    (lease,) = claim(A, 2)
+    found.refresh_from_db()
+    began = Token.objects.get(pk=lease["id"]).started_at
+    assert began is not None
+    assert found.used_until == began + timedelta(milliseconds=50)

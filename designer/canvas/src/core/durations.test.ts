@@ -10,6 +10,8 @@ describe("durations", () => {
     ["1h 30m", "PT1H30M"],
     ["2 days and 3 hours", "P2DT3H"],
     ["0.5 s", "PT0.5S"],
+    ["P1W", "P1W"],
+    ["2 weeks", "P14D"],
     ["soon", null],
     ["5 parsecs", null],
     ["", null],
@@ -18,6 +20,11 @@ describe("durations", () => {
   it.each([1, 59, 60, 3_599, 86_400, 90_061, 0.25])("%d s goes to ISO and back", (seconds) => {
     expect(secondsOf(isoOf(seconds))).toBe(seconds);
     expect(readDuration(spokenDuration(isoOf(seconds)))).toBe(isoOf(seconds));
+  });
+
+  it("a week is seven days", () => {
+    expect(secondsOf("P1WT1H")).toBe(7 * 86_400 + 3_600);
+    expect(spokenDuration("P2W")).toBe("14 d");
   });
 
   it.each(["P", "PT", "P1Y", "1H"])("%s is no duration", (text) => expect(secondsOf(text)).toBeNull());

@@ -1,14 +1,22 @@
 /** ISO 8601 durations as the document stores them, and as people write and read them. */
-const ISO = /^P(?:(\d+(?:\.\d+)?)D)?(?:T(?:(\d+(?:\.\d+)?)H)?(?:(\d+(?:\.\d+)?)M)?(?:(\d+(?:\.\d+)?)S)?)?$/;
-const UNITS: Record<string, number> = { d: 86_400, h: 3_600, m: 60, s: 1 };
-const WORDS = /(\d+(?:\.\d+)?)\s*(days?|d|hours?|hrs?|h|minutes?|min|mins?|m|seconds?|secs?|s)\b/gi;
+const ISO =
+  /^P(?:(\d+(?:\.\d+)?)W)?(?:(\d+(?:\.\d+)?)D)?(?:T(?:(\d+(?:\.\d+)?)H)?(?:(\d+(?:\.\d+)?)M)?(?:(\d+(?:\.\d+)?)S)?)?$/;
+const UNITS: Record<string, number> = { w: 604_800, d: 86_400, h: 3_600, m: 60, s: 1 };
+const WORDS =
+  /(\d+(?:\.\d+)?)\s*(weeks?|wks?|w|days?|d|hours?|hrs?|h|minutes?|min|mins?|m|seconds?|secs?|s)\b/gi;
 
 /** Seconds of an ISO duration; null when the text is not one. */
 export function secondsOf(iso: string): number | null {
   const match = ISO.exec(iso);
   if (!match || iso === "P" || iso.endsWith("T")) return null;
-  const [, days = "0", hours = "0", minutes = "0", seconds = "0"] = match;
-  return Number(days) * 86_400 + Number(hours) * 3_600 + Number(minutes) * 60 + Number(seconds);
+  const [, weeks = "0", days = "0", hours = "0", minutes = "0", seconds = "0"] = match;
+  return (
+    Number(weeks) * 604_800 +
+    Number(days) * 86_400 +
+    Number(hours) * 3_600 +
+    Number(minutes) * 60 +
+    Number(seconds)
+  );
 }
 
 /** "1 h 30 min" and "PT1H30M" alike become "PT1H30M"; null when it cannot be read. */

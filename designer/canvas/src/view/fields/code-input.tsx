@@ -96,21 +96,24 @@ export function CodeInput({ id, value, onChange, rows, placeholder, wrong = fals
         onBlur={() => setTyped(null)}
       />
       {offer && (
-        <ul id={list} className="completions raised" aria-label="Completions">
+        <div id={list} role="listbox" className="completions raised" aria-label="Completions" tabIndex={-1}>
           {offer.suggestions.map((suggestion, index) => (
             // biome-ignore lint/a11y/useKeyWithClickEvents: the text area handles the keys
-            <li
+            <div
               key={suggestion.text}
               id={`${list}-${index}`}
+              role="option"
+              tabIndex={-1}
+              aria-selected={index === at}
               className={index === at ? "is-current" : ""}
               onPointerDown={(event) => event.preventDefault()}
               onClick={() => accept(index)}
             >
               <code>{suggestion.text}</code>
               <small>{suggestion.detail}</small>
-            </li>
+            </div>
           ))}
-        </ul>
+        </div>
       )}
     </div>
   );
