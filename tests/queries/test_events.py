@@ -13,11 +13,11 @@ from orchestrator.queries.cursor import page_of
 from orchestrator.queries.deliveries import MOST_COUNTED, dead_letter_count, dead_letters, deliveries_of_run
 from orchestrator.queries.events import NEWEST, EventFilter, event_detail, event_views, events_for, list_events
 from tests.factories import actor_of, make_member, make_workspace
-from tests.queries.plans import reads_of
+from tests.queries.plans import analyze, reads_of
 from tests.queries.test_run_keys import indexes
 from tests.run_factories import make_delivery, make_event, make_run, make_version, make_workflow
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("new_files")]
 MANY = """
 INSERT INTO orchestrator_event (workspace_id, source, event_id, type, key, extra, accepted_at)
 SELECT %s, '/s/' || n %% 500, n, 'type.' || n %% 50, CASE WHEN n %% 3 = 0 THEN '' ELSE 'order-' || n / 10 END, '{}',
@@ -32,7 +32,7 @@ def crowded() -> Workspace:
     with connection.cursor() as cursor:
         cursor.execute(MANY, [workspace.pk])
         cursor.execute(MANY, [make_workspace().pk])
-        cursor.execute("ANALYZE orchestrator_event")
+    analyze()
     return workspace
 
 
@@ -77,8 +77,7 @@ def test_deliveries_are_found_by_event_by_run_and_dead(crowded: Workspace, actor
         other = make_event(crowded)
         for one in others:
             make_delivery(other, one, "a", scope_id=number)
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE orchestrator_delivery")
+    analyze()
     for call in (
         lambda: event_views(actor, [event]),
         lambda: event_detail(actor, event.pk, {}),
@@ -98,13 +97,14 @@ def test_a_workspaces_dead_letters_are_found_among_those_of_many(crowded: Worksp
     foreign = make_delivery(make_event(elsewhere), other, "a", "X")
     rows = (Delivery(**{**values_of(foreign), "scope_id": number}) for number in range(1, 3_000))
     Delivery.objects.bulk_create(rows)
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE orchestrator_delivery")
+    analyze()
     assert [letter.pk for letter in dead_letters(actor, {}).items] == mine[::-1]
     assert dead_letter_count(actor) == len(mine)
     assert dead_letter_count(actor_of(elsewhere, make_member(elsewhere, "operator"))) == MOST_COUNTED
     for call in (lambda: dead_letters(actor, {}), lambda: dead_letter_count(actor)):
-        assert reads_of(call, "orchestrator_delivery") == [("delivery_dead", len(mine))]
+        ((index, read),) = reads_of(call, "orchestrator_delivery")
+        assert "delivery_dead" in index.split("+")
+        assert read == len(mine)
 
 
 def values_of(delivery: Delivery) -> dict[str, Any]:

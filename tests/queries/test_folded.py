@@ -17,7 +17,7 @@ from orchestrator.queries.step_runs import step_runs
 from orchestrator.queries.timeline import Span, spans_of
 from tests.factories import actor_of, make_member
 from tests.factories import make_workspace as workspace
-from tests.queries.plans import reads_of
+from tests.queries.plans import analyze, reads_of
 from tests.run_factories import (
     drawn,
     make_items,
@@ -31,7 +31,7 @@ from tests.run_factories import (
     node_of,
 )
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("new_files")]
 BEGAN = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
 TOTAL = 10_000
 FILL = """
@@ -65,7 +65,7 @@ def fill(run: Run, **fields: Any) -> Scope:
     values: dict[str, Any] = {"run": run.pk, "block": block.pk, "total": TOTAL, "began": BEGAN}
     with connection.cursor() as cursor:
         cursor.execute(FILL, values | {"nodes": [node_of(run, "pick"), node_of(run, "again")]})
-        cursor.execute("ANALYZE orchestrator_steplog")
+    analyze()
     turns = make_items(run, "again", total=0, parent=block.pk + 4)
     for turn in (1, 2):
         make_log(run, "pack", scope_id=turns.pk + turn)

@@ -9,9 +9,10 @@ from django.db import connection
 from orchestrator.models import Workspace
 from orchestrator.queries.runs import RunFilter, list_runs, runs_for
 from tests.factories import actor_of, make_member, make_workspace
+from tests.queries.plans import analyze
 from tests.run_factories import make_log, make_run, make_undo_item, make_version, make_workflow
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("new_files")]
 MANY = """
 INSERT INTO orchestrator_run (id, workspace_id, workflow_id, version_id, state, control, finished_at, correlation_id,
     business_key, idempotency_digest, trigger, depth, priority, generation, xid)
@@ -27,7 +28,7 @@ def crowded() -> Workspace:
     version = make_version(make_workflow(workspace))
     with connection.cursor() as cursor:
         cursor.execute(MANY, [workspace.pk, version.workflow_id, version.pk])
-        cursor.execute("ANALYZE orchestrator_run")
+    analyze()
     return workspace
 
 
@@ -66,8 +67,7 @@ def test_a_stuck_undo_is_found_by_its_index_whatever_its_run_does(crowded: Works
     run = make_run(make_version(make_workflow(crowded)), state="running")
     make_log(run, "a")
     make_undo_item(run, "a", "stuck")
-    with connection.cursor() as cursor:  # what other tests left in the table counts for the planner, too
-        cursor.execute("ANALYZE orchestrator_undo_item")
+    analyze()
     wanted = RunFilter(states=("undo_stuck", "failed"))
     found = runs_for(actor).filter(wanted.condition()).order_by("-id")[:50]
     (plan,) = json.loads(found.explain(format="json"))

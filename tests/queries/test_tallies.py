@@ -11,7 +11,7 @@ from orchestrator.queries.live import read_changes
 from orchestrator.queries.step_runs import step_run_rows
 from orchestrator.queries.tallies import WINDOW, Tally, tallies_of
 from tests.factories import make_workspace
-from tests.queries.plans import reads_of
+from tests.queries.plans import analyze, reads_of
 from tests.run_factories import (
     drawn,
     make_items,
@@ -24,7 +24,7 @@ from tests.run_factories import (
     node_of,
 )
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("new_files")]
 INSIDE = {"parent": "each"}
 FILL = """
 INSERT INTO orchestrator_steplog (entry, run_id, node, scope_id, generation, attempt, outcome, final, ports, started_at,
@@ -156,7 +156,7 @@ def crowded(run: Run) -> Run:
     }  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute(FILL, values)
-        cursor.execute("ANALYZE orchestrator_steplog")
+    analyze()
     return run
 
 
