@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
     from orchestrator.core.json_types import Json
 
+BEGAN, ENDED = 0, 1  # of a span
 PATIENCE = 40  # seconds that one act may take on a busy machine
 
 
@@ -134,9 +135,10 @@ def judge(house: House, pattern: Pattern, run_id: UUID) -> None:
     assert run.state == pattern.state, run.error
     assert Counter({key: len(rows) for key, rows in succeeded.items()}) == pattern.ran
     assert Counter({key: len(rows) for key, rows in cancelled.items()}) == pattern.cancelled
-    for line in pattern.order:
-        (first, nth), (second, mth) = (_nth(side) for side in line.split("<"))
-        assert _span(succeeded[first][nth])[1] <= _span(succeeded[second][mth])[0], line
+    for moment, lines in ((BEGAN, pattern.order), (ENDED, pattern.ends)):
+        for line in lines:
+            (first, nth), (second, mth) = (_nth(side) for side in line.split("<"))
+            assert _span(succeeded[first][nth])[ENDED] <= _span(succeeded[second][mth])[moment], line
     spans = [_span(*(row for key in group for row in succeeded[key])) for group in pattern.apart]
     for one, other in combinations(spans, 2):
         assert one[1] <= other[0] or other[1] <= one[0], f"{one} and {other} overlap"

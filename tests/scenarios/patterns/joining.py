@@ -46,7 +46,8 @@ JOINING = [
         acts=(Ran("next"), Opened(1), Decide("slow")),
         ran={"a": 1, "fast": 1, "slow": 1, "next": 1},
         output=["slow"],
-        order=("fast < next", "next < slow"),
+        order=("fast < next",),
+        ends=("next < slow",),
     ),
     Pattern(
         number=28,
@@ -55,7 +56,8 @@ JOINING = [
         document=in_turns(step("fast"), task("slow"), mode="any"),
         acts=(Ran("next"), Opened(1), Decide("slow"), Ran("next", 2), Opened(1), Decide("slow")),
         ran={"turns": 1, "a": 2, "fast": 2, "slow": 2, "next": 2},
-        order=("next 1 < slow 1", "slow 1 < fast 2", "next 2 < slow 2"),
+        order=("slow 1 < fast 2",),
+        ends=("next 1 < slow 1", "next 2 < slow 2"),
     ),
     Pattern(
         number=28,
@@ -70,7 +72,8 @@ JOINING = [
         ),
         acts=(Ran("come", 2), Ran("next"), Opened(1), Decide("slow"), Ran("next", 2), Opened(1), Decide("slow")),
         ran={"each": 1, "come": 2, "one": 2, "a": 2, "fast": 2, "slow": 2, "next": 2},
-        order=("come 2 < slow 1", "next 1 < slow 1", "slow 1 < fast 2", "next 2 < slow 2"),
+        order=("slow 1 < fast 2",),
+        ends=("come 2 < slow 1", "next 1 < slow 1", "next 2 < slow 2"),
     ),
     Pattern(
         number=29,
@@ -86,7 +89,8 @@ JOINING = [
         document=three(),
         acts=(Opened(3), Decide("x"), Decide("z"), Ran("next"), Decide("y")),
         ran={"a": 1, "x": 1, "y": 1, "z": 1, "next": 1},
-        order=("x < next", "z < next", "next < y"),
+        order=("x < next", "z < next"),
+        ends=("next < y",),
     ),
     Pattern(
         number=31,
@@ -94,7 +98,8 @@ JOINING = [
         document=in_turns(step("x"), step("y"), task("z"), mode="quorum", quorum=2),
         acts=(Ran("next"), Opened(1), Decide("z"), Ran("next", 2), Opened(1), Decide("z")),
         ran={"turns": 1, "a": 2, "x": 2, "y": 2, "z": 2, "next": 2},
-        order=("next 1 < z 1", "z 1 < x 2", "z 1 < y 2", "next 2 < z 2"),
+        order=("z 1 < x 2", "z 1 < y 2"),
+        ends=("next 1 < z 1", "next 2 < z 2"),
     ),
     Pattern(
         number=32,

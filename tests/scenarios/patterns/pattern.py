@@ -67,6 +67,7 @@ class Pattern:
     """`ran`: how often each step succeeded, every other one never. `cancelled`: the steps that were cancelled.
 
     `order`: "a < b" (a ended before b began), "a 1 < b 2" (the first time of a, the second of b).
+    `ends`: the same of two ends (a ended before b ended), of steps that wait from their beginning on.
     `apart`: groups of steps; while one is at work, from its first to its last step, no other is.
     `direct`: the drawing says it; otherwise it is a workaround.
     """
@@ -82,6 +83,7 @@ class Pattern:
     output: Any = ANY
     cancelled: dict[str, int] = field(default_factory=dict)
     order: tuple[str, ...] = ()
+    ends: tuple[str, ...] = ()
     apart: tuple[tuple[str, ...], ...] = ()
 
     @property

@@ -39,7 +39,8 @@ WORKAROUNDS = [
         ),
         acts=(Ran("d"), Opened(1), Decide("c")),
         ran={"branches": 1, "way": 2, "b": 1, "c": 1, "d": 2},
-        order=("d 1 < c", "c < d 2"),
+        order=("c < d 2",),
+        ends=("d 1 < c",),
     ),
     Pattern(
         number=10,
@@ -115,7 +116,8 @@ WORKAROUNDS = [
         ),
         acts=(Opened(3), Decide("x"), Decide("z"), Ran("next"), Decide("y")),
         ran={"x": 1, "y": 1, "z": 1, "next": 1},
-        order=("x < next", "z < next", "next < y"),
+        order=("x < next", "z < next"),
+        ends=("next < y",),
     ),
     Pattern(
         number=36,
@@ -141,7 +143,8 @@ WORKAROUNDS = [
         ),
         ran={"more_w": 1, "more_x": 1, "more_y": 1, "w": 1, "x": 1, "y": 1, "next": 1, "full": 1},
         cancelled={"more_z": 1},
-        order=("w < more_y", "w < next", "y < next", "next < x"),
+        order=("w < next", "y < next"),
+        ends=("w < more_y", "next < x"),
     ),
     Pattern(
         number=38,
