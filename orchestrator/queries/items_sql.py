@@ -9,13 +9,14 @@ WITH block AS (
     WHERE s.run_id = %(run)s AND s.node = %(node)s AND (%(parent)s::bigint IS NULL OR s.parent = %(parent)s)
     ORDER BY s.id DESC LIMIT 1
 ), last AS (
-    SELECT DISTINCT ON (l.node, l.scope_id) l.node, l.scope_id, l.outcome, l.ports
+    -- Rows without an attempt: what a lane may have begun when it was taken away.
+    SELECT DISTINCT ON (l.node, l.scope_id) l.node, l.scope_id, l.outcome, l.ports, l.final
     FROM block b JOIN orchestrator_steplog l ON l.run_id = %(run)s AND l.node = ANY(%(inside)s::int[])
-        AND l.scope_id BETWEEN b.id + 1 AND b.id + b.total AND l.final
+        AND l.scope_id BETWEEN b.id + 1 AND b.id + b.total AND (l.final OR l.attempt < 1)
     ORDER BY l.node, l.scope_id, l.generation DESC, l.attempt DESC
 ), ended AS (
     SELECT scope_id, bool_or(outcome IN ('F', 'T') AND ports IS NULL) AS failed, bool_or(outcome = 'K') AS cut,
-        bool_or(outcome <> 'R' AND node = ANY(%(exits)s::int[])) AS done
+        bool_or(final AND outcome <> 'R' AND node = ANY(%(exits)s::int[])) AS done, bool_or(final) AS known
     FROM last GROUP BY scope_id
 ), live AS (
     SELECT scope_id, bool_or(leased) AS at_work FROM (
@@ -39,7 +40,7 @@ WITH block AS (
         WHEN e.failed THEN 'failed'
         WHEN e.cut THEN 'cancelled'
         WHEN e.done THEN 'succeeded'
-        WHEN e.scope_id IS NULL THEN 'not_begun'
+        WHEN e.scope_id IS NULL OR b.state = 'O' AND NOT e.known THEN 'not_begun'
         WHEN b.state = 'O' THEN 'waiting'
         ELSE 'cancelled' END AS state
     FROM block b CROSS JOIN generate_series(0, b.total - 1) n

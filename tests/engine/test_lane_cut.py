@@ -17,6 +17,7 @@ from orchestrator.engine.sandbox import Sandbox
 from orchestrator.models import Run, StepLog, Token, UndoItem
 from orchestrator.models.scope import BLOCK
 from orchestrator.queries.fsck import breaches
+from orchestrator.queries.items import items_of
 from orchestrator.services.control import cancel_run, fail_overdue_run
 from orchestrator.services.reopen import retry_run
 from orchestrator.services.undo import undo_run
@@ -71,6 +72,11 @@ def logged(run_id: UUID) -> dict[int, str]:
 def ledger(run_id: UUID) -> dict[int, str]:
     lines = UndoItem.objects.filter(run_id=run_id, node=1).values_list("scope_id", "state")
     return {scope % BLOCK - 1: state for scope, state in lines}
+
+
+def listed(house: House, run_id: UUID) -> Counter[str]:
+    """In which states the list of items has its first 200."""
+    return Counter(item.state for item in items_of(house.actor, run_id, "each", {"limit": "200"}).items)
 
 
 def held_alone(run_id: UUID) -> bool:
@@ -156,6 +162,7 @@ def test_what_is_taken_away_at_once_may_have_acted(
         cancel_run(run_id, house.actor, hard=True)
         assert house.end_of(run_id).state == "cancelled"
         assert logged(run_id) == dict.fromkeys(range(lane.BATCH), "U")
+        assert listed(house, run_id) == {"cancelled": lane.BATCH, "not_begun": 200 - lane.BATCH}
         undo_run(run_id, house.actor)
         assert house.end_of(run_id).state == "undone"
     assert ledger(run_id) == dict.fromkeys(range(lane.BATCH), "irreversible")
