@@ -50,7 +50,7 @@ def test_an_expression_where_branches_meet_reads_what_became_of_them(site: Site,
         route.continue_()
     page.unroute(READS)
     # What can be read came after the last letter.
-    expect(offered.get_by_role("listitem")).to_contain_text(["pay", "reserve"])
+    expect(offered.get_by_role("option")).to_contain_text(["pay", "reserve"])
     text.fill("join.arrived")
     expect(canvas.field("config.value").locator(".preview")).to_have_text('= ["pay","reserve"]')
     page.get_by_role("tab", name="Input").click()
