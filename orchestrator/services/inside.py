@@ -132,6 +132,7 @@ def _reopened(run: Run, plan: Plan, token: Token, scope_id: int, *, retries: boo
     roots = unhandled(body, scope.ports(), scope.replayed()) if retries else frozenset()
     standing = scope.replayed(without=roots)
     if body.end in standing.holds:
+        scope.count_arrivals(standing, run.generation)
         return [], "succeeded"
     if not standing.holds:
         return [], None if retries else "failed"

@@ -152,6 +152,10 @@ class Scope:
         self._mark_repeated(standing, generation)
         return made
 
+    def count_arrivals(self, standing: Replayed, generation: int) -> None:
+        """Have the joins know of steps that ended well only after their container was cut, and told nobody."""
+        self._write_gates(standing, generation)
+
     def _make(self, node: int, standing: Replayed, generation: int) -> Token:
         step = self.plan.steps[node] if node < self.plan.end else None
         recorded = self.recorded.get(node)
