@@ -201,7 +201,7 @@ def test_a_priority_is_kept(cast: Cast, workflow: Workflow, priority: int | None
     assert Run.objects.get(pk=answer.json()["id"]).priority == kept
 
 
-@pytest.mark.parametrize("priority", [101, -101, "high", 1.5, [1]])
+@pytest.mark.parametrize("priority", [101, -101, "high", 1.5, True, [1]])
 def test_an_absurd_priority_is_refused(cast: Cast, workflow: Workflow, priority: Any) -> None:
     assert start(cast, {"input": {"amount": 3}, "priority": priority}).status_code == 400
     assert not Run.objects.exists()

@@ -72,6 +72,31 @@ def test_it_leaves_defaults_out() -> None:
     }
 
 
+@pytest.mark.parametrize("flag", [True, False])
+@pytest.mark.parametrize(
+    ("holder", "field"),
+    [
+        ("settings", "priority"),
+        ("settings", "concurrency.limit"),
+        ("step", "retry.attempts"),
+        ("step", "retry.factor"),
+        ("step", "join.quorum"),
+        ("step", "join.tolerate.count"),
+        ("step", "join.tolerate.percent"),
+    ],
+)
+def test_true_and_false_are_no_numbers(holder: str, field: str, *, flag: bool) -> None:
+    """Those of the configs have a test beside their kinds."""
+    name, *deeper = field.split(".")
+    value: Any = flag
+    for part in reversed(deeper):
+        value = {part: value}
+    if holder == "settings":
+        assert spots(raw_document([], settings={name: value})) == [("wrong_type", None, f"settings.{field}")]
+    else:
+        assert spots(raw_document([{**step("a"), name: value}])) == [("wrong_type", "a", field)]
+
+
 def test_a_null_output_is_an_output() -> None:
     assert document([], output=None).has_output
     assert not document([]).has_output

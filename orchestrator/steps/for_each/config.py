@@ -8,15 +8,16 @@ from orchestrator.core.item_outputs import ItemOutputs
 from orchestrator.core.json_types import Json
 from orchestrator.core.shares import share
 from orchestrator.steps.fields import Config, ui
+from orchestrator.steps.numbers import OptionalNumber, OptionalWholeNumber
 
 
 class Tolerate(Config):
     """How many items may fail before all of it does."""
 
-    count: int | None = Field(
+    count: OptionalWholeNumber = Field(
         default=None, ge=0, le=MAX_ITEMS, json_schema_extra=ui("number", "Items", "As a number.", order=1)
     )
-    percent: float | None = Field(
+    percent: OptionalNumber = Field(
         default=None, ge=0, le=100, json_schema_extra=ui("number", "Percent", "As a share of all items.", order=2)
     )
 
@@ -28,10 +29,10 @@ class Tolerate(Config):
 class Enough(Config):
     """How many items must succeed before the rest is not needed any more."""
 
-    count: int | None = Field(
+    count: OptionalWholeNumber = Field(
         default=None, ge=1, le=MAX_ITEMS, json_schema_extra=ui("number", "Items", "As a number.", order=1)
     )
-    percent: float | None = Field(
+    percent: OptionalNumber = Field(
         default=None, gt=0, le=100, json_schema_extra=ui("number", "Percent", "As a share of all items.", order=2)
     )
 
@@ -50,7 +51,7 @@ class ForEachConfig(Config):
             "json", "Items", "A list; each item is `item` inside.", order=1, placeholder="input.orders"
         ),
     )
-    parallel: int | None = Field(
+    parallel: OptionalWholeNumber = Field(
         default=None,
         ge=1,
         le=10_000,

@@ -5,6 +5,7 @@ from pydantic import Field, JsonValue, field_validator
 
 from orchestrator.core.form import shown
 from orchestrator.steps.fields import Config, ui
+from orchestrator.steps.numbers import Number, WholeNumber
 
 _STATUS = re.compile(r"[1-5]\d\d(?:-[1-5]\d\d)?|[1-5]xx")
 
@@ -23,14 +24,14 @@ class HttpConfig(Config):
     query: dict[str, JsonValue] = Field(
         default_factory=dict, json_schema_extra=ui("map", "Query", "Added to the URL, encoded.", order=3)
     )
-    headers: dict[str, str | int | float] = Field(
+    headers: dict[str, str | WholeNumber | Number] = Field(
         default_factory=dict, max_length=50, json_schema_extra=ui("map", "Headers", order=4)
     )
     body: JsonValue = Field(default=None, json_schema_extra=ui("json", "Body", order=5))
     body_as: Literal["json", "form", "text"] = Field(
         default="json", json_schema_extra=ui("choice", "Send the body as", order=6)
     )
-    accept_status: list[int | str] = Field(
+    accept_status: list[WholeNumber | str] = Field(
         default=["2xx"],
         min_length=1,
         max_length=50,

@@ -6,6 +6,7 @@ from orchestrator.core.document import DEFAULT_PORT, ERROR_PORT, KEY_PATTERN, TI
 from orchestrator.core.forms import FieldKind
 from orchestrator.steps.durations import Duration
 from orchestrator.steps.fields import Config, ui
+from orchestrator.steps.numbers import Number, OptionalWholeNumber, WholeNumber
 
 _TAKEN = {DEFAULT_PORT, ERROR_PORT, TIMEOUT_PORT}
 
@@ -33,9 +34,9 @@ class FormField(Config):
         default_factory=list, max_length=200, json_schema_extra=ui("list", "Options", "For a choice.", order=7)
     )
     default: JsonValue = Field(default=None, json_schema_extra=ui("json", "Default", order=8))
-    min: float | str | None = Field(default=None, json_schema_extra=ui("text", "Lowest", "Number or date.", order=9))
-    max: float | str | None = Field(default=None, json_schema_extra=ui("text", "Highest", "Number or date.", order=10))
-    max_length: int | None = Field(
+    min: Number | str | None = Field(default=None, json_schema_extra=ui("text", "Lowest", "Number or date.", order=9))
+    max: Number | str | None = Field(default=None, json_schema_extra=ui("text", "Highest", "Number or date.", order=10))
+    max_length: OptionalWholeNumber = Field(
         default=None, ge=1, le=10_000, json_schema_extra=ui("number", "Longest text", order=11)
     )
 
@@ -91,7 +92,7 @@ class HumanTaskConfig(Config):
         json_schema_extra=ui("outcomes", "Outcomes", "One button and one port each.", order=4, expression=False),
     )
     assignees: Assignees = Field(default_factory=Assignees, json_schema_extra=ui("assignees", "Who decides", order=5))
-    quorum: int = Field(
+    quorum: WholeNumber = Field(
         default=1, ge=1, le=50, json_schema_extra=ui("number", "Answers needed", "That agree.", order=6)
     )
     due: Duration | None = Field(

@@ -5,6 +5,7 @@ from pydantic import Field, model_validator
 from orchestrator.core.document import MAX_ITEMS
 from orchestrator.steps.conditions import OptionalCondition
 from orchestrator.steps.fields import Config, ui
+from orchestrator.steps.numbers import WholeNumber
 
 EITHER = "set either `until` (tested after a turn) or `while` (tested before one)"
 
@@ -23,7 +24,7 @@ class RepeatConfig(Config):
         alias="while",
         json_schema_extra=ui("condition", "While", "Tested before each turn: go on while true.", order=2),
     )
-    turns: int = Field(
+    turns: WholeNumber = Field(
         ge=1,
         le=MAX_ITEMS,
         json_schema_extra=ui("number", "Most turns", "One more, and the step fails.", order=3, expression=False),

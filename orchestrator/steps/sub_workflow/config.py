@@ -1,6 +1,7 @@
 from pydantic import Field, JsonValue
 
 from orchestrator.steps.fields import Config, ui
+from orchestrator.steps.numbers import OptionalWholeNumber
 
 
 class SubWorkflowConfig(Config):
@@ -11,7 +12,7 @@ class SubWorkflowConfig(Config):
         max_length=63,
         json_schema_extra=ui("workflow", "Workflow", "Its short name in this workspace.", order=1),
     )
-    version: int | None = Field(
+    version: OptionalWholeNumber = Field(
         default=None,
         ge=1,
         json_schema_extra=ui("number", "Version", "The live one at that moment, when empty.", order=2),
