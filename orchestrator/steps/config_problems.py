@@ -19,7 +19,7 @@ _CODES = {
     "missing": "config_missing",
     "extra_forbidden": "config_unknown",
     **{code: code for code in ("duration_invalid", "duration_negative", "duration_calendar", "duration_too_long")},
-    **{code: code for code in ("event_type_invalid", "event_key_invalid", NOT_EXPRESSION)},
+    **{code: code for code in ("deadline_invalid", "event_type_invalid", "event_key_invalid", NOT_EXPRESSION)},
 }
 _Loc = tuple[int | str, ...]
 

@@ -92,6 +92,30 @@ def test_it_is_refused_where_an_expression_gives_it(kind: str, field: str, value
     assert WAY_OUT.search(refused.value.message)
 
 
+#: Where no time at all has no meaning, and what refuses it there. Everywhere else it has one.
+NO_TIME = {
+    "a step's time-out": "timeout_invalid",
+    "a join's deadline": "deadline_invalid",
+    "a run's deadline": "deadline_invalid",
+    "human_task.due": "deadline_invalid",
+}
+
+
+@pytest.mark.parametrize("value", ["PT0S", "P0D", "PT0.0S"])
+@pytest.mark.parametrize("draw", DRAWN)
+def test_zero_is_refused_where_it_means_nothing(draw: str, value: str) -> None:
+    found = [one for one in problems_of(DRAWN[draw](value)) if one["severity"] == "error"]
+    assert [one["code"] for one in found] == ([NO_TIME[draw]] if draw in NO_TIME else [])
+    assert all(re.search("Raise it|Set more than zero|must be more than zero", one["message"]) for one in found)
+
+
+def test_a_due_time_of_zero_is_refused_where_an_expression_gives_it() -> None:
+    with pytest.raises(ConfigInvalid) as refused:
+        KINDS["human_task"].build({"title": "Decide", "due": "PT0S"})
+    assert refused.value.error_code == "deadline_invalid"
+    assert "Set more than zero, or none" in refused.value.message
+
+
 def test_the_fields_are_found() -> None:
     assert OF_KINDS == [
         ("delay", "for"),

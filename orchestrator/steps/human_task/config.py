@@ -1,10 +1,11 @@
 from typing import Any, Literal
 
 from pydantic import Field, JsonValue, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from orchestrator.core.document import DEFAULT_PORT, ERROR_PORT, KEY_PATTERN, TIMEOUT_PORT
 from orchestrator.core.forms import FieldKind
-from orchestrator.steps.durations import Duration
+from orchestrator.steps.durations import Duration, seconds_of
 from orchestrator.steps.fields import Config, ui
 from orchestrator.steps.numbers import Number, OptionalWholeNumber, WholeNumber
 
@@ -112,6 +113,14 @@ class HumanTaskConfig(Config):
             if keys.count(key) > 1:
                 raise ValueError(f'the key "{key}" is used twice; rename one')
         return items
+
+    @field_validator("due")
+    @classmethod
+    def _leaves_time(cls, due: str | None) -> str | None:
+        if due is not None and not seconds_of(due):
+            text = f'"{due}" leaves nobody the time to answer. Set more than zero, or none: then the task stays open'
+            raise PydanticCustomError("deadline_invalid", "{text}", {"text": text})
+        return due
 
     @field_validator("outcomes")
     @classmethod
