@@ -6,6 +6,7 @@ from typing import Literal
 
 from orchestrator.core.json_types import Json, JsonObject
 from orchestrator.core.shares import share
+from orchestrator.core.titles import titled
 
 FORMAT = "branchline/1"
 DEFAULT_PORT = "out"
@@ -96,6 +97,11 @@ class Step:
     join: Join | None = None
     note: str = ""
 
+    @property
+    def title(self) -> str:
+        """How messages name the step, quotes included."""
+        return titled(self.key, self.name)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edge:
@@ -114,6 +120,11 @@ class Region:
     pattern: Literal["sequence", "parallel", "event"]
     steps: tuple[str, ...]
     name: str = ""
+
+    @property
+    def title(self) -> str:
+        """How messages name the region, quotes included."""
+        return f'"{self.name or self.key}"'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from orchestrator.core.document import FAILURE_PORTS, Document, Edge, Step
 from orchestrator.core.graph import Ancestors, dominators, reversed_graph, successors, topological_order
 from orchestrator.core.kinds import Kinds
 from orchestrator.core.nearest import nearest
+from orchestrator.core.titles import titled
 
 MOST_GUESSES = 20  #: of one validation: with 2,000 names each takes some milliseconds
 _PORT = "\0"  #: no key holds it, so "step\0port" is nobody's key
@@ -29,6 +30,11 @@ class Drawing:
     def steps(self) -> dict[str, Step]:
         """Steps by key; of two with one key, the first."""
         return {step.key: step for step in reversed(self.document.steps)}
+
+    def title(self, key: str) -> str:
+        """How messages name a step, quotes included; one that does not exist by its key."""
+        step = self.steps.get(key)
+        return titled(key, "") if step is None else step.title
 
     @cached_property
     def inside(self) -> dict[str, list[str]]:

@@ -150,7 +150,7 @@ def _extra_problems(drawing: Drawing) -> Iterator[Problem]:
     for index, region in enumerate(document.regions):
         for place, key in enumerate(region.steps):
             if key not in drawing.steps:
-                message = f'The region "{region.key}" names the step "{key}", which does not exist. Remove it.'
+                message = f'The region {region.title} names the step "{key}", which does not exist. Remove it.'
                 fix = removal("Remove it", f"/regions/{index}/steps/{place}")
                 yield Problem(code="unknown_step", message=message, field=f"regions.{index}.steps.{place}", fix=fix)
     yield from region_problems(drawing)

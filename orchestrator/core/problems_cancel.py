@@ -14,9 +14,10 @@ def cancel_problems(drawing: Drawing, index: int, step: Step) -> Iterator[Proble
     if step.kind == CANCEL:
         yield from _target_problems(drawing, index, step)
     elif step.kind == END and step.config.get("whole") is True and step.parent is not None:
+        around = drawing.title(step.parent)
         message = (
-            f'Step "{step.key}" ends the whole run from inside "{step.parent}". Only a step of the top level can: let '
-            f'"{step.parent}" end, and draw the end behind it.'
+            f"Step {step.title} ends the whole run from inside {around}. Only a step of the top level can: let "
+            f"{around} end, and draw the end behind it."
         )
         fix = removal("End this path only", f"/steps/{index}/config/whole")
         yield Problem(code="end_inside", message=message, step=step.key, field="config.whole", fix=fix)
@@ -33,12 +34,13 @@ def _target_problems(drawing: Drawing, index: int, step: Step) -> Iterator[Probl
     regions = {one.key: one for one in drawing.document.regions}
     if isinstance(region, str) and region not in regions:
         close = drawing.guess(region, regions)
-        message = f'Step "{step.key}" cancels the region "{region}", which does not exist.{did_you_mean(close)}'
+        message = f'Step {step.title} cancels the region "{region}", which does not exist.{did_you_mean(close)}'
         yield Problem(code="unknown_region", message=message, step=step.key, field="config.region")
     elif isinstance(region, str):
         members = (drawing.steps[key] for key in regions[region].steps if key in drawing.steps)
         if any(one.parent != step.parent for one in members):
-            message = f'Step "{step.key}" cancels the region "{region}" of another level. Draw it beside that region.'
+            other = regions[region].title
+            message = f"Step {step.title} cancels the region {other} of another level. Draw it beside that region."
             yield Problem(code="cancel_other_level", message=message, step=step.key, field="config.region")
 
 
@@ -47,20 +49,21 @@ def _one_target(drawing: Drawing, index: int, step: Step, place: int, key: str) 
     fix = removal("Take it out", f"/steps/{index}/config/steps/{place}")
     if target is None:
         close = drawing.guess(key, drawing.steps)
-        message = f'Step "{step.key}" cancels "{key}", which does not exist.{did_you_mean(close)} Take it out.'
+        message = f'Step {step.title} cancels "{key}", which does not exist.{did_you_mean(close)} Take it out.'
         yield Problem(code="unknown_step", message=message, step=step.key, field=field, fix=fix)
     elif key == step.key:
-        message = f'Step "{key}" cancels itself. Take it out: it ends by itself.'
+        message = f"Step {step.title} cancels itself. Take it out: it ends by itself."
         yield Problem(code="cancel_itself", message=message, step=key, field=field, fix=fix)
     elif target.parent != step.parent:
         message = (
-            f'Step "{step.key}" cancels "{key}", which lies on another level. Name a step beside it: a container ends '
-            "with all that is inside."
+            f"Step {step.title} cancels {target.title}, which lies on another level. Name a step beside it: "
+            "a container ends with all that is inside."
         )
         yield Problem(code="cancel_other_level", message=message, step=step.key, field=field, fix=fix)
     elif step.config.get("as") == "complete" and target.kind != FOR_EACH:
         message = (
-            f'Step "{step.key}" completes "{key}", but only a for-each can end with what it has. Cancel it instead.'
+            f"Step {step.title} completes {target.title}, but only a for-each can end with what it has. "
+            "Cancel it instead."
         )
         cancel = setting("Cancel instead", f"/steps/{index}/config/as", "cancelled")
         yield Problem(code="cannot_complete", message=message, step=step.key, field=field, fix=cancel)
@@ -71,12 +74,12 @@ def _lock_problems(drawing: Drawing, index: int, step: Step) -> Iterator[Problem
     lock, around = step.config["lock"], drawing.locks_around(step.key)
     field, fix = "config.lock", removal("Remove the lock", f"/steps/{index}/config/lock")
     if lock in around:
-        message = f'Step "{step.key}" lies in a scope of its own lock "{lock}", so it would wait for ever. Remove it.'
+        message = f'Step {step.title} lies in a scope of its own lock "{lock}", so it would wait for ever. Remove it.'
         yield Problem(code="lock_within_itself", message=message, step=step.key, field=field, fix=fix)
     crossed = sorted(one for one in around if (lock, one) in drawing.nested_locks and one != lock)
     if crossed:
         message = (
-            f'Step "{step.key}" takes the lock "{lock}" inside "{crossed[0]}", and elsewhere they are taken the other '
+            f'Step {step.title} takes the lock "{lock}" inside "{crossed[0]}", and elsewhere they are taken the other '
             "way round: two such scopes could wait for each other for ever. Nest them in one order."
         )
         yield Problem(code="locks_cross", message=message, step=step.key, field=field, fix=fix)

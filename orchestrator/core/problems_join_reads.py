@@ -6,7 +6,6 @@ from orchestrator.core.document import Step
 from orchestrator.core.drawing import Drawing
 from orchestrator.core.nearest import did_you_mean
 from orchestrator.core.references import References
-from orchestrator.core.titles import titled
 
 JOIN_KEYS = ("branches", "arrived", "missing")
 BRANCH_KEYS = ("state", "output", "outputs_of", "error")
@@ -26,7 +25,7 @@ def no_join(drawing: Drawing, reader: Step | None) -> Found:
             '"join" is known only in a step where branches meet. '
             "Have such a step give out what is wanted, and read its output."
         )
-    who = f"Step {titled(reader.key, reader.name)}"
+    who = f"Step {reader.title}"
     if has_join(drawing, reader):
         return code, (
             f'{who} reads "join" in its undo, where it is not known: the join may have been decided anew since. '
@@ -50,7 +49,7 @@ def join_name_problems(drawing: Drawing, reader: Step, found: References) -> Ite
         elif first != "branches" or not branch:
             continue
         elif branch not in branches:
-            message = f'No branch "{branch}" leads to step {titled(reader.key, reader.name)}.'
+            message = f'No branch "{branch}" leads to step {reader.title}.'
             close = did_you_mean(drawing.guess(branch, branches))
             yield "unknown_branch", f"{message}{close} A branch is named by the key of the step it comes from."
         elif part not in {"", *BRANCH_KEYS}:

@@ -26,7 +26,7 @@ def join_problems(arrivals: Arrivals, index: int, step: Step) -> Iterator[Proble
     branches = len(drawing.incoming[step.key])
     if branches < 2:
         fix = removal("Remove the join settings", f"/steps/{index}/join")
-        message = f'Step "{step.key}" has join settings, but {_lead(branches)} to it. Draw another or remove them.'
+        message = f"Step {step.title} has join settings, but {_lead(branches)} to it. Draw another or remove them."
         yield _of(step, "join_without_branches", "join", message, fix, is_warning=True)
     yield from _quorum_problems(arrivals, index, step, join)
     if branches > 1:
@@ -53,18 +53,18 @@ def _quorum_problems(arrivals: Arrivals, index: int, step: Step, join: Join) -> 
     if join.mode != "quorum":
         if quorum is not None:
             fix = removal("Remove the quorum", f"/steps/{index}/join/quorum")
-            message = f'Step "{step.key}" joins by "{join.mode}", so its quorum of {quorum} is not used.'
+            message = f'Step {step.title} joins by "{join.mode}", so its quorum of {quorum} is not used.'
             yield _of(step, "quorum_not_used", "join.quorum", message, fix, is_warning=True)
     elif quorum is None:
-        message = f'Step "{step.key}" joins by quorum, but has none. Set it from 1 to {max(branches, 1)}.'
+        message = f"Step {step.title} joins by quorum, but has none. Set it from 1 to {max(branches, 1)}."
         yield _of(step, "quorum_missing", "join.quorum", message, None)
     elif quorum < 1:
-        message = f'Step "{step.key}" has a quorum of {quorum}. Raise it to 1 at least.'
+        message = f"Step {step.title} has a quorum of {quorum}. Raise it to 1 at least."
         fix = setting("Raise it to 1", f"/steps/{index}/join/quorum", 1)
         yield _of(step, "quorum_too_small", "join.quorum", message, fix)
     elif quorum > branches:
         lower = _lower(index, branches) if branches else None
-        message = f'Step "{step.key}" waits for {quorum} branches, but {_lead(branches)} to it. Draw more or lower it.'
+        message = f"Step {step.title} waits for {quorum} branches, but {_lead(branches)} to it. Draw more or lower it."
         yield _of(step, "quorum_too_large", "join.quorum", message, lower)
     elif step.key not in arrivals.drawing.on_or_after_cycle and (most := arrivals.most(step.key)) < quorum:
         yield _out_of_reach(index, step, join, most)
@@ -76,9 +76,9 @@ def _lacking_problems(arrivals: Arrivals, step: Step) -> Iterator[Problem]:
         return
     lacking = [] if step.key in drawing.on_or_after_cycle else arrivals.lacking(step.key)
     if lacking:
-        named = ", ".join(f'"{key}"' for key in lacking[:MOST_NAMED])
+        named = ", ".join(drawing.title(key) for key in lacking[:MOST_NAMED])
         message = (
-            f'Step "{step.key}" waits for all its branches, but in every run one of them fails before it, for a quorum '
+            f"Step {step.title} waits for all its branches, but in every run one of them fails before it, for a quorum "
             f"is not reached ({named}). Lower a quorum, or let this join wait for any."
         )
         yield _of(step, "join_never_fires", "join", message, None)
@@ -87,7 +87,7 @@ def _lacking_problems(arrivals: Arrivals, step: Step) -> Iterator[Problem]:
 def _out_of_reach(index: int, step: Step, join: Join, most: int) -> Problem:
     """No run reaches the quorum. With "continue", or a deadline at which it proceeds, it can fire all the same."""
     message = (
-        f'Step "{step.key}" waits for {join.quorum} branches, but some of them exclude each other: at most {most} can '
+        f"Step {step.title} waits for {join.quorum} branches, but some of them exclude each other: at most {most} can "
         "arrive in one run. "
     )
     fix = _lower(index, most) if most else None
@@ -104,11 +104,11 @@ def _out_of_reach(index: int, step: Step, join: Join, most: int) -> Problem:
 def _deadline_problems(index: int, step: Step, join: Join) -> Iterator[Problem]:
     path = f"/steps/{index}/join/deadline"
     if join.deadline is not None and join.deadline <= 0:
-        message = f'Step "{step.key}" has a join deadline of 0 seconds, so only one branch could be in time. Raise it.'
+        message = f"Step {step.title} has a join deadline of 0 seconds, so only one branch could be in time. Raise it."
         yield _of(step, "deadline_invalid", "join.deadline", message, setting("Wait for 5 minutes", path, "PT5M"))
     if join.deadline is None and join.on_deadline != Join().on_deadline:
         fix = removal("Remove it", f"/steps/{index}/join/on_deadline")
-        message = f'Step "{step.key}" says what happens at its join deadline, but has none. Set one, or remove this.'
+        message = f"Step {step.title} says what happens at its join deadline, but has none. Set one, or remove this."
         yield _of(step, "on_deadline_not_used", "join.on_deadline", message, fix, is_warning=True)
 
 
@@ -119,16 +119,16 @@ def _tolerate_problems(index: int, step: Step, join: Join, branches: int) -> Ite
     fix = removal("Remove it", f"/steps/{index}/join/tolerate")
     unused = _tolerates_anyway(join)
     if unused:
-        message = f'Step "{step.key}" names tolerated failures, but {unused}. Remove them.'
+        message = f"Step {step.title} names tolerated failures, but {unused}. Remove them."
         yield _of(step, "tolerate_not_used", field, message, fix, is_warning=True)
     elif (tolerate.count is None) == (tolerate.percent is None):
         message = (
-            f'Step "{step.key}" must tolerate either a "count" or a "percent" of failed branches. Give one of them.'
+            f'Step {step.title} must tolerate either a "count" or a "percent" of failed branches. Give one of them.'
         )
         yield _of(step, "tolerate_unclear", field, message, fix)
     elif problem := _range_problem(tolerate, branches):
         code, text = problem
-        yield _of(step, code, field, f'Step "{step.key}" {text}', fix, is_warning=code == "tolerate_without_effect")
+        yield _of(step, code, field, f"Step {step.title} {text}", fix, is_warning=code == "tolerate_without_effect")
 
 
 def _tolerates_anyway(join: Join) -> str:
@@ -157,11 +157,11 @@ def _late_problems(drawing: Drawing, index: int, step: Step, join: Join) -> Iter
         return
     fix = removal("Remove it", f"/steps/{index}/join/late")
     if join.mode == "all" and join.deadline is None:
-        message = f'Step "{step.key}" waits for all its branches, so none is late. Set a deadline, or remove "late".'
+        message = f'Step {step.title} waits for all its branches, so none is late. Set a deadline, or remove "late".'
         yield _of(step, "late_not_used", "join.late", message, fix, is_warning=True)
     elif not branch_of(((edge.source, edge.target) for edge in drawing.edges), step.key):
         message = (
-            f'Step "{step.key}" cancels late branches, but every step before it leads elsewhere, too, so none of '
+            f"Step {step.title} cancels late branches, but every step before it leads elsewhere, too, so none of "
             'them may be cancelled. Remove "late", or give each branch a step of its own.'
         )
         yield _of(step, "late_cancels_nothing", "join.late", message, fix, is_warning=True)

@@ -174,7 +174,7 @@ def _step_reference_problems(drawing: Drawing, text: _Text, key: str, found: Ref
     if text.reader is None:
         yield from _from_outside(drawing, text, key, None)
         return
-    reader = text.reader
+    reader, read = text.reader, drawing.title(key)
     if drawing.steps[key].parent == reader.key and reader.kind == REPEAT:
         return  # its conditions look at what the steps inside gave
     if outside := list(_from_outside(drawing, text, key, reader)):
@@ -184,18 +184,18 @@ def _step_reference_problems(drawing: Drawing, text: _Text, key: str, found: Ref
     reader = _on_level(drawing, reader, drawing.steps[key].parent)
     if key == reader.key:
         who = "itself" if text.reader is reader else "the container around it"
-        message = f'Step "{text.reader.key}" reads {who}, "{key}", which has no output yet. Read an earlier step.'
+        message = f"Step {text.reader.title} reads {who}, {read}, which has no output yet. Read an earlier step."
         yield text.problem("reference_not_upstream", message)
     elif not drawing.ancestors.leads_to(key, reader.key):
         message = (
-            f'Step "{reader.key}" reads step "{key}", but no path leads from there to it: "{key}" need not have run. '
-            f'Draw an edge from "{key}" or read an earlier step.'
+            f"Step {reader.title} reads step {read}, but no path leads from there to it: {read} need not have run. "
+            f"Draw an edge from {read} or read an earlier step."
         )
         yield text.problem("reference_not_upstream", message)
     elif "" not in found.steps.get(key, {""}) and (chooser := drawing.may_be_skipped(key, reader.key)):
         # A text that also reads the whole output ("steps.a and steps.a.id") looks before it leaps.
         message = (
-            f'Step "{key}" is skipped when "{chooser}" goes another way; then its output is null. '
+            f"Step {read} is skipped when {drawing.title(chooser)} goes another way; then its output is null. "
             f'Write "steps.{key} and steps.{key}. ..." or read it only on its branch.'
         )
         yield text.problem("may_be_skipped", message, is_warning=True)
@@ -207,8 +207,8 @@ def _from_outside(drawing: Drawing, text: _Text, key: str, reader: Step | None) 
     around = [] if reader is None else drawing.around(reader.key) or []
     if outer is not None and outer not in around and outer in drawing.steps:
         message = (
-            f'Step "{key}" lies inside "{outer}" and can only be read there: it may run many times. '
-            f'Read "steps.{outer}", what all of it gave.'
+            f"Step {drawing.title(key)} lies inside {drawing.title(outer)} and can only be read there: "
+            f'it may run many times. Read "steps.{outer}", what all of it gave.'
         )
         yield text.problem("reference_not_upstream", message)
 

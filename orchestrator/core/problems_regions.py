@@ -8,6 +8,7 @@ Failure ports may leave a region anywhere.
 
 from collections.abc import Iterator
 
+from orchestrator.core.document import Region
 from orchestrator.core.drawing import Drawing
 from orchestrator.core.fixes import removal, setting
 from orchestrator.core.problem import Fix, Problem, Severity
@@ -16,7 +17,7 @@ from orchestrator.core.regions import Fork, RegionView
 
 def region_problems(drawing: Drawing) -> Iterator[Problem]:
     """Problems of all regions, in document order. Members that do not exist are another check's."""
-    held: dict[str, str] = {}
+    held: dict[str, Region] = {}
     for index, region in enumerate(drawing.document.regions):
         view = RegionView(drawing, index, region)
         if not region.steps:
@@ -39,7 +40,7 @@ def _of(
     is_warning: bool = False,
 ) -> Problem:
     severity: Severity = "warning" if is_warning else "error"
-    message = f'The region "{view.region.name or view.region.key}" {text}'
+    message = f"The region {view.region.title} {text}"
     field = f"regions.{view.index}{field}"
     return Problem(code=code, message=message, severity=severity, step=step, field=field, fix=fix)
 
@@ -49,30 +50,36 @@ def _level_problems(view: RegionView) -> Iterator[Problem]:
     for key in view.steps:
         parent = view.drawing.steps[key].parent
         if parent != level:
-            where = "the top level" if level is None else f'the container "{level}"'
-            text = f'lies on {where}, but its step "{key}" does not. Take it out: a region holds steps of one level.'
+            where = "the top level" if level is None else f"the container {view.drawing.title(level)}"
+            text = (
+                f"lies on {where}, but its step {view.drawing.title(key)} does not. "
+                "Take it out: a region holds steps of one level."
+            )
             place = view.region.steps.index(key)
             fix = removal("Take it out", f"/regions/{view.index}/steps/{place}")
             yield _of(view, "region_levels", text, step=key, field=f".steps.{place}", fix=fix)
 
 
-def _overlap_problems(view: RegionView, held: dict[str, str]) -> Iterator[Problem]:
+def _overlap_problems(view: RegionView, held: dict[str, Region]) -> Iterator[Problem]:
     for place, key in enumerate(view.region.steps):
-        other = held.setdefault(key, view.region.key)
-        if view.region.steps.index(key) < place or other != view.region.key:
-            twice = "names it twice" if other == view.region.key else f'shares it with the region "{other}"'
-            text = f'has the step "{key}", but {twice}. Take it out: a step belongs to one region.'
+        other = held.setdefault(key, view.region)
+        if view.region.steps.index(key) < place or other.key != view.region.key:
+            twice = "names it twice" if other.key == view.region.key else f"shares it with the region {other.title}"
+            text = f"has the step {view.drawing.title(key)}, but {twice}. Take it out: a step belongs to one region."
             fix = removal("Take it out", f"/regions/{view.index}/steps/{place}")
             yield _of(view, "region_overlap", text, step=key, field=f".steps.{place}", fix=fix)
 
 
 def _sequence_problems(view: RegionView) -> Iterator[Problem]:
     if len(view.entries) > 1:
-        text = f"is a sequence, but control comes in at {_named(view.entries)}. Lead one to the other, or let it go."
+        text = (
+            f"is a sequence, but control comes in at {_named(view, view.entries)}. Lead one to the other, or let it go."
+        )
         yield _of(view, "region_second_entry", text, step=view.entries[1])
     for fork in view.forks:
         text = (
-            f'is a sequence, but "{fork.step}" leads to {_named([edge.target for edge in fork.edges])} at once. '
+            f"is a sequence, but {view.drawing.title(fork.step)} leads to "
+            f"{_named(view, [edge.target for edge in fork.edges])} at once. "
             "Draw them one after the other, or declare it parallel."
         )
         fix = setting("Declare it parallel", f"/regions/{view.index}/pattern", "parallel")
@@ -85,7 +92,7 @@ def _parallel_problems(view: RegionView) -> Iterator[Problem]:
     if len(view.entries) > 1 and not together:
         text = (
             "is parallel, but its branches are opened at different places: control comes in at "
-            f"{_named(view.entries)}. Let one step open them all, or draw the way between them inside."
+            f"{_named(view, view.entries)}. Let one step open them all, or draw the way between them inside."
         )
         yield _of(view, "region_second_entry", text, step=view.entries[1])
     if not view.forks and len(view.entries) < 2:
@@ -94,19 +101,20 @@ def _parallel_problems(view: RegionView) -> Iterator[Problem]:
         yield _of(view, "region_not_parallel", text, fix=fix, is_warning=True)
     for fork in view.forks:
         if what := _escape(view, fork):
-            text = f'opens branches at "{fork.step}", but {what}. Let them meet inside the region, or end there.'
+            opener = view.drawing.title(fork.step)
+            text = f"opens branches at {opener}, but {what}. Let them meet inside the region, or end there."
             yield _of(view, "region_branch_escapes", text, step=fork.step)
 
 
 def _escape(view: RegionView, fork: Fork) -> str | None:
     """How branches of a fork leave the region without having met, if they do."""
     if outside := [edge.target for edge in fork.edges if not view.holds(edge.target)]:
-        return f"one goes straight to {_named(outside)}"
+        return f"one goes straight to {_named(view, outside)}"
     exits = view.exits_after(fork)
     if len(exits) > 1:
-        return f"they leave it at {_named(exits)}"
+        return f"they leave it at {_named(view, exits)}"
     if exits and view.branches_to(exits[0], fork) == 1:
-        return f"one leaves it at {_named(exits)} without the others"
+        return f"one leaves it at {_named(view, exits)} without the others"
     return None
 
 
@@ -117,15 +125,16 @@ def _event_problems(view: RegionView) -> Iterator[Problem]:
     for key in view.entries:
         starts_run = not view.drawing.incoming[key] and view.drawing.steps[key].parent is None
         if not view.waits(key) and not starts_run:
+            title = view.drawing.title(key)
             text = (
-                f'is declared as event, but control comes in at "{key}", which does not wait. Put a step that waits '
-                f'before it, or take "{key}" out.'
+                f"is declared as event, but control comes in at {title}, which does not wait. Put a step that waits "
+                f"before it, or take {title} out."
             )
             yield _of(view, "region_entry_does_not_wait", text, step=key)
 
 
-def _named(keys: list[str]) -> str:
-    quoted = [f'"{key}"' for key in keys]
+def _named(view: RegionView, keys: list[str]) -> str:
+    quoted = [view.drawing.title(key) for key in keys]
     return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} and {quoted[-1]}"
 
 

@@ -41,7 +41,7 @@ def workflow_problems(drawing: Drawing, workflows: KnownWorkflows, step: Step) -
     if known is None:
         yield _unknown(drawing, workflows, step, slug)
     elif known.is_archived:
-        message = f'Step "{step.key}" runs the workflow "{slug}", which is archived. Name another one.'
+        message = f'Step {step.title} runs the workflow "{slug}", which is archived. Name another one.'
         yield _error("workflow_archived", message, step, "workflow")
     else:
         yield from _version_problems(step, slug, known)
@@ -51,7 +51,7 @@ def _unknown(drawing: Drawing, workflows: KnownWorkflows, step: Step, slug: str)
     # It may be drawn later, or be on its way from where this one came from.
     meant = did_you_mean(drawing.guess(slug, workflows.others))
     message = (
-        f'Step "{step.key}" runs the workflow "{slug}", which is not in this workspace.{meant} '
+        f'Step {step.title} runs the workflow "{slug}", which is not in this workspace.{meant} '
         "Name another one, or create it and publish it before a run comes here."
     )
     return Problem(code="unknown_workflow", message=message, severity="warning", step=step.key, field="config.workflow")
@@ -62,13 +62,13 @@ def _version_problems(step: Step, slug: str, known: KnownWorkflow) -> Iterator[P
     if isinstance(number, int) and number > known.newest:
         newest = f"its newest is {known.newest}" if known.newest else "it has not been published yet"
         message = (
-            f'Step "{step.key}" runs version {number} of "{slug}", but there is no version {number}: {newest}. '
+            f'Step {step.title} runs version {number} of "{slug}", but there is no version {number}: {newest}. '
             "Name one that exists, or none for the live one."
         )
         yield _error("unknown_version", message, step, "version")
     elif number is None and not known.is_live:
         message = (
-            f'Step "{step.key}" runs the workflow "{slug}", which has no live version. '
+            f'Step {step.title} runs the workflow "{slug}", which has no live version. '
             "Publish it before a run comes here."
         )
         yield Problem(code="not_published", message=message, severity="warning", step=step.key, field="config.workflow")
