@@ -271,6 +271,7 @@ UNSETTLED_LIMITS = "SELECT * FROM branchline_unsettled_limits(%s)"
 KEPT_IN_LINE = "SELECT branchline_kept_in_line(%s)"
 SETTLE_LIMIT = "SELECT * FROM branchline_settle_limit(%s::bigint, %s)"
 RELEASED = "SELECT branchline_released(%s::bigint, %s)"
+RESUMED = "SELECT branchline_resumed(%s)"
 # Limits of queues; see sql/queue_limits.sql.
 GIVE_BACK = "SELECT branchline_give_back(%s::bigint) AS opened"
 OPEN_DUE_LINES = "SELECT branchline_open_due_lines() AS queue"

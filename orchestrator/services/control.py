@@ -13,7 +13,7 @@ from orchestrator.core.errors import Conflict, NotFound, RunAlreadyClosed
 from orchestrator.core.json_types import JsonObject
 from orchestrator.core.states import FINAL_RUN, RunState
 from orchestrator.engine import dispatch, statements
-from orchestrator.models import Run, RunRecord, Token
+from orchestrator.models import Run, RunRecord
 from orchestrator.services.patience import patient
 from orchestrator.services.standing import XID
 
@@ -94,8 +94,7 @@ def _change(
         state = _set_control(run_id, control, closing, actor.username, kind, {"reason": reason} if reason else {})
         assert state is not None, "the run is locked and was open just now"
         audit.record(actor, f"run.{kind}", target=f"run {run_id}", detail={"reason": reason} if reason else None)
-        queues = list(Token.objects.filter(run_id=run_id, state="R").values_list("queue", flat=True).distinct())
-        queues += _released(run)
+        queues = _resumed(run_id) if control == "-" else _released(run)
         transaction.on_commit(lambda: _tell(run, queues))
     return RunState(state)
 
@@ -119,6 +118,13 @@ def _controllable(run_id: UUID, actor: Actor, control: str) -> Run:
     if run.state != RunState.PAUSED and control == "-":
         raise RunNotPaused(f'Run {run_id} is "{run.state}", not paused: there is nothing to resume.')
     return run
+
+
+def _resumed(run_id: UUID) -> list[str]:
+    """Give free slots to who is in line with this run or its sub-workflows; the queues where something is ready."""
+    with connection.cursor() as cursor:
+        cursor.execute(statements.RESUMED, [run_id])
+        return sorted(set(cursor.fetchone()[0]))
 
 
 def _released(run: Run) -> list[str]:

@@ -108,12 +108,41 @@ BEGIN
         PERFORM branchline_set_control(replaced, 'C', '{"state": "cancelled"}', '', 'cancel_requested',
             jsonb_build_object('reason', 'replaced', 'by_run', v.id));
     END IF;
+    queues := branchline_fill_slots(p_workflow, p_key);
+    RETURN NEXT;
+END $$;
+
+-- Let queued runs go while there are slots. Returns the queues on which something became ready.
+CREATE FUNCTION branchline_fill_slots(p_workflow bigint, p_key text) RETURNS text[] LANGUAGE plpgsql AS $$
+BEGIN
     PERFORM pg_advisory_xact_lock(branchline_limit_lock(p_workflow, p_key));
     LOOP
         EXIT WHEN cardinality(branchline_unqueue(p_workflow, p_key)) = 0;
     END LOOP;
-    queues := branchline_released(p_workflow, p_key);
-    RETURN NEXT;
+    RETURN branchline_released(p_workflow, p_key);
+END $$;
+
+-- A run and its sub-workflows have been resumed. Those of them that wait in line were passed over while they were paused:
+-- a slot that is free goes to who is first now. Called last, with all run locks in hand; the limits in one order, for
+-- whoever resumes others of them. Returns the queues on which something is ready in these runs, or in who got a slot.
+CREATE FUNCTION branchline_resumed(p_run uuid) RETURNS text[] LANGUAGE plpgsql AS $$
+DECLARE
+    v_runs uuid[];
+    v record;
+    v_queues text[] := '{}';
+BEGIN
+    v_runs := ARRAY(WITH RECURSIVE resumed AS (
+        SELECT p_run AS id
+        UNION ALL
+        SELECT r.id FROM orchestrator_run r JOIN resumed a ON r.parent_run_id = a.id WHERE r.finished_at IS NULL
+    ) SELECT a.id FROM resumed a);
+    FOR v IN SELECT DISTINCT branchline_limit_lock(r.workflow_id, r.concurrency_key), r.workflow_id, r.concurrency_key::text
+        FROM orchestrator_run r WHERE r.id = ANY(v_runs) AND r.queued AND r.control = '-' ORDER BY 1
+    LOOP
+        v_queues := v_queues || branchline_fill_slots(v.workflow_id, v.concurrency_key);
+    END LOOP;
+    RETURN v_queues || ARRAY(
+        SELECT DISTINCT k.queue::text FROM orchestrator_token k WHERE k.run_id = ANY(v_runs) AND k.state = 'R');
 END $$;
 
 -- The queues of what this transaction has let go.

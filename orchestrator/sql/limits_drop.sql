@@ -1,4 +1,6 @@
 DROP FUNCTION branchline_unsettled_limits(int);
+DROP FUNCTION branchline_resumed(uuid);
+DROP FUNCTION branchline_fill_slots(bigint, text);
 DROP FUNCTION branchline_settle_limit(bigint, text);
 DROP FUNCTION branchline_released(bigint, text);
 DROP FUNCTION branchline_unqueue(bigint, text);

@@ -3,6 +3,7 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from unittest.mock import patch
 from uuid import UUID
 
 import pytest
@@ -10,6 +11,7 @@ from django.db import connection, transaction
 
 from orchestrator.core.errors import ExpressionFailed
 from orchestrator.core.outcome import Done
+from orchestrator.engine import dispatch
 from orchestrator.engine.sandbox import Sandbox
 from orchestrator.models import Run, RunRecord
 from orchestrator.queries.fsck import breaches
@@ -24,6 +26,7 @@ from tests.harness.mutants import mutated
 from tests.waiting import wait_until
 
 LOCK = "PERFORM pg_advisory_xact_lock(v_lock);"
+FILL_LOCK = "PERFORM pg_advisory_xact_lock(branchline_limit_lock(p_workflow, p_key));"
 
 
 def test_twenty_starts_at_once_never_have_more_than_three_at_work(house: House, sandbox: Sandbox) -> None:
@@ -185,6 +188,59 @@ def test_a_resume_does_not_let_a_queued_run_go(house: House) -> None:
     assert queued(second) == [True]
     cancel_run(third, house.actor)
     assert (queued(second), states(second)) == ([False], ["R"])
+
+
+def passed_over(house: House) -> tuple[UUID, UUID]:
+    """A paused queued run whose slot is free, and a younger one that is queued behind it and paused, too."""
+    version = house.publish(limited(1))
+    first, second, third = (house.start(version) for _ in range(3))
+    pause_run(second, house.actor)
+    pause_run(third, house.actor)
+    cancel_run(first, house.actor)
+    assert queued(second, third) == [True, True]
+    return second, third
+
+
+def test_a_queued_run_that_is_resumed_beside_a_free_slot_goes_at_once(house: House) -> None:
+    second, third = passed_over(house)
+    told: list[str] = []
+    with patch.object(dispatch, "wake", lambda queue, count=1: told.append(queue)):
+        resume_run(third, house.actor)
+    assert (queued(second, third), states(second), states(third)) == ([True, False], ["H"], ["R"])
+    assert set(told) == {"default"}
+    resume_run(second, house.actor)
+    assert (queued(second), states(second)) == ([True], ["H"])
+    assert list(RunRecord.objects.filter(kind="released").values_list("run_id", flat=True)) == [third]
+    assert list(breaches()) == []
+
+
+def resumed_at_once(house: House) -> list[bool]:
+    """Both queued runs are resumed before either has committed: who of them is still queued."""
+    runs = passed_over(house)
+
+    def resume() -> None:
+        try:
+            resume_run(runs[1], house.actor)
+        finally:
+            connection.close()
+
+    other = threading.Thread(target=resume)
+    with transaction.atomic():
+        resume_run(runs[0], house.actor)
+        other.start()
+        wait_until(lambda: not other.is_alive() or somebody_waits(), 10, "the other resume to wait or to be done")
+    other.join(10)
+    return queued(*runs)
+
+
+def test_two_that_are_resumed_at_once_share_one_free_slot(house: House) -> None:
+    assert resumed_at_once(house) == [False, True]
+    assert list(breaches()) == []
+
+
+def test_without_the_lock_two_that_are_resumed_both_begin(house: House) -> None:
+    with mutated("branchline_fill_slots", (FILL_LOCK, "")):
+        assert resumed_at_once(house) == [False, False]
 
 
 def test_a_queued_run_that_is_cancelled_gives_no_slot_away(house: House) -> None:

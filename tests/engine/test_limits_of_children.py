@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 from unittest.mock import patch
+from uuid import UUID
 
 import pytest
 
@@ -11,11 +12,11 @@ from orchestrator.engine import dispatch
 from orchestrator.engine.sandbox import Sandbox
 from orchestrator.models import Run
 from orchestrator.queries.fsck import breaches
-from orchestrator.services.control import cancel_run
+from orchestrator.services.control import cancel_run, pause_run, resume_run
 from tests.engine.drawings import document, step
 from tests.engine.house import House, error, make_tools, worker_at_work
 from tests.engine.kinds import Held, kinds
-from tests.engine.limited import limited, queued
+from tests.engine.limited import limited, queued, states
 from tests.waiting import wait_until
 
 
@@ -71,3 +72,37 @@ def test_a_hard_cancellation_wakes_at_once_who_gets_the_slot(house: House, sandb
         assert (queued(second), told) == ([False], ["default"])
         gate.release.set()
         assert house.end_of(second).state == "succeeded"
+
+
+def test_a_queued_sub_workflow_goes_at_once_when_its_run_is_resumed(
+    house: House, sandbox: Sandbox, parent: Iterator[Any]
+) -> None:
+    version = next(parent)(limited(1, "queue", step("a", "delay", config={"for": "PT10M"}, queue="slow")))
+    with worker_at_work(make_tools(sandbox)) as house.worker:
+        first, second = (child_of(house.start(version)) for _ in range(2))
+    house.worker = None
+    assert queued(first.pk, second.pk) == [False, True]
+    above = second.parent_run_id
+    assert above is not None
+    pause_run(above, house.actor)
+    cancel_run(first.pk, house.actor)
+    assert queued(second.pk) == [True], "a paused run is passed over"
+    assert told_of_resume(house, above) == {"slow"}
+    assert (queued(second.pk), states(second.pk)) == ([False], ["R"])
+    pause_run(above, house.actor)
+    assert told_of_resume(house, above) == {"slow"}, "it has its slot, and goes on"
+    assert list(breaches()) == []
+
+
+def child_of(top: UUID) -> Run:
+    """The run of its sub-workflow, once its worker has started it."""
+    wait_until(Run.objects.filter(parent_run=top).exists, 10, "the sub-workflow")
+    return Run.objects.get(parent_run=top)
+
+
+def told_of_resume(house: House, run: UUID) -> set[str]:
+    """The queues of which workers hear when the run is resumed."""
+    told: set[str] = set()
+    with patch.object(dispatch, "wake", lambda queue, count=1: told.add(queue)):
+        resume_run(run, house.actor)
+    return told
