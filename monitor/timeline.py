@@ -23,6 +23,7 @@ WAITED = {
 }
 ATTEMPT = {"attempt": "Attempt", "undo": "Undo, attempt"}
 NARROWEST = 0.5  # percent: shorter bars could not be seen
+LETTER = 0.8  # percent of an axis of 780 pixels: the words of the axis
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,8 +207,14 @@ def _marks(axis: Axis) -> tuple[Mark, ...]:
 
 
 def _folds(axis: Axis) -> tuple[Mark, ...]:
-    return tuple(
-        Mark(f"{(piece.left + piece.right) / 2:.2f}%", duration_words(piece.ended - piece.begun), "middle")
-        for piece in axis.pieces
-        if piece.folded
-    )
+    """Where time is folded, and how much; words that would overlap are left out."""
+    marks: list[Mark] = []
+    free = 0.0  # percent: up to here words stand
+    for piece in axis.pieces:
+        if piece.folded:
+            middle, text = (piece.left + piece.right) / 2, f"{duration_words(piece.ended - piece.begun)} idle"
+            half = len(text) * LETTER / 2
+            fits = not marks or middle - half >= free
+            marks.append(Mark(f"{middle:.2f}%", text if fits else "", "middle"))
+            free = middle + half if fits else free
+    return tuple(marks)

@@ -123,6 +123,13 @@ def test_a_wait_is_drawn_below_its_attempts():
     assert len(drawn.folds) == 1
 
 
+def test_words_of_folds_that_would_overlap_are_left_out():
+    worked = ((0, 1), (300, 301), (600, 690), (601_000, 601_090))
+    spans = [span("a", *one) for one in worked]
+    drawn = lay_out(spans, start=START, end=START + timedelta(seconds=worked[-1][1]), names={})
+    assert [fold.text for fold in drawn.folds] == ["4 min 59 s idle", "", "6 d 22 h idle"]
+
+
 @pytest.mark.parametrize("kind", sorted(WAITING))
 def test_a_wait_says_what_for(kind):
     wait = replace(span("a", 0, 3_000, kind="wait", state=StepRunState.WAITING), waits_as=kind)
