@@ -76,6 +76,9 @@ def _read(
     shaped = {item.key for item in document.steps if item.kind in EXAMPLES.keys() - HALF_KNOWN}
     known = shaped if ran is None else {*shaped, *ran.steps, *ran.errors}
     unknown = {key for key in (*before, *own) if key not in known}
+    if undo and ran is not None and (reads is None or "output" in reads.roots):
+        # The step failed last time: what its undo would read then says nothing about the expression.
+        unknown |= {key for key in own if key not in shaped and key not in ran.steps}
     found = roots | inner_roots(document, step, roots) | _own_roots(document, own, ran, undo=undo)
     if branches:
         found["join"] = shown_join(branches, ran.branches if ran else {}, roots["steps"])

@@ -231,6 +231,11 @@ def test_the_undo_of_a_step_reads_what_the_step_gave(cast: Cast) -> None:
     url = cast.url("workflows/flow/draft/preview/")
     assert cast.client.get(url, {"step": "second", "undo": "true"}).json()["roots"]["output"] == {"id": "R-1"}
     assert "output" not in cast.client.get(url, {"step": "second"}).json()["roots"]
+    failed = make_run(run.version, state="failed")
+    make_log(failed, "second", outcome="F", error={"code": "refused", "message": "No."})
+    assert asked("output.id", undo=True) == {"unknown": 'Shown once a run has been through step "second".'}
+    assert asked("error.code", undo=True) == {"value": "refused"}
+    assert "error" in asked("error.nothing", undo=True)
 
 
 def test_outputs_too_large_to_be_one_value_show_their_first_ones(cast: Cast) -> None:
