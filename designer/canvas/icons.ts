@@ -28,14 +28,25 @@ const inner = (name: string): string | null => {
   }
 };
 
+/** Icons of states that pages draw by themselves: the canvas shows the same ones. */
+const OWN = ["undo-broken"];
+const SPRITE = "../../static/icons.svg";
+
+const own = (name: string): string | null =>
+  readFileSync(SPRITE, "utf8").match(new RegExp(`<symbol id="${name}"[^>]*>(.*?)</symbol>`, "s"))?.[1] ??
+  null;
+
 export const icons = (): Plugin => ({
   name: "branchline-icons",
   resolveId: (id) => (id === VIRTUAL ? `\0${VIRTUAL}` : null),
   load(id) {
     if (id !== `\0${VIRTUAL}`) return null;
-    const found = NAMES.trim()
-      .split(/\s+/)
-      .map((name) => [name, inner(name)] as const);
+    const found = [
+      ...NAMES.trim()
+        .split(/\s+/)
+        .map((name) => [name, inner(name)] as const),
+      ...OWN.map((name) => [name, own(name)] as const),
+    ];
     const there = found.filter(([, markup]) => markup !== null);
     return `export default ${JSON.stringify(Object.fromEntries(there))}`;
   },

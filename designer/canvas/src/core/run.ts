@@ -70,10 +70,10 @@ const LOOKS: Record<StepState, Look> = {
   succeeded: { word: "Succeeded", icon: "check", tone: "succeeded" },
   failed: { word: "Failed", icon: "x", tone: "failed" },
   timed_out: { word: "Timed out", icon: "alarm-clock-off", tone: "timed-out" },
-  skipped: { word: "Skipped", icon: "slash", tone: "skipped" },
+  skipped: { word: "Skipped", icon: "ban", tone: "skipped" },
   cancelled: { word: "Cancelled", icon: "square", tone: "cancelled" },
   undone: { word: "Undone", icon: "undo-2", tone: "undone" },
-  undo_failed: { word: "Could not be undone", icon: "unlink", tone: "undo-failed" },
+  undo_failed: { word: "Could not be undone", icon: "undo-broken", tone: "undo-failed" },
 };
 
 const WAITING_ICONS: Partial<Record<Waiting["kind"], string>> = {
