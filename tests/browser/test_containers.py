@@ -282,9 +282,11 @@ def test_settings_undo_and_the_workflow_to_call_are_set_in_forms(site: Site) -> 
     canvas.write_expression("undo.config.value", "output")
     page.keyboard.press("Escape")
     page.mouse.click(*canvas.point(0.5, 0.05))
-    canvas.field("settings.on_failure").get_by_role("combobox").select_option(label="Undo")
+    canvas.field("settings.on_failure").get_by_role("combobox").select_option(label="What was done is undone")
     canvas.field("settings.concurrency.limit").get_by_role("textbox").fill("3")
-    canvas.field("settings.concurrency.on_limit").get_by_role("combobox").select_option(label="Replace")
+    canvas.field("settings.concurrency.on_limit").get_by_role("combobox").select_option(
+        label="The oldest open run is cancelled"
+    )
     canvas.field("settings.priority").get_by_role("textbox").fill("5")
     page.keyboard.press("Control+s")
     kept = drawn.kept()

@@ -53,6 +53,10 @@ def test_an_expression_where_branches_meet_reads_what_became_of_them(site: Site,
     expect(offered.get_by_role("option")).to_contain_text(["pay", "reserve"])
     text.fill("join.arrived")
     expect(canvas.field("config.value").locator(".preview")).to_have_text('= ["pay","reserve"]')
+    text.fill("[join, join]")
+    expect(canvas.field("config.value").locator(".preview")).to_contain_text("…")
+    assert violations(page, only=["scrollable-region-focusable"]) == []
+    text.fill("join.arrived")
     page.get_by_role("tab", name="Input").click()
     expect(canvas.inspector).to_contain_text("Expressions of this step read what became of them as join.")
     expect(canvas.inspector.get_by_role("button", name="Copy join.missing")).to_be_visible()

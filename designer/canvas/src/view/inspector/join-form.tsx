@@ -7,26 +7,32 @@ import { plainField, Section } from "./section.tsx";
 const JOIN_FIELDS = [
   plainField("mode", "Goes on when", "choice", {
     choices: ["all", "any", "quorum"],
+    names: { all: "All have arrived", any: "The first has arrived", quorum: "A number has arrived" },
     default: "all",
     required: true,
   }),
   plainField("quorum", "How many branches", "number"),
   plainField("deadline", "Waits at most", "duration", {
-    help: "counted from the first branch that arrives, fails or is skipped; steps that may hang have a time-out of their own",
+    help: "Counted from the first branch that arrives, fails or is skipped; steps that may hang have a time-out of their own.",
   }),
   plainField("on_deadline", "After that", "choice", {
     choices: ["proceed", "fail"],
+    names: { proceed: "Go on with what arrived", fail: "Fail" },
     default: "fail",
     required: true,
   }),
   plainField("on_branch_failure", "When a branch fails", "choice", {
     choices: ["abort", "finish", "continue"],
+    names: {
+      abort: "Stop the others and fail",
+      finish: "Let the others finish, then fail",
+      continue: "Go on with what arrived",
+    },
     default: "finish",
     required: true,
-    help: "abort the others, let them finish and fail, or continue with what arrived",
   }),
   plainField("tolerate", "Failures that do not count", "object", {
-    help: "a number of branches, or a share of them in percent",
+    help: "A number of branches, or a share of them in percent.",
     schema: {
       type: "object",
       properties: {
@@ -37,6 +43,7 @@ const JOIN_FIELDS = [
   }),
   plainField("late", "Branches that come late", "choice", {
     choices: ["ignore", "cancel"],
+    names: { ignore: "Run on, and are ignored", cancel: "Are cancelled" },
     default: "ignore",
     required: true,
   }),

@@ -14,9 +14,10 @@ const SETTINGS = [
   plainField("deadline", "Deadline of a run", "duration", { placeholder: "none" }),
   plainField("on_failure", "When a run fails", "choice", {
     choices: ["fail", "undo"],
+    names: { fail: "It ends as failed", undo: "What was done is undone" },
     default: "fail",
     required: true,
-    help: "undo takes back what was done, in reverse order.",
+    help: "An undo takes back what was done, in reverse order.",
   }),
   plainField("priority", "Priority", "number", {
     default: 0,
@@ -33,9 +34,13 @@ const CONCURRENCY = [
   }),
   plainField("on_limit", "When it is reached", "choice", {
     choices: ["queue", "replace", "refuse"],
+    names: {
+      queue: "The new run waits in line",
+      replace: "The oldest open run is cancelled",
+      refuse: "The new run is refused",
+    },
     default: "queue",
     required: true,
-    help: "queue the new run, replace the oldest open one (it is cancelled), or refuse the new one",
   }),
 ];
 
