@@ -10,6 +10,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from monitor.words import between
+from orchestrator.api import KINDS
 from orchestrator.templatetags.ui import icon
 
 register = template.Library()
@@ -75,6 +76,19 @@ def attempt_state(outcome: str) -> str:
 def happened(kind: str) -> str:
     """What a record of a run says."""
     return HAPPENED.get(kind, kind.replace("_", " ").capitalize())
+
+
+@register.filter
+def kind_name(kind: str) -> str:
+    """What people call a kind of step."""
+    found = KINDS.get(kind)
+    return found.name if found else kind
+
+
+@register.filter
+def undo_word(name: str) -> str:
+    """What became of the undo of one step, as a word in a sentence."""
+    return UNDO_STATES[name][2].lower() if name in UNDO_STATES else name
 
 
 @register.simple_tag

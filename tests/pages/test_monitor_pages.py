@@ -162,6 +162,8 @@ def test_a_step_opens_as_a_page_and_as_a_fragment(day):
         assert "129900" in text  # the input
         assert "card_declined" in text
         assert "Definition" in text
+        assert "<code>charge</code> · Function" in text
+        assert "It gave none." in text
 
 
 def test_a_step_names_its_region(day):

@@ -157,7 +157,7 @@ def test_it_says_beforehand_what_an_undo_comes_to(day: Day) -> None:
     text = page(day, f"runs/{run.pk}/undo/")
     assert "Undo this run?" in text
     assert "Reserve stock" in text
-    assert "is undone with call" in text
+    assert "is undone by a step “Function”" in text
     answer = client_of(day.alice).post(f"/w/demo/runs/{run.pk}/undo/", {"reason": "a mistake"}, follow=True)
     assert "being undone" in answer.content.decode()
     assert Run.objects.get(pk=run.pk).state == "undoing"
