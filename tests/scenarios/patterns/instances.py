@@ -24,7 +24,7 @@ INSTANCES = [
         document=drawn(step("a"), each([1, 2]), ASK, step("on"), lines=("a > each", "a > on")),
         acts=(Ran("on"), Opened(2), Decide("ask"), Decide("ask")),
         ran={"a": 1, "ask": 2, "each": 1, "on": 1},
-        order=("on < ask",),
+        ends=("on < ask",),
     ),
     Pattern(
         number=13,
