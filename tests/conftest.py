@@ -7,11 +7,21 @@ from django.conf import settings
 from django.core.cache import cache
 
 from orchestrator.engine import log_context
+from tests.open_sessions import check_closed, stop_observing
 from tests.servers import child_environment, servers, stop_servers
 
 
 def pytest_unconfigure() -> None:
+    stop_observing()
     stop_servers()
+
+
+@pytest.fixture(autouse=True)
+def closed_sessions(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test whose sessions stay open fails, not whoever drops the database in the end."""
+    yield
+    if request.node.get_closest_marker("browser") is None:  # those share processes that go on
+        check_closed()
 
 
 @pytest.fixture(autouse=True)

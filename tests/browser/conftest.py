@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 from django.core.management import call_command
+from django.db import connection
 from playwright.sync_api import Browser, sync_playwright
 from pytest_django.plugin import DjangoDbBlocker
 
 from tests.browser.site import Site
 from tests.browser.web import Web, web_at_work
+from tests.open_sessions import check_closed
 from tests.scenarios.driver import workers
 from tests.servers import child_environment
 
@@ -48,6 +50,7 @@ def browser_database(
         patch.setenv(UNSAFE, "true")
         yield {name: value for name, value in child_environment().items() if name != UNSAFE}
         call_command("flush", verbosity=0, interactive=False)
+        check_closed()
 
 
 @pytest.fixture(scope="package")
@@ -71,6 +74,8 @@ def chromium() -> Iterator[Browser]:
         browser = driver.chromium.launch(executable_path=path, args=list(ARGUMENTS))
         yield browser
         browser.close()
+        # Under Playwright's loop this thread has a connection of its own, which nobody finds once the loop has ended.
+        connection.close()
 
 
 @pytest.fixture
