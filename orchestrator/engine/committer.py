@@ -200,6 +200,9 @@ class Committer:
                 # PostgreSQL restarts: there is no event to wait for, so look again, slower each time.
                 time.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
+                continue
+            if self._closed:  # by whoever did not see this connection yet
+                self._connection.close()
         return self._connection
 
 
