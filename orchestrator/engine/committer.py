@@ -195,15 +195,17 @@ class Committer:
             if self._closed:
                 raise RuntimeError("This worker has stopped: its tokens are taken over.")
             try:
-                self._connection = connect("advance")
+                self._keep(connect("advance"))
             except psycopg.OperationalError:
                 # PostgreSQL restarts: there is no event to wait for, so look again, slower each time.
                 time.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
-                continue
-            if self._closed:  # by whoever did not see this connection yet
-                self._connection.close()
         return self._connection
+
+    def _keep(self, connection: OwnConnection) -> None:
+        self._connection = connection
+        if self._closed:  # by somebody who saw no connection yet
+            connection.close()
 
 
 def _statement_for(items: Iterable[Item]) -> str:
