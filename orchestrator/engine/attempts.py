@@ -1,9 +1,13 @@
 """The attempts in one worker process's hands: at most one for each token."""
 
 import threading
+from collections.abc import Iterable, Mapping
 
 from orchestrator.engine.attempt import Attempt, Chain
+from orchestrator.engine.committer import Item
 from orchestrator.engine.lease import Lease
+
+Place = tuple[int, int]  # token, epoch
 
 
 class Attempts:
@@ -11,6 +15,7 @@ class Attempts:
 
     def __init__(self) -> None:
         self._by_token: dict[int, Attempt] = {}
+        self._left: dict[Place, Item] = {}
         self._changed = threading.Condition()
 
     def __len__(self) -> int:
@@ -81,6 +86,21 @@ class Attempts:
             if self._by_token.get(attempt.lease.token_id) is attempt:
                 del self._by_token[attempt.lease.token_id]
             self._changed.notify_all()
+
+    def leave(self, item: Item) -> None:
+        """Keep what is to be stored of an attempt that is over, until it can be: its token stays leased to us."""
+        with self._changed:
+            self._left[item["t"], item["e"]] = item
+
+    def left(self) -> Mapping[Place, Item]:
+        """What is kept so. An attempt that is here no more has left what it had to."""
+        return self._left
+
+    def drop_left(self, places: Iterable[Place]) -> None:
+        """It is stored, or its token is no more ours."""
+        with self._changed:
+            for place in places:
+                self._left.pop(place, None)
 
     def wait_for_none(self, seconds: float) -> bool:
         """Whether all of them are over within so many seconds."""

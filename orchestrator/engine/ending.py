@@ -110,10 +110,12 @@ class Ender:
     def _give_up(self, attempt: Attempt, error: Exception | None, *, acted: bool) -> None:
         lease = attempt.lease
         log.error("an attempt could not be ended", run=str(lease.run.run_id), node=lease.node, error=repr(error)[:500])
+        item = items.give_up(lease, error) if acted else items.hand_back(lease)
         try:
-            self._committer.advance(items.give_up(lease, error) if acted else items.hand_back(lease))
+            self._committer.advance(item)
         except Exception as second:
-            # It stays leased to us and is returned as a stray.
+            # It stays leased to us and is returned as a stray, by the same words.
+            self._attempts.leave(item)
             log.warning("a token could not be given back", node=lease.node, error=repr(second)[:200])
         self.forget(attempt)
 

@@ -221,9 +221,9 @@ VALUES (%s, %s, %s, %s, %s, clock_timestamp(), clock_timestamp()) ON CONFLICT (i
 """
 
 # What a worker process sees to each second, in one call: its session is known (nothing is written where it is), and
-# these tokens are leased to it. A stray that the process does not know was leased by an answer that was lost. Cancelled
-# is also what has the rest of its grace in a container that is over; what runs in a paused run may end. The run is read
-# by a subquery: a look by its key, however many tokens there are.
+# these tokens are leased to it. A stray that the process does not know was leased by an answer that was lost, or its
+# attempt's end could not be stored. Cancelled is also what has the rest of its grace in a container that is over; what
+# runs in a paused run may end. The run is read by a subquery: a look by its key, however many tokens there are.
 LOOK_AFTER = f"""
 WITH known AS ({BOOT})
 SELECT k.id, k.epoch, k.started_at < clock_timestamp() - interval '5 seconds' AS stray,

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from orchestrator.engine import statements
 from orchestrator.engine.attempt import Attempt
-from orchestrator.engine.attempts import Attempts
+from orchestrator.engine.attempts import Attempts, Place
 from orchestrator.engine.committer import Committer
 from orchestrator.engine.database import Connection, OwnConnection, Row
 
@@ -33,10 +33,10 @@ class Upkeep:
 
     def see_to(self, connection: OwnConnection) -> None:
         """All of it, by one call: each that waits for an answer takes the interpreter from a step that computes."""
-        attempts = self._attempts.all()
+        attempts, left = self._attempts.all(), set(self._attempts.left())
         rows = connection.ask(statements.LOOK_AFTER, (*self._about(), self._session_id))
         self._stop_cancelled(attempts, rows)
-        self._return_strays(rows)
+        self._return_strays(rows, left)
 
     def register(self, connection: Connection) -> None:
         """Say who this process is, and which queues it serves."""
@@ -55,8 +55,17 @@ class Upkeep:
             if is_cancelled or not attempt.may_stand_at(None if row is None else row["epoch"]):
                 self._stop(attempt)
 
-    def _return_strays(self, rows: list[Row]) -> None:
-        """Give back tokens that are leased to this process and that nobody here is at work on."""
+    def _return_strays(self, rows: list[Row], left: set[Place]) -> None:
+        """Give back tokens that are leased to this process and that nobody here is at work on.
+
+        `left`: where something could not be stored of an attempt that is over, before `rows` were read.
+        """
         for row in rows:
+            place = row["id"], row["epoch"]
             if row["stray"] and row["id"] not in self._attempts:
-                self._committer.advance({"t": row["id"], "e": row["epoch"], "then": "back", "stray": True})
+                back = {"t": row["id"], "e": row["epoch"], "then": "back", "stray": True}
+                self._committer.advance(self._attempts.left().get(place, back))
+                left.add(place)
+            else:
+                left.discard(place)
+        self._attempts.drop_left(left)

@@ -123,3 +123,17 @@ def test_only_an_old_lease_that_nobody_is_at_work_on_is_given_back(
         kept.at_work(token)
     kept.see_to()
     assert kept.sent.items == ([{"t": token.pk, "e": token.epoch, "then": "back", "stray": True}] if returned else [])
+
+
+def test_what_could_not_be_stored_is_said_when_its_token_is_given_back_and_then_forgotten(
+    house: House, kept: Kept
+) -> None:
+    token = leased(house, kept)
+    item = {"t": token.pk, "e": token.epoch, "then": "back", "o": "U"}
+    kept.attempts.leave(item)
+    kept.attempts.leave({**item, "e": token.epoch - 1})
+    kept.see_to()
+    assert (kept.sent.items, list(kept.attempts.left())) == ([], [(token.pk, token.epoch)]), "of one that is ours"
+    rows("UPDATE orchestrator_token SET started_at = started_at - interval '6 seconds' RETURNING id")
+    kept.see_to()
+    assert (kept.sent.items, dict(kept.attempts.left())) == ([item], {})
