@@ -71,7 +71,7 @@ def change_runs(
     change: Change = _would(action) if dry_run else ACTIONS[action]
     failures = {run_id: _refusal(change, run_id, actor, reason) for run_id in wanted}
     runs = Run.objects.filter(pk__in=wanted, workspace_id=actor.workspace_id).only(*READ).in_bulk()
-    results = [_result(run_id, runs.get(run_id), refused) for run_id, refused in failures.items()]
+    results = [_result(action, run_id, runs.get(run_id), refused) for run_id, refused in failures.items()]
     if dry_run and action in GOING_ON:
         found = beside_each_other(runs[result.run_id] for result in results if result.ok)
         results = [_beside(result, found.get(result.run_id)) for result in results]
@@ -81,14 +81,14 @@ def change_runs(
     return results
 
 
-def _result(run_id: UUID, run: Run | None, refused: BranchlineError | None) -> BulkResult:
+def _result(action: str, run_id: UUID, run: Run | None, refused: BranchlineError | None) -> BulkResult:
     return BulkResult(
         run_id=run_id,
         ok=refused is None,
         state=run.state if run else "",
         code=refused.error_code if refused else "",
         message=refused.message if refused else "",
-        queued=run is not None and run.queued and run.state not in FINAL_RUN,
+        queued=action in GOING_ON and run is not None and run.queued and run.state not in FINAL_RUN,
     )
 
 

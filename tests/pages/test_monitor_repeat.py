@@ -294,3 +294,15 @@ def test_bulk_says_beforehand_who_would_wait_in_line(day):
         r'<td data-label="Result"><span>Would retry\. <span class="muted small">(.*)</span></span></td>', text
     )
     assert "1 run of its workflow may be open at once" in told
+
+
+def test_bulk_says_of_nobody_who_is_cancelled_that_they_wait_in_line(day):
+    run = day.runs["waiting"]
+    Run.objects.filter(pk=run.pk).update(concurrency_key="", concurrency_limit=1, queued=True)
+    client = client_of(day.alice)
+    text = client.get(f"/w/demo/runs/bulk/?action=cancel&run={run.pk}").content.decode()
+    assert "Cancel 1 run?" in text
+    assert "in line" not in text
+    text = client.post("/w/demo/runs/bulk/", {"action": "cancel", "run": str(run.pk)}).content.decode()
+    assert "1 asked: 1 done" in text
+    assert "in line" not in text
