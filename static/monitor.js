@@ -47,12 +47,28 @@ document.addEventListener("htmx:afterRequest", (event) => {
 
 // A renewal must not close what the person opened nor take away the focus.
 let opened = new Map();
-let focused = "";
+let focused = ["", 0];
+
+/** A selector that finds this again when it comes anew: by its id, else by where it leads or what it sends. */
+function nameOf(one) {
+  const quoted = (text) => `"${CSS.escape(text)}"`;
+  if (one.id) return `#${CSS.escape(one.id)}`;
+  if (one.hasAttribute("href")) return `main a[href=${quoted(one.getAttribute("href"))}]`;
+  const action = one.closest("form")?.getAttribute("action");
+  return action ? `main form[action=${quoted(action)}] ${one.localName}` : "";
+}
+
+/** Where the focus is: a selector, and the place among what it selects. */
+function focusNow() {
+  const one = document.activeElement ?? document.body;
+  const name = nameOf(one);
+  return [name, name ? [...document.querySelectorAll(name)].indexOf(one) : 0];
+}
 
 document.addEventListener("htmx:beforeSwap", (event) => {
   if (!isOurs(event)) return;
   opened = new Map([...document.querySelectorAll("main details[id]")].map((one) => [one.id, one.open]));
-  focused = document.activeElement?.id ?? "";
+  focused = focusNow();
 });
 
 document.addEventListener("htmx:afterSettle", () => {
@@ -60,7 +76,8 @@ document.addEventListener("htmx:afterSettle", () => {
     const found = document.getElementById(id);
     if (found) found.open = open;
   }
-  if (focused && document.activeElement === document.body) document.getElementById(focused)?.focus();
+  const [name, place] = focused;
+  if (name && document.activeElement === document.body) document.querySelectorAll(name)[place]?.focus();
   opened = new Map();
   announce();
 });

@@ -4,6 +4,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from orchestrator.models import Run, UndoItem
 from orchestrator.models.workspace import Role
+from tests.browser.axe import violations
 from tests.browser.runs import run_with_stuck_undo
 from tests.browser.site import Site
 from tests.waiting import wait_until
@@ -32,6 +33,13 @@ def test_retry_skip_and_done_by_hand_by_keyboard(site: Site) -> None:
     page.goto(site.url(f"runs/{run.pk}/?tab=undo"))
     tried = UndoItem.objects.get(run_id=run.pk, node=run.version.plan["keys"].index("car"))
 
+    link = page.get_by_role("row", name="Rent the car").get_by_role("link")
+    tab_to(page, link)
+    link.evaluate("element => element.dataset.before = 'renewal'")
+    page.evaluate("htmx.trigger('#live-part', 'live')")
+    expect(link).not_to_have_attribute("data-before", "renewal")
+    expect(link).to_be_focused()
+
     card = page.get_by_role("article", name="Rent the car")
     tab_to(page, card.get_by_role("button", name="Try again"))
     page.keyboard.press("Enter")
@@ -44,6 +52,7 @@ def test_retry_skip_and_done_by_hand_by_keyboard(site: Site) -> None:
     page.keyboard.press("Enter")
     expect(page.get_by_text("Say why", exact=False).first).to_be_visible()
     assert state_of(run, "hotel") == "stuck", "without a reason nothing happens"
+    assert violations(page) == []
 
     for name, button, said, key, state in (
         ("Book the hotel", "Skip", "The hotel lets us keep it", "hotel", "skipped"),
