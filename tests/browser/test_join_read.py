@@ -60,6 +60,7 @@ def test_an_expression_where_branches_meet_reads_what_became_of_them(site: Site,
     page.get_by_role("tab", name="Input").click()
     expect(canvas.inspector).to_contain_text("Expressions of this step read what became of them as join.")
     expect(canvas.inspector.get_by_role("button", name="Copy join.missing")).to_be_visible()
+    expect(canvas.inspector.get_by_text("out", exact=True)).to_have_count(0)  # the usual way needs no word
     assert violations(page) == []
     canvas.inspector.get_by_role("button", name="Remove the connection with Reserve").click()
     expect(canvas.problems).to_contain_text("but 1 edge leads to it")

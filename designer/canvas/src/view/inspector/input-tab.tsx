@@ -4,12 +4,16 @@ import { disconnect } from "../../core/edits.ts";
 import { isJsonObject } from "../../core/equal.ts";
 import { edgeId, findStep, incoming, outgoing, portOf } from "../../core/graph.ts";
 import type { Edge, Json, JsonObject, Step } from "../../core/types.ts";
+import { portTitle } from "../canvas/ports.tsx";
 import { useDesigner } from "../designer.ts";
 import { useScope } from "../fields/scope.ts";
 import { Icon } from "../icon.tsx";
 import { useChosen } from "../use-store.ts";
 import { JoinForm } from "./join-form.tsx";
 import { Section } from "./section.tsx";
+
+/** By which way out, where it is not the usual one. */
+const wayOf = (edge: Edge): string => (portOf(edge) === "out" ? "" : portTitle(portOf(edge)));
 
 function Connection({ edge, other, words }: { edge: Edge; other: string; words: string }) {
   const designer = useDesigner();
@@ -20,7 +24,7 @@ function Connection({ edge, other, words }: { edge: Edge; other: string; words: 
       <button type="button" className="link" onClick={() => designer.show(other)}>
         {name}
       </button>
-      <small>{words}</small>
+      {words && <small>{words}</small>}
       {!readOnly && (
         <button
           type="button"
@@ -125,7 +129,7 @@ export function InputTab({ step }: { step: Step }) {
         {before.length ? (
           <ul className="connections">
             {before.map((edge) => (
-              <Connection key={edgeId(edge)} edge={edge} other={edge.from} words={portOf(edge)} />
+              <Connection key={edgeId(edge)} edge={edge} other={edge.from} words={wayOf(edge)} />
             ))}
           </ul>
         ) : (
@@ -137,7 +141,7 @@ export function InputTab({ step }: { step: Step }) {
         {after.length ? (
           <ul className="connections">
             {after.map((edge) => (
-              <Connection key={edgeId(edge)} edge={edge} other={edge.to} words={portOf(edge)} />
+              <Connection key={edgeId(edge)} edge={edge} other={edge.to} words={wayOf(edge)} />
             ))}
           </ul>
         ) : (

@@ -7,7 +7,7 @@ import { plainField, Section } from "./section.tsx";
 const JOIN_FIELDS = [
   plainField("mode", "Goes on when", "choice", {
     choices: ["all", "any", "quorum"],
-    names: { all: "All have arrived", any: "The first has arrived", quorum: "A number has arrived" },
+    names: { all: "All have arrived", any: "The first has arrived", quorum: "Enough have arrived" },
     default: "all",
     required: true,
   }),
