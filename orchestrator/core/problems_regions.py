@@ -14,6 +14,8 @@ from orchestrator.core.fixes import removal, setting
 from orchestrator.core.problem import Fix, Problem, Severity
 from orchestrator.core.regions import Fork, RegionView
 
+MOST_NAMED = 5  # steps in one message
+
 
 def region_problems(drawing: Drawing) -> Iterator[Problem]:
     """Problems of all regions, in document order. Members that do not exist are another check's."""
@@ -134,8 +136,10 @@ def _event_problems(view: RegionView) -> Iterator[Problem]:
 
 
 def _named(view: RegionView, keys: list[str]) -> str:
-    quoted = [view.drawing.title(key) for key in keys]
-    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} and {quoted[-1]}"
+    named = [view.drawing.title(key) for key in keys]
+    if len(named) > MOST_NAMED:
+        named[MOST_NAMED - 1 :] = [f"{len(named) - MOST_NAMED + 1} more"]
+    return named[0] if len(named) == 1 else f"{', '.join(named[:-1])} and {named[-1]}"
 
 
 _PATTERNS = {"sequence": _sequence_problems, "parallel": _parallel_problems, "event": _event_problems}

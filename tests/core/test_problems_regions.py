@@ -118,6 +118,14 @@ def test_a_fork_offers_to_declare_the_region_parallel() -> None:
     assert problem.fix.patch == ({"op": "add", "path": "/regions/0/pattern", "value": "parallel"},)
 
 
+@pytest.mark.parametrize(
+    ("ends", "told"), [("bcdef", '"b", "c", "d", "e" and "f"'), ("bcdefxy", '"b", "c", "d", "e" and 3 more')]
+)
+def test_a_message_names_five_steps_at_most(ends: str, told: str) -> None:
+    (problem, *_) = found(region("sequence", "a" + ends), lines=tuple(f"a > {end}" for end in ends))
+    assert f'"a" leads to {told} at once.' in problem.message
+
+
 def test_the_plan_keeps_regions_for_the_monitor() -> None:
     raw = document([step("a"), step("b")], "a > b", regions=[region("sequence", "ab", name="Line")])
     plan = compile_plan(parse_document(raw), KINDS)
