@@ -10,6 +10,7 @@ from orchestrator.core.json_types import Json
 from orchestrator.engine.database import Row
 from orchestrator.engine.tracing import RunTrace, trace_of
 
+WAITED = 1  #: the phase of a token whose step has waited
 LANE = 2  #: the phase of a token that works through items of a for-each
 
 
@@ -127,6 +128,16 @@ class Lease:
             seen=self.seen,
             outer=self.outer,
         )
+
+    @property
+    def taken_at(self) -> datetime:
+        """When this attempt was first in somebody's hands: it may have waited since, and been claimed again."""
+        if self.phase != WAITED:
+            return self.started_at
+        attempt, at = (self.waiting or {}).get("taken", (0, ""))
+        if attempt == self.attempt:
+            return datetime.fromisoformat(at)
+        return self.first_started_at if self.attempt == 1 else self.started_at
 
     @property
     def idempotency_key(self) -> str:

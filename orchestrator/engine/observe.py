@@ -85,7 +85,7 @@ def _record(trace: tracing.RunTrace, lease: Lease, facts: VersionFacts, settled:
     what = tracing.Ended(
         name=f"attempt {step.key}",
         # A wait belongs to its attempt, as the log says it.
-        began=lease.first_started_at if lease.phase == 1 and lease.attempt == 1 else lease.started_at,
+        began=lease.taken_at,
         ended=ended,
         attributes={**attributes, "branchline.attempt": lease.attempt, "branchline.queue": lease.queue},
         code=code,

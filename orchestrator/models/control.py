@@ -41,7 +41,7 @@ class Token(models.Model):
     phase = models.SmallIntegerField(default=0)
     #: "T" (too late) or "U" (too many workers died on it): the next owner runs nothing and decides what follows.
     verdict = models.CharField(max_length=1, default="", blank=True)
-    #: {"kind", "text", "memo", "since"} while waiting, kept until the step ends
+    #: {"kind", "text", "memo", "since", "taken"?} while waiting, kept until the step ends. taken: [attempt, its time]
     waiting = models.JSONField(null=True)
     signal = models.JSONField(null=True)
     #: The scope whose end this token waits for: the body of a container, or one item in its lane.

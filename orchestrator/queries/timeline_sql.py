@@ -16,7 +16,10 @@ ORDER BY started_at, entry LIMIT %(most)s
 AT_WORK = """
 WITH RECURSIVE {within}chosen AS (
     SELECT t.node, t.scope_id, t.generation, t.attempt + (t.state = 'W')::int AS attempt, t.state,
-        CASE WHEN t.state = 'W' AND t.attempt = 0 THEN t.first_started_at ELSE t.started_at END AS began FROM {tokens}
+        CASE WHEN t.state = 'W' AND t.attempt = 0 THEN t.first_started_at
+            WHEN t.state = 'W' AND t.waiting->'taken'->>0 = (t.attempt + 1)::text
+                THEN (t.waiting->'taken'->>1)::timestamptz
+            ELSE t.started_at END AS began FROM {tokens}
     WHERE t.run_id = %(run)s AND (%(nodes)s::int[] IS NULL OR t.node = ANY(%(nodes)s::int[]))
         AND t.started_at IS NOT NULL AND (t.state = 'L' AND t.phase <> 2
             OR t.state = 'W' AND t.phase = 1 AND t.waiting->>'kind' <> 'retry')

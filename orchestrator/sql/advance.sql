@@ -78,7 +78,7 @@ BEGIN
                 started_at, finished_at, session_id, cause, input, input_ref, output, output_ref, error, log, xid)
             SELECT v_idle_entry[x.ordinality], x.run_id, x.node, x.scope_id, x.generation, x.attempt, x.value->>'o', true,
                 CASE WHEN x.value ? 'ports' THEN ARRAY(SELECT jsonb_array_elements_text(x.value->'ports')) END,
-                CASE WHEN x.phase = 1 AND x.attempt = 1 THEN x.first_started_at ELSE x.started_at END, v_now,
+                CASE x.phase WHEN 1 THEN branchline_taken_at(v_idle[x.ordinality], x.attempt) ELSE x.started_at END, v_now,
                 CASE WHEN x.value->>'o' <> 'K' OR x.phase > 0 THEN p_session END, x.cause,
                 x.value->'inp', (x.value->>'iref')::uuid, x.value->'out', (x.value->>'oref')::uuid, x.value->'err', x.value->'log', v_xid
             FROM ROWS FROM (unnest(v_idle), jsonb_array_elements(p_items)) WITH ORDINALITY AS x;
@@ -128,8 +128,7 @@ BEGIN
             VALUES (v_entry, t.run_id, t.node, t.scope_id, t.generation, t.attempt, i->>'o',
                 v_then = 'go', CASE WHEN i ? 'ports' THEN ARRAY(SELECT jsonb_array_elements_text(i->'ports')) END,
                 -- What another step kept from beginning was in nobody's hands: an undo knows by that that it has not acted.
-                -- A wait belongs to its attempt; the first one began with the step.
-                CASE WHEN t.phase = 1 AND t.attempt = 1 THEN t.first_started_at ELSE t.started_at END, v_now,
+                CASE t.phase WHEN 1 THEN branchline_taken_at(t, t.attempt) ELSE t.started_at END, v_now,
                 CASE WHEN i->>'o' <> 'K' OR t.phase > 0 THEN p_session END, t.cause,
                 i->'inp', (i->>'iref')::uuid, i->'out', (i->>'oref')::uuid, i->'err', i->'log', v_xid);
         END IF;
@@ -169,7 +168,7 @@ BEGIN
                 verdict = '', signal = CASE v_then WHEN 'retry' THEN k.signal END,
                 wake_at = coalesce((i->>'until')::timestamptz, v_now + make_interval(secs => (i->>'delay')::float8)),
                 waiting = (i->'waiting') || jsonb_build_object('since', v_now) || CASE WHEN v_then = 'retry' AND k.phase = 1
-                    THEN jsonb_build_object('memo', k.waiting->'memo') ELSE '{}' END,
+                    THEN jsonb_build_object('memo', k.waiting->'memo') WHEN v_then = 'wait' THEN branchline_taken(t) ELSE '{}' END,
                 -- A resumed step is asked to go on. The wait is part of the same attempt.
                 phase = CASE WHEN v_then = 'wait' THEN 1 ELSE k.phase END,
                 -- Whoever comes back from a wait has killed nobody in what it does next.

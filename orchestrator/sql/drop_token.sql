@@ -39,14 +39,26 @@ BEGIN
     RETURN v_entry;
 END $$;
 
+-- When the attempt of that number was first in somebody's hands, where its step waits or has waited (phase 1): a wait
+-- belongs to its attempt, though the token is claimed again after it. The first attempt began with the step.
+CREATE FUNCTION branchline_taken_at(t orchestrator_token, p_attempt int) RETURNS timestamptz LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN p_attempt = 1 THEN t.first_started_at
+        WHEN t.waiting->'taken'->>0 = p_attempt::text THEN (t.waiting->'taken'->>1)::timestamptz ELSE t.started_at END
+$$;
+
+-- What a later attempt that begins to wait keeps of that in `waiting`, for the next claim writes over it.
+CREATE FUNCTION branchline_taken(t orchestrator_token) RETURNS jsonb LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN t.attempt > 1 THEN jsonb_build_object('taken', jsonb_build_array(t.attempt,
+        CASE t.phase WHEN 1 THEN branchline_taken_at(t, t.attempt) ELSE t.started_at END)) ELSE '{}' END
+$$;
+
 -- When the attempt of that number began. NULL where it never did: the token was not claimed, waits for a lock, was handed
 -- back, or what it was claimed for last is in the log, and the next attempt was to come.
 CREATE FUNCTION branchline_attempt_began(t orchestrator_token, p_attempt int) RETURNS timestamptz LANGUAGE sql STABLE AS $$
     SELECT CASE WHEN t.state <> 'L' AND t.phase = 0 OR EXISTS (
         SELECT FROM orchestrator_steplog s WHERE s.run_id = t.run_id AND s.node = t.node AND s.scope_id = t.scope_id
             AND s.generation = t.generation AND s.attempt = p_attempt - 1 AND s.finished_at >= t.started_at) THEN NULL
-        -- Claimed again since, to be told what it waited for: the first attempt began with the step.
-        WHEN p_attempt = 1 THEN t.first_started_at ELSE t.started_at END
+        ELSE branchline_taken_at(t, p_attempt) END
 $$;
 
 -- Why an undo that had begun, or whose turn had come, goes no further by itself.

@@ -57,7 +57,7 @@ BEGIN
         INSERT INTO orchestrator_steplog (entry, run_id, node, scope_id, generation, attempt, outcome, final, started_at,
             finished_at, session_id, cause, error, xid)
         SELECT nextval('orchestrator_step_log_entry'), k.run_id, k.node, k.scope_id, k.generation, k.attempt, 'U', false,
-            k.started_at, clock_timestamp(), k.session_id, k.cause,
+            CASE k.phase WHEN 1 THEN branchline_taken_at(k, k.attempt) ELSE k.started_at END, clock_timestamp(), k.session_id, k.cause,
             jsonb_build_object('code', 'worker_lost', 'message', 'The worker died during this attempt; the step may have acted.'),
             branchline_xid()
         FROM orchestrator_token k JOIN lost ON lost.id = k.id AND lost.dead

@@ -80,7 +80,8 @@ BEGIN
         deadline_at = NULL, lost = 0, verdict = '',
         signal = NULL, phase = 1, attempt = k.attempt - 1, inner_scope = v_inner,
         wake_at = p_now + make_interval(secs => (i->>'delay')::float8),
-        waiting = (i->'waiting') || jsonb_build_object('since', p_now) || jsonb_strip_nulls(jsonb_build_object('block', v_block)),
+        waiting = (i->'waiting') || jsonb_build_object('since', p_now) || jsonb_strip_nulls(jsonb_build_object('block', v_block))
+            || branchline_taken(t),
         xid = v_xid
     WHERE k.id = t.id;
     IF v_status = 'concurrency_limit' THEN

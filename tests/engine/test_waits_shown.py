@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.db.models.functions import Now
 
 from orchestrator.core.outcome import Done, Retry, StepFault, Wait
 from orchestrator.engine.sandbox import Sandbox
@@ -16,6 +17,7 @@ from orchestrator.steps import KINDS
 from tests.engine.drawings import document, step
 from tests.engine.house import House, keeper_at_work, make_tools, worker_at_work
 from tests.engine.kinds import Told, kinds
+from tests.engine.rows import claim, take_over
 from tests.engine.test_decided import decide
 from tests.engine.test_events import awaiting, publish
 from tests.waiting import wait_until
@@ -130,6 +132,69 @@ def test_an_attempt_after_a_wait_begins_for_itself(house: House, sandbox: Sandbo
     assert second.started_at >= first.finished_at
     (shown,) = step_runs(Run.objects.get(pk=run_id)).items
     assert shown.started_at == began
+
+
+AGAIN = {"attempts": 2, "first": "PT0S", "factor": 1, "cap": "PT0S", "jitter": "none"}
+
+
+class WaitsTwice(Told):
+    """Fails once; its second attempt waits, and waits again."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda context: BUSY if context.attempt == 1 else self.wait)
+
+    wait = Wait(kind="time", text="Not yet", delay=600.0)
+    waited = False
+
+    def resume(self, config: Any, context: Any, resumed: Any) -> Any:
+        waited, self.waited = self.waited, True
+        return Done("at last") if waited else self.wait
+
+
+BUSY = Retry(StepFault(code="busy", message="busy"))
+
+
+def taken_and_parked(run_id: UUID) -> datetime:
+    """When the attempt was taken that has begun to wait just now."""
+    tokens = Token.objects.filter(run_id=run_id, state="W", phase=1)
+    wait_until(tokens.exists, 10, "the second attempt to wait")
+    taken = tokens.get().started_at
+    assert taken is not None
+    return taken
+
+
+def test_a_second_attempt_has_all_of_its_waits(house: House, sandbox: Sandbox) -> None:
+    known = kinds(told=WaitsTwice())
+    version = house.publish(document([step("w", "told", retry=AGAIN)]), kinds=known)
+    with worker_at_work(make_tools(sandbox, known)) as house.worker, keeper_at_work(house.worker.poke):
+        run_id = house.start(version)
+        taken = taken_and_parked(run_id)
+        epoch = Token.objects.get(run_id=run_id).epoch
+        Token.objects.filter(run_id=run_id).update(wake_at=Now())
+        again = Token.objects.filter(run_id=run_id, state="W", epoch__gt=epoch)
+        wait_until(again.exists, 10, "it to wait again")
+        assert again.filter(started_at__gt=taken).exists(), "claimed again"
+        assert [span.begun for span in bars(run_id, "w")][-1] == taken
+        again.update(wake_at=Now())
+        house.end_of(run_id)
+    first, second = StepLog.objects.filter(run_id=run_id).order_by("attempt")
+    assert first.finished_at <= taken
+    assert (second.attempt, second.outcome, second.started_at) == (2, "S", taken)
+
+
+def test_a_container_whose_first_worker_died(house: House, sandbox: Sandbox) -> None:
+    steps = [step("box", "scope"), step("w", "delay", config={"for": "PT10M"}, parent="box")]
+    run_id = house.start(house.publish(document(steps)))
+    assert len(claim(99)) == 1  # by a session without a row: it is dead
+    take_over()
+    with worker_at_work(make_tools(sandbox)) as house.worker, keeper_at_work(house.worker.poke):
+        inside = Token.objects.filter(run_id=run_id, state="W", node=node_of(run_id, "w"))
+        wait_until(inside.exists, 10, "what it holds to wait")
+        taken = Token.objects.get(run_id=run_id, node=node_of(run_id, "box")).started_at
+        inside.update(wake_at=Now())
+        house.end_of(run_id)
+    second = StepLog.objects.get(run_id=run_id, node=node_of(run_id, "box"), final=True)
+    assert (second.attempt, second.outcome, second.started_at) == (2, "S", taken)
 
 
 def test_the_kinds_that_wait_are_those_that_are_told_so() -> None:
