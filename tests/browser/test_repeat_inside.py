@@ -48,7 +48,7 @@ def test_a_failed_step_of_an_item_is_skipped_and_another_item_is_done_again(site
     page.get_by_role("link", name="Re-run from here…").click()
     expect(page.get_by_text("In item 3 of “Each parcel”.")).to_be_visible()
     again = page.get_by_role("region", name="Runs again at once")
-    expect(again.get_by_role("listitem")).to_have_text(["Pack the parcel transform in each, succeeded before"])
+    expect(again.get_by_role("listitem")).to_have_text(["Pack the parcel Transform in each, succeeded before"])
     expect(page.get_by_role("region", name="Follows")).to_contain_text("Report")
     page.get_by_role("button", name="Re-run from here").click()
     expect(page.get_by_text("The step runs again.")).to_be_visible()
