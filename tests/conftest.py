@@ -1,12 +1,15 @@
 """What every test may ask for: a real PostgreSQL and Valkey, started once per session when first needed."""
 
 from collections.abc import Iterator
+from unittest.mock import patch
 
 import pytest
 from django.conf import settings
 from django.core.cache import cache
+from django.test import TransactionTestCase
 
 from orchestrator.engine import log_context
+from tests.emptying import empty_tables
 from tests.open_sessions import check_closed, stop_observing
 from tests.servers import child_environment, servers, stop_servers
 
@@ -14,6 +17,13 @@ from tests.servers import child_environment, servers, stop_servers
 def pytest_unconfigure() -> None:
     stop_observing()
     stop_servers()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_teardown() -> Iterator[None]:
+    """Tests that commit leave empty tables, by our means."""
+    with patch.object(TransactionTestCase, "_fixture_teardown", empty_tables):
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from django.core.management import call_command
 from django.db import connection
 from playwright.sync_api import Browser, sync_playwright
 from pytest_django.plugin import DjangoDbBlocker
 
 from tests.browser.site import Site
 from tests.browser.web import Web, web_at_work
+from tests.emptying import empty_tables
 from tests.open_sessions import check_closed
 from tests.scenarios.driver import workers
 from tests.servers import child_environment
@@ -37,7 +37,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def _django_db_helper() -> None:
-    """The mark makes pytest-django set the database up; its flush after each test would take the worker's session."""
+    """The mark makes pytest-django set the database up; emptying it after each test would take the worker's session."""
 
 
 @pytest.fixture(scope="package")
@@ -49,7 +49,7 @@ def browser_database(
         # Playwright's loop runs in this thread, but no coroutine of ours does.
         patch.setenv(UNSAFE, "true")
         yield {name: value for name, value in child_environment().items() if name != UNSAFE}
-        call_command("flush", verbosity=0, interactive=False)
+        empty_tables()
         check_closed()
 
 
@@ -62,7 +62,7 @@ def web(browser_database: dict[str, str]) -> Iterator[Web]:
 
 @pytest.fixture
 def process_environment(browser_database: dict[str, str]) -> dict[str, str]:
-    """Variables for further child processes: unlike elsewhere, nothing is flushed after the test."""
+    """Variables for further child processes: unlike elsewhere, nothing is emptied after the test."""
     return browser_database
 
 
