@@ -1,7 +1,7 @@
 """Empty tables after a test that commits: what Django's flush does, in a sixth of its time.
 
-Flush truncates every table, which makes new files for each and all of its indexes, and has Django look through all models.
-Most tables are empty. Those that hold work get new files all the same: plans must not depend on what other tests wrote.
+Flush truncates every table, which makes new files for it and all its indexes, and has Django look through all models.
+Most tables are empty. Those that hold work get new files all the same: plans must not depend on what others wrote.
 """
 
 from django.db import connection, transaction
